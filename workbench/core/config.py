@@ -1,0 +1,57 @@
+"""Configs: what comes from a form, a notebook, HTTP or disk. Frozen, checked, all problems at once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar, Self
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from workbench.core.errors import InputError, did_you_mean
+
+
+class Config(BaseModel):
+    """Base of every config. Fields are the form, the slider, the CLI option and the docs row.
+
+    Give each field a `pydantic.Field(description=…)`; numeric knobs also `ge`/`le`.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
+    version: ClassVar[int] = 1
+
+    @classmethod
+    def parse(cls, values: Mapping[str, Any], *, what: str) -> Self:
+        """Checks `values`; `what` names the thing in the message, as in "method 'prune'".
+
+        Raises:
+            InputError: With every problem at once and the nearest name for unknown options.
+        """
+        try:
+            return cls.model_validate(dict(values))
+        except ValidationError as error:
+            raise InputError(
+                f"The options of {what} are not valid.",
+                problems=[_problem(cls, dict(item)) for item in error.errors()],
+                hint=f"Options: {', '.join(cls.model_fields) or 'none'}.",
+            ) from error
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns the fields as JSON-able values."""
+        return self.model_dump(mode="json")
+
+
+class NoConfig(Config):
+    """The config of a plug-in without options."""
+
+
+def saved_config(kind: str, config: Config) -> dict[str, Any]:
+    """Returns `config` in its saved form, `{"kind", "version", …}`."""
+    return {"kind": kind, "version": config.version, **config.to_json()}
+
+
+def _problem(cls: type[Config], item: dict[str, Any]) -> str:
+    place = ".".join(str(part) for part in item["loc"])
+    if item["type"] == "extra_forbidden":
+        return f"unknown option '{place}'{did_you_mean(place, cls.model_fields)}"
+    got = "" if item["type"] == "missing" else f", got {item['input']!r}"
+    return f"{place}: {item['msg']}{got}"
