@@ -1,4 +1,4 @@
-"""Configs: what comes from a form, a notebook, HTTP or disk. Frozen, checked, all problems at once."""
+"""Configs: what comes from a form, a notebook, HTTP or disk. All problems are told at once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Plain values that cross floors: samples, findings, predictions, and what a model says of itself."""
+"""Plain values that cross floors: samples, findings, predictions, descriptions of models."""
 
 from __future__ import annotations
 

@@ -1,0 +1,151 @@
+"""What differs between operating systems: file locks and detached processes. Nothing else asks."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any
+
+from workbench.core.errors import ConflictError
+
+if sys.platform == "win32":
+    import msvcrt
+else:
+    import fcntl
+
+
+class FileLock:
+    """An exclusive lock on a file. The system frees it when its holder ends, however it ends."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._file: IO[bytes] | None = None
+
+    def try_acquire(self) -> bool:
+        """Takes the lock if it is free; returns whether it is now held."""
+        return self._acquire(blocking=False)
+
+    def acquire(self) -> None:
+        """Waits for the lock and takes it."""
+        self._acquire(blocking=True)
+
+    def release(self) -> None:
+        """Frees the lock."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+    def __enter__(self) -> FileLock:
+        self.acquire()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.release()
+
+    def _acquire(self, *, blocking: bool) -> bool:
+        if self._file is not None:
+            return True
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        file = self.path.open("a+b")
+        try:
+            _lock(file, blocking)
+        except OSError:
+            file.close()
+            if blocking:
+                raise
+            return False
+        self._file = file
+        return True
+
+
+def is_locked(path: Path) -> bool:
+    """Returns whether somebody holds the lock on `path`."""
+    if not path.exists():
+        return False
+    lock = FileLock(path)
+    if lock.try_acquire():
+        lock.release()
+        return False
+    return True
+
+
+def hold_or_refuse(path: Path, *, what: str) -> FileLock:
+    """Takes the lock on `path` or says that `what` is in use.
+
+    Raises:
+        ConflictError: Somebody holds it.
+    """
+    lock = FileLock(path)
+    if not lock.try_acquire():
+        raise ConflictError(f"{what} is in use by another process.", hint="Wait until it ends.")
+    return lock
+
+
+def start_detached(
+    command: Sequence[str],
+    *,
+    stdout: IO[bytes] | int,
+    stderr: IO[bytes] | int,
+    stdin: int = subprocess.DEVNULL,
+    env: Mapping[str, str] | None = None,
+) -> subprocess.Popen[bytes]:
+    """Starts a process that outlives this one: own session, no terminal.
+
+    Args:
+        command: Program and arguments; no shell is involved.
+        stdout: An open file or `subprocess` constant, likewise `stderr`.
+        stderr: See `stdout`.
+        stdin: `subprocess.PIPE` to send something first.
+        env: Additions to the environment.
+    """
+    return subprocess.Popen(
+        list(command),
+        stdin=stdin,
+        stdout=stdout,
+        stderr=stderr,
+        env={**os.environ, **(env or {})},
+        close_fds=True,
+        **_detached(),
+    )
+
+
+def usable_cores() -> int:
+    """Returns how many processors this process may use, at least one."""
+    if hasattr(os, "sched_getaffinity"):
+        return max(1, len(os.sched_getaffinity(0)))
+    return os.cpu_count() or 1
+
+
+def sync_folder(path: Path) -> None:
+    """Makes a rename within `path` survive a power cut, where the system can."""
+    if sys.platform == "win32":
+        return
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _detached() -> dict[str, Any]:
+    if sys.platform == "win32":
+        flags = subprocess.DETACHED_PROCESS | subprocess.CREATE_NEW_PROCESS_GROUP
+        return {"creationflags": flags}
+    return {"start_new_session": True}
+
+
+def _lock(file: IO[bytes], blocking: bool) -> None:
+    if sys.platform == "win32":
+        file.seek(0)
+        msvcrt.locking(file.fileno(), msvcrt.LK_LOCK if blocking else msvcrt.LK_NBLCK, 1)
+    else:
+        fcntl.flock(file.fileno(), fcntl.LOCK_EX | (0 if blocking else fcntl.LOCK_NB))

@@ -1,0 +1,66 @@
+"""First floor: one workspace's database, files, runs and registry."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from workbench.store.artifacts import Artifact, Artifacts
+from workbench.store.audit import Audit
+from workbench.store.blobs import Blob, Blobs
+from workbench.store.cache import Cache
+from workbench.store.database import Database
+from workbench.store.home import Home, find_home
+from workbench.store.models import Models, Version
+from workbench.store.run_context import Context, NullContext, RunContext
+from workbench.store.runs import RunRecord, Runs
+from workbench.store.signing import Signer
+
+__all__ = [
+    "Artifact",
+    "Blob",
+    "Context",
+    "Home",
+    "NullContext",
+    "RunContext",
+    "RunRecord",
+    "Store",
+    "Version",
+    "open_store",
+]
+
+
+@dataclass(frozen=True)
+class Store:
+    """All that one workspace holds."""
+
+    home: Home
+    db: Database
+    blobs: Blobs
+    artifacts: Artifacts
+    runs: Runs
+    models: Models
+    audit: Audit
+    cache: Cache
+
+
+def open_store(root: Path | None = None) -> Store:
+    """Opens a workspace, making it if it is new.
+
+    Args:
+        root: Its folder; by default the one that the current folder belongs to.
+    """
+    home = (find_home() if root is None else Home(Path(root).absolute())).create()
+    db = Database(home.database)
+    blobs, signer = Blobs(home), Signer(home)
+    audit = Audit(db, signer)
+    return Store(
+        home=home,
+        db=db,
+        blobs=blobs,
+        artifacts=Artifacts(db, blobs),
+        runs=Runs(home, db),
+        models=Models(db, blobs, signer, audit),
+        audit=audit,
+        cache=Cache(db),
+    )

@@ -1,0 +1,137 @@
+"""Artifacts: named files plus a self-describing record, identified by the digest of both."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from workbench.core.clock import now
+from workbench.core.errors import InputError, NotFoundError, UnsafeError
+from workbench.core.ids import digest_json
+from workbench.store.blobs import Blob, Blobs
+from workbench.store.database import Database
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """Files and what they say of themselves. `digest` is the SHA-256 of kind, files and meta."""
+
+    digest: str
+    kind: str
+    files: Mapping[str, Blob]
+    meta: Mapping[str, Any]
+    created: str
+
+    @property
+    def size_bytes(self) -> int:
+        """Sum of the files' sizes."""
+        return sum(blob.size_bytes for blob in self.files.values())
+
+
+class Artifacts:
+    """All artifacts of one workspace."""
+
+    def __init__(self, db: Database, blobs: Blobs) -> None:
+        self._db = db
+        self._blobs = blobs
+
+    def save(
+        self, kind: str, files: Mapping[str, Path | bytes | Blob], meta: Mapping[str, Any]
+    ) -> Artifact:
+        """Stores files and their record; the same content twice is the same artifact.
+
+        Args:
+            kind: Sort of artifact, as in "network", "onnx", "dataset".
+            files: Content by relative name: a path, bytes, or a blob already stored.
+            meta: JSON-able record.
+        """
+        blobs = {_checked(name): self._store(name, content) for name, content in files.items()}
+        identity = {
+            "kind": kind,
+            "files": {name: blob.to_json() for name, blob in blobs.items()},
+            "meta": dict(meta),
+        }
+        digest = digest_json(identity)
+        self._db.execute(
+            "INSERT INTO artifacts VALUES (?, ?, ?, ?, ?) ON CONFLICT(digest) DO NOTHING",
+            digest,
+            kind,
+            json.dumps(identity["files"], ensure_ascii=False),
+            json.dumps(identity["meta"], ensure_ascii=False),
+            now(),
+        )
+        return self.get(digest)
+
+    def get(self, digest: str) -> Artifact:
+        """Returns the artifact whose digest starts with `digest` (at least 6 digits).
+
+        Raises:
+            NotFoundError: There is none.
+            InputError: There are several.
+        """
+        if len(digest) == 64:
+            rows = self._db.query("SELECT * FROM artifacts WHERE digest = ?", digest)
+        else:
+            rows = self._by_prefix(digest)
+        if not rows:
+            raise NotFoundError(f"No artifact '{digest}'.")
+        if len(rows) > 1:
+            raise InputError(
+                f"'{digest}' starts the digest of {len(rows)} artifacts.",
+                hint="Give more digits.",
+            )
+        row = rows[0]
+        return Artifact(
+            digest=row["digest"],
+            kind=row["kind"],
+            files={k: Blob.from_json(v) for k, v in json.loads(row["files"]).items()},
+            meta=json.loads(row["meta"]),
+            created=row["created"],
+        )
+
+    def path(self, artifact: Artifact, name: str) -> Path:
+        """Returns the path of one of its files.
+
+        Raises:
+            NotFoundError: It has no such file.
+        """
+        if name not in artifact.files:
+            raise NotFoundError(
+                f"The {artifact.kind} artifact {artifact.digest[:12]} has no file '{name}'.",
+                hint=f"It has: {', '.join(artifact.files)}.",
+            )
+        return self._blobs.path(artifact.files[name])
+
+    def verify(self, artifact: Artifact) -> None:
+        """Re-hashes all files.
+
+        Raises:
+            IntegrityError: Some bytes are not what was stored.
+        """
+        for blob in artifact.files.values():
+            self._blobs.verify(blob)
+
+    def _by_prefix(self, prefix: str) -> list[Any]:
+        if len(prefix) < 6 or not all(c in "0123456789abcdef" for c in prefix):
+            raise InputError(
+                f"'{prefix}' is not a digest.", hint="Give 6 to 64 hexadecimal digits."
+            )
+        return self._db.query("SELECT * FROM artifacts WHERE digest GLOB ?", prefix + "*")
+
+    def _store(self, name: str, content: Path | bytes | Blob) -> Blob:
+        suffix = PurePosixPath(name).suffix
+        if isinstance(content, Blob):
+            return content
+        if isinstance(content, bytes):
+            return self._blobs.put_bytes(content, suffix)
+        return self._blobs.put_file(content, suffix)
+
+
+def _checked(name: str) -> str:
+    path = PurePosixPath(name)
+    if not name or path.is_absolute() or ".." in path.parts or "\\" in name or "\0" in name:
+        raise UnsafeError(f"'{name}' cannot be the name of a file in an artifact.")
+    return name

@@ -1,0 +1,89 @@
+"""Where a workspace lies and which folders it has. Lab, batch and shell find the same one."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from workbench.core.errors import InputError
+
+FOLDER = ".workbench"
+VARIABLE = "WORKBENCH_HOME"
+_PROJECT_MARKS = ("pyproject.toml", ".git")
+
+
+@dataclass(frozen=True)
+class Home:
+    """The folders of one workspace. It can be moved: nothing inside holds an absolute path."""
+
+    root: Path
+
+    @property
+    def database(self) -> Path:
+        """The SQLite file."""
+        return self.root / "workbench.db"
+
+    @property
+    def blobs(self) -> Path:
+        """Content-addressed files."""
+        return self.root / "blobs" / "sha256"
+
+    @property
+    def runs(self) -> Path:
+        """A folder for each run."""
+        return self.root / "runs"
+
+    @property
+    def requests(self) -> Path:
+        """Request logs of the endpoints."""
+        return self.root / "requests"
+
+    @property
+    def keys(self) -> Path:
+        """The signing key; readable by its owner only."""
+        return self.root / "keys"
+
+    @property
+    def scratch(self) -> Path:
+        """Half-written files; on the same file system as the blobs, so that a rename publishes."""
+        return self.root / "scratch"
+
+    def create(self) -> Home:
+        """Makes the folders that are missing and returns itself.
+
+        Raises:
+            InputError: The place cannot be written.
+        """
+        try:
+            for folder in (self.blobs, self.runs, self.requests, self.scratch):
+                folder.mkdir(parents=True, exist_ok=True)
+            self.keys.mkdir(mode=0o700, exist_ok=True)
+            ignore = self.root / ".gitignore"
+            if not ignore.exists():
+                ignore.write_text("*\n")
+        except OSError as error:
+            raise InputError(
+                f"The workspace folder {self.root} cannot be written: {error.strerror}.",
+                hint=f"Set {VARIABLE} to a folder of yours.",
+            ) from error
+        return self
+
+
+def find_home(start: Path | None = None) -> Home:
+    """Returns the workspace that `start` (default: the current folder) belongs to.
+
+    `WORKBENCH_HOME` wins; else the nearest `.workbench/` upward; else beside the nearest
+    `pyproject.toml` or `.git`; else in the folder itself.
+    """
+    if chosen := os.environ.get(VARIABLE):
+        return Home(Path(chosen).expanduser().absolute())
+    here = (start or Path.cwd()).absolute()
+    line = [here, *here.parents]
+    for folder in line:
+        if (folder / FOLDER).is_dir():
+            return Home(folder / FOLDER)
+    for folder in line:
+        if any((folder / mark).exists() for mark in _PROJECT_MARKS):
+            return Home(folder / FOLDER)
+    return Home(here / FOLDER)

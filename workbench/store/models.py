@@ -1,0 +1,383 @@
+"""Models: immutable, signed, numbered versions under a name, and the aliases that point at them."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from workbench.core.clock import now
+from workbench.core.errors import (
+    ConflictError,
+    IntegrityError,
+    NotFoundError,
+    StateError,
+    did_you_mean,
+    unknown_name,
+)
+from workbench.core.ids import canonical_json, digest_bytes, digest_json
+from workbench.core.refs import check_name, parse_ref
+from workbench.store.audit import Audit
+from workbench.store.blobs import Blob, Blobs
+from workbench.store.database import Database
+from workbench.store.signing import Signer
+
+
+@dataclass(frozen=True)
+class Version:
+    """A version of a model. `digest` is the SHA-256 of its canonical-JSON manifest."""
+
+    name: str
+    number: int
+    digest: str
+    manifest: Mapping[str, Any]
+    created: str
+
+    @property
+    def ref(self) -> str:
+        """The version's ref."""
+        return f"model:{self.name}@{self.number}"
+
+    @property
+    def files(self) -> dict[str, Blob]:
+        """Its files by name."""
+        return {name: Blob.from_json(item) for name, item in self.manifest["files"].items()}
+
+
+@dataclass(frozen=True)
+class AliasMove:
+    """One past promotion. `is_revoked` tells whether a rollback took the version back."""
+
+    number: int
+    created: str
+    is_revoked: bool
+
+
+class Models:
+    """The registry of one workspace."""
+
+    def __init__(self, db: Database, blobs: Blobs, signer: Signer, audit: Audit) -> None:
+        self._db = db
+        self._blobs = blobs
+        self._signer = signer
+        self._audit = audit
+
+    def names(self) -> list[str]:
+        """Returns all model names, sorted."""
+        return [row["name"] for row in self._db.query("SELECT name FROM models ORDER BY name")]
+
+    def versions(self, name: str) -> list[Version]:
+        """Returns the versions of a model, oldest first."""
+        self._require(name)
+        rows = self._db.query("SELECT * FROM versions WHERE name = ? ORDER BY number", name)
+        return [_version(row) for row in rows]
+
+    def register(self, name: str, manifest: Mapping[str, Any]) -> Version:
+        """Adds a version; the same manifest under the same name gives the version it has.
+
+        Args:
+            name: The model's name, made if it is new.
+            manifest: JSON-able; its "files" map names to stored blobs.
+
+        Raises:
+            InputError: The name cannot be one.
+            IntegrityError: A file is missing or changed.
+        """
+        check_name(name, what="a model")
+        for item in manifest["files"].values():
+            self._blobs.verify(Blob.from_json(item))
+        digest = digest_json(dict(manifest))
+        with self._db.transaction() as connection:
+            connection.execute(
+                "INSERT INTO models VALUES (?, 0, ?) ON CONFLICT DO NOTHING", (name, now())
+            )
+            row = connection.execute(
+                "SELECT * FROM versions WHERE name = ? AND digest = ?", (name, digest)
+            ).fetchone()
+            if row is None:
+                number = self._insert(connection, name, digest, manifest)
+                self._audit.add(
+                    connection, "register", f"model:{name}@{number}", {"digest": digest}
+                )
+        return self.by_digest(name, digest)
+
+    def by_digest(self, name: str, digest: str) -> Version:
+        """Returns the version of `name` with this digest."""
+        row = self._db.one("SELECT * FROM versions WHERE name = ? AND digest = ?", name, digest)
+        if row is None:
+            raise NotFoundError(f"No version of '{name}' has the digest {digest[:12]}.")
+        return _version(row)
+
+    def get(self, name: str, number: int) -> Version:
+        """Returns a version by number.
+
+        Raises:
+            NotFoundError: No such model or version.
+        """
+        row = self._db.one("SELECT * FROM versions WHERE name = ? AND number = ?", name, number)
+        if row is None:
+            self._require(name)
+            known = ", ".join(str(v.number) for v in self.versions(name)) or "none"
+            raise NotFoundError(f"'{name}' has no version {number}.", hint=f"It has: {known}.")
+        return _version(row)
+
+    def resolve(self, ref: str) -> Version:
+        """Returns the version a ref such as `model:name@champion` or `model:name@3` points at.
+
+        Without a selector, the alias `champion`, else the newest version.
+        """
+        parsed = parse_ref(ref)
+        if parsed.kind != "model":
+            raise NotFoundError(f"'{ref}' is a {parsed.kind}, not a model.")
+        self._require(parsed.name)
+        selector = parsed.selector
+        if selector is None:
+            number = self.alias(parsed.name, "champion")
+            return self.get(parsed.name, number) if number else self.versions(parsed.name)[-1]
+        if selector.isdecimal():
+            return self.get(parsed.name, int(selector))
+        number = self.alias(parsed.name, selector)
+        if number is None:
+            known = self.aliases(parsed.name)
+            raise NotFoundError(
+                f"'{parsed.name}' has no alias '{selector}'{did_you_mean(selector, known) or '.'}",
+                hint=f"Aliases: {', '.join(known) or 'none'}. `workbench promote` sets one.",
+            )
+        return self.get(parsed.name, number)
+
+    def alias(self, name: str, alias: str) -> int | None:
+        """Returns the number an alias points at, or None. One indexed read."""
+        row = self._db.one("SELECT number FROM aliases WHERE name = ? AND alias = ?", name, alias)
+        return None if row is None else int(row["number"])
+
+    def aliases(self, name: str) -> dict[str, int]:
+        """Returns the aliases of a model with the number each points at."""
+        rows = self._db.query("SELECT * FROM aliases WHERE name = ? ORDER BY alias", name)
+        return {row["alias"]: row["number"] for row in rows}
+
+    def history(self, name: str, alias: str) -> list[AliasMove]:
+        """Returns the promotions of an alias, oldest first."""
+        rows = self._db.query(
+            "SELECT h.number, h.created, r.number IS NOT NULL AS revoked FROM alias_history h "
+            "LEFT JOIN alias_revoked r USING (name, alias, number) "
+            "WHERE h.name = ? AND h.alias = ? ORDER BY h.id",
+            name,
+            alias,
+        )
+        return [AliasMove(row["number"], row["created"], bool(row["revoked"])) for row in rows]
+
+    def promote(
+        self,
+        name: str,
+        number: int,
+        alias: str = "champion",
+        *,
+        force: bool = False,
+        expected: int | None = None,
+        actor: str | None = None,
+    ) -> Version:
+        """Points an alias at a version.
+
+        Args:
+            name: The model.
+            number: The version.
+            alias: The alias, made if it is new.
+            force: Also if a rollback revoked this version for this alias.
+            expected: The number that the caller believes the alias points at; checked if given.
+            actor: Who does it; by default the user of the system.
+
+        Raises:
+            ConflictError: The alias points elsewhere than `expected`.
+            StateError: The version was revoked for this alias.
+        """
+        check_name(alias, what="an alias")
+        version = self.get(name, number)
+        with self._db.transaction() as connection:
+            current = _current(connection, name, alias)
+            if expected is not None and current != expected:
+                raise ConflictError(
+                    f"'{alias}' of '{name}' points at {current}, not at {expected}.",
+                    hint="Somebody moved it; look again and repeat.",
+                )
+            self._refuse_revoked(connection, name, alias, number, force)
+            if current != number:
+                _set_alias(connection, name, alias, number)
+                connection.execute(
+                    "INSERT INTO alias_history (name, alias, number, created) VALUES (?, ?, ?, ?)",
+                    (name, alias, number, now()),
+                )
+                self._audit.add(
+                    connection,
+                    "promote",
+                    f"model:{name}@{alias}",
+                    {"from": current, "to": number, "force": force},
+                    actor,
+                )
+        return version
+
+    def rollback(
+        self, name: str, alias: str = "champion", *, reason: str = "", actor: str | None = None
+    ) -> Version:
+        """Takes an alias back to the version before, and revokes the one it pointed at.
+
+        Raises:
+            NotFoundError: No such model or alias.
+            StateError: There is no earlier version that was not revoked.
+        """
+        self._require(name)
+        with self._db.transaction() as connection:
+            current = _current(connection, name, alias)
+            if current is None:
+                raise NotFoundError(f"'{name}' has no alias '{alias}'.")
+            target = _previous(connection, name, alias, current)
+            if target is None:
+                raise StateError(
+                    f"'{alias}' of '{name}' has nothing to go back to: version {current} is the "
+                    "first that was not revoked.",
+                    hint="Promote another version instead.",
+                )
+            connection.execute(
+                "INSERT INTO alias_revoked VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
+                (name, alias, current),
+            )
+            connection.execute(
+                "UPDATE alias_history SET on_stack = 0 WHERE name = ? AND alias = ? AND id > ?",
+                (name, alias, target["id"]),
+            )
+            _set_alias(connection, name, alias, target["number"])
+            self._audit.add(
+                connection,
+                "rollback",
+                f"model:{name}@{alias}",
+                {"from": current, "to": target["number"], "reason": reason},
+                actor,
+            )
+        return self.get(name, target["number"])
+
+    def verify(self, version: Version) -> Version:
+        """Re-hashes manifest and files and checks the signature.
+
+        Raises:
+            IntegrityError: Something is not what was registered.
+        """
+        row = self._db.one(
+            "SELECT * FROM versions WHERE name = ? AND number = ?", version.name, version.number
+        )
+        if row is None:
+            raise NotFoundError(f"{version.ref} does not exist.")
+        if digest_bytes(canonical_json(json.loads(row["manifest"]))) != row["digest"]:
+            raise IntegrityError(
+                f"The manifest of {version.ref} was changed.",
+                hint="Roll back to a version that verifies.",
+            )
+        message = _signed(version.name, version.number, row["digest"])
+        self._signer.check(message, row["signature"], what=version.ref)
+        stored = _version(row)
+        for blob in stored.files.values():
+            self._blobs.verify(blob)
+        return stored
+
+    def delete(self, name: str, number: int) -> None:
+        """Deletes a version; its number is never used again.
+
+        Raises:
+            StateError: An alias points at it.
+        """
+        self.get(name, number)
+        with self._db.transaction() as connection:
+            rows = connection.execute(
+                "SELECT alias FROM aliases WHERE name = ? AND number = ?", (name, number)
+            ).fetchall()
+            if rows:
+                aliases = ", ".join(f"'{row['alias']}'" for row in rows)
+                raise StateError(
+                    f"Version {number} of '{name}' is what {aliases} points at.",
+                    hint="Promote another version first.",
+                )
+            connection.execute(
+                "DELETE FROM alias_history WHERE name = ? AND number = ?", (name, number)
+            )
+            connection.execute("DELETE FROM versions WHERE name = ? AND number = ?", (name, number))
+            self._audit.add(connection, "delete", f"model:{name}@{number}")
+
+    def _insert(
+        self, connection: sqlite3.Connection, name: str, digest: str, manifest: Mapping[str, Any]
+    ) -> int:
+        connection.execute(
+            "UPDATE models SET last_number = last_number + 1 WHERE name = ?", (name,)
+        )
+        row = connection.execute(
+            "SELECT last_number FROM models WHERE name = ?", (name,)
+        ).fetchone()
+        number = int(row["last_number"])
+        connection.execute(
+            "INSERT INTO versions VALUES (?, ?, ?, ?, ?, ?)",
+            (
+                name,
+                number,
+                digest,
+                canonical_json(dict(manifest)).decode(),
+                self._signer.sign(_signed(name, number, digest)),
+                now(),
+            ),
+        )
+        return number
+
+    def _refuse_revoked(
+        self, connection: sqlite3.Connection, name: str, alias: str, number: int, force: bool
+    ) -> None:
+        key = (name, alias, number)
+        where = "FROM alias_revoked WHERE name = ? AND alias = ? AND number = ?"
+        if connection.execute(f"SELECT 1 {where}", key).fetchone() is None:
+            return
+        if not force:
+            raise StateError(
+                f"Version {number} of '{name}' was rolled back from '{alias}'.",
+                hint="Promote it with force=True if you are sure.",
+            )
+        connection.execute(f"DELETE {where}", key)
+
+    def _require(self, name: str) -> None:
+        if self._db.one("SELECT 1 FROM models WHERE name = ?", name) is None:
+            raise unknown_name(
+                "model", name, self.names(), hint="`workbench models` lists all models."
+            )
+
+
+def _version(row: sqlite3.Row) -> Version:
+    manifest = json.loads(row["manifest"])
+    return Version(row["name"], row["number"], row["digest"], manifest, row["created"])
+
+
+def _signed(name: str, number: int, digest: str) -> bytes:
+    return canonical_json({"name": name, "number": number, "digest": digest})
+
+
+def _current(connection: sqlite3.Connection, name: str, alias: str) -> int | None:
+    row = connection.execute(
+        "SELECT number FROM aliases WHERE name = ? AND alias = ?", (name, alias)
+    ).fetchone()
+    return None if row is None else int(row["number"])
+
+
+def _previous(
+    connection: sqlite3.Connection, name: str, alias: str, current: int
+) -> sqlite3.Row | None:
+    row: sqlite3.Row | None = connection.execute(
+        "SELECT h.id, h.number FROM alias_history h "
+        "LEFT JOIN alias_revoked r USING (name, alias, number) "
+        "WHERE h.name = ? AND h.alias = ? AND h.on_stack = 1 AND r.number IS NULL "
+        "AND h.number != ? ORDER BY h.id DESC LIMIT 1",
+        (name, alias, current),
+    ).fetchone()
+    return row
+
+
+def _set_alias(connection: sqlite3.Connection, name: str, alias: str, number: int) -> None:
+    connection.execute(
+        "INSERT INTO aliases VALUES (?, ?, ?) "
+        "ON CONFLICT(name, alias) DO UPDATE SET number = excluded.number",
+        (name, alias, number),
+    )

@@ -1,0 +1,188 @@
+"""Runs: one execution of a step each, with its config, inputs, metrics and outputs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from workbench.core.clock import now
+from workbench.core.errors import NotFoundError, StateError, WorkbenchError
+from workbench.core.host import is_locked
+from workbench.core.ids import new_id
+from workbench.store.database import Database
+from workbench.store.home import Home
+
+Status = Literal["created", "running", "paused", "succeeded", "failed", "cancelled", "interrupted"]
+Control = Literal["run", "pause", "stop"]
+FINISHED: tuple[Status, ...] = ("succeeded", "failed", "cancelled", "interrupted")
+_LIVE = ("running", "paused")
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """What is known of a run at one moment.
+
+    `inputs` and `outputs` map a role to a ref or artifact digest. An unfinished run whose process
+    has ended has the status "interrupted".
+    """
+
+    id: str
+    kind: str
+    status: Status
+    config: Mapping[str, Any]
+    inputs: Mapping[str, str]
+    outputs: Mapping[str, str]
+    metrics: Mapping[str, float]
+    error: Mapping[str, Any] | None
+    created: str
+    started: str | None
+    finished: str | None
+
+    @property
+    def ref(self) -> str:
+        """The run's ref."""
+        return f"run:{self.id}"
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether nothing works on it any more."""
+        return self.status in FINISHED
+
+
+class Runs:
+    """All runs of one workspace."""
+
+    def __init__(self, home: Home, db: Database) -> None:
+        self._home = home
+        self._db = db
+
+    def create(self, kind: str, config: Mapping[str, Any], inputs: Mapping[str, str]) -> RunRecord:
+        """Adds a run that has not started."""
+        run_id = new_id()
+        self.directory(run_id).mkdir(parents=True)
+        self._db.execute(
+            "INSERT INTO runs (id, kind, status, config, inputs, created) "
+            "VALUES (?, ?, 'created', ?, ?, ?)",
+            run_id,
+            kind,
+            json.dumps(dict(config), ensure_ascii=False),
+            json.dumps(dict(inputs), ensure_ascii=False),
+            now(),
+        )
+        return self.get(run_id)
+
+    def get(self, run_id: str) -> RunRecord:
+        """Returns a run.
+
+        Raises:
+            NotFoundError: There is none with this id.
+        """
+        row = self._db.one("SELECT * FROM runs WHERE id = ?", run_id)
+        if row is None:
+            raise NotFoundError(f"No run '{run_id}'.", hint="`workbench runs` lists them.")
+        return self._record(row)
+
+    def list(self, kind: str | None = None, limit: int = 200) -> list[RunRecord]:
+        """Returns the newest runs first, of one kind or of all."""
+        rows = self._db.query(
+            "SELECT * FROM runs WHERE ?1 IS NULL OR kind = ?1 ORDER BY id DESC LIMIT ?2",
+            kind,
+            limit,
+        )
+        return [self._record(row) for row in rows]
+
+    def directory(self, run_id: str) -> Path:
+        """Returns the folder of a run."""
+        return self._home.runs / run_id
+
+    def lock_path(self, run_id: str) -> Path:
+        """Returns the file that the process working on a run keeps locked."""
+        return self.directory(run_id) / "lock"
+
+    def events_path(self, run_id: str) -> Path:
+        """Returns the event log of a run."""
+        return self.directory(run_id) / "events.jsonl"
+
+    def start(self, run_id: str) -> None:
+        """Marks a run as running; for the process that holds its lock."""
+        self._db.execute(
+            "UPDATE runs SET status = 'running', error = NULL, finished = NULL, "
+            "started = COALESCE(started, ?) WHERE id = ?",
+            now(),
+            run_id,
+        )
+
+    def set_status(self, run_id: str, status: Status) -> None:
+        """Marks a live run as running or paused."""
+        self._db.execute("UPDATE runs SET status = ? WHERE id = ?", status, run_id)
+
+    def finish(self, run_id: str, status: Status, error: WorkbenchError | None = None) -> None:
+        """Marks a run as ended."""
+        self._db.execute(
+            "UPDATE runs SET status = ?, error = ?, finished = ? WHERE id = ?",
+            status,
+            None if error is None else json.dumps(error.to_dict(), ensure_ascii=False),
+            now(),
+            run_id,
+        )
+
+    def add_metrics(self, run_id: str, metrics: Mapping[str, float]) -> None:
+        """Merges final metrics into a run."""
+        self._merge(run_id, "metrics", metrics)
+
+    def add_output(self, run_id: str, name: str, digest: str) -> None:
+        """Records an artifact that a run made."""
+        self._merge(run_id, "outputs", {name: digest})
+
+    def control(self, run_id: str) -> Control:
+        """Returns what the run was last asked to do."""
+        row = self._db.one("SELECT control FROM runs WHERE id = ?", run_id)
+        return "stop" if row is None else row["control"]
+
+    def set_control(self, run_id: str, control: Control) -> None:
+        """Asks a run to go on, pause or stop; it obeys at its next batch.
+
+        Raises:
+            StateError: The run has ended.
+        """
+        record = self.get(run_id)
+        if record.is_finished:
+            raise StateError(f"The run {run_id} has ended ({record.status}).")
+        self.reset_control(run_id, control)
+
+    def reset_control(self, run_id: str, control: Control = "run") -> None:
+        """Sets the control of a run whatever its state; for the runner."""
+        self._db.execute("UPDATE runs SET control = ? WHERE id = ?", control, run_id)
+
+    def _merge(self, run_id: str, column: str, values: Mapping[str, Any]) -> None:
+        with self._db.transaction() as connection:
+            row = connection.execute(
+                f"SELECT {column} FROM runs WHERE id = ?",  # column is one of two constants
+                (run_id,),
+            ).fetchone()
+            merged = {**json.loads(row[column]), **values}
+            connection.execute(
+                f"UPDATE runs SET {column} = ? WHERE id = ?",
+                (json.dumps(merged, ensure_ascii=False), run_id),
+            )
+
+    def _record(self, row: Any) -> RunRecord:
+        status: Status = row["status"]
+        if status in _LIVE and not is_locked(self.lock_path(row["id"])):
+            status = "interrupted"
+        return RunRecord(
+            id=row["id"],
+            kind=row["kind"],
+            status=status,
+            config=json.loads(row["config"]),
+            inputs=json.loads(row["inputs"]),
+            outputs=json.loads(row["outputs"]),
+            metrics=json.loads(row["metrics"]),
+            error=None if row["error"] is None else json.loads(row["error"]),
+            created=row["created"],
+            started=row["started"],
+            finished=row["finished"],
+        )
