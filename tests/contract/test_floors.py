@@ -33,7 +33,7 @@ FILES = sorted(path for path in ROOT.rglob("*.py") if path.parent != ROOT)
 
 
 def imports(path: Path) -> set[str]:
-    """Dotted names that a file imports when it runs (type-checking blocks left out)."""
+    """Dotted names that a file imports, at once or lazily (type-checking blocks left out)."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
     hidden = {
         id(node)
@@ -46,6 +46,10 @@ def imports(path: Path) -> set[str]:
     for node in ast.walk(tree):
         if id(node) in hidden:
             continue
+        if isinstance(node, ast.Call) and node.args and isinstance(node.args[0], ast.Constant):
+            name = getattr(node.func, "id", getattr(node.func, "attr", ""))
+            if name in ("lazy", "require") and str(node.args[0].value).startswith("workbench."):
+                found.add(str(node.args[0].value))
         if isinstance(node, ast.Import):
             found.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
