@@ -116,7 +116,7 @@ def evaluate(
         task: What is predicted.
         loss: Of outputs and targets; by default the one `fit` uses, without class weights.
     """
-    outputs, targets = predict(model, batches, task)
+    outputs, targets = predict(model, batches)
     value = (loss or default_loss(task, model))(
         torch.from_numpy(outputs).to(device_of(model)),
         target_tensor(targets, task, device_of(model)),
@@ -130,24 +130,28 @@ def evaluate(
     }
 
 
-def predict(
-    model: nn.Module, batches: Batches, task: Task
-) -> tuple[NDArray[np.float32], NDArray[Any]]:
-    """Returns outputs float32 [N, …] and targets [N] over all batches, in evaluation mode."""
-    was_training, device = model.training, device_of(model)
-    model.eval()
+def predict(model: nn.Module, batches: Batches) -> tuple[NDArray[np.float32], NDArray[Any]]:
+    """Returns outputs float32 [N, …] and targets [N] over all batches."""
     outputs, targets = [], []
-    try:
-        with torch.inference_mode():
-            for inputs, wanted in batches:
-                output = output_tensor(model(input_tensor(inputs, device)))
-                outputs.append(output.float().cpu().numpy())
-                targets.append(np.asarray(wanted))
-    finally:
-        model.train(was_training)
+    for inputs, wanted in batches:
+        outputs.append(outputs_of(model, inputs))
+        targets.append(np.asarray(wanted))
     if not outputs:
         raise InputError("There is no batch to evaluate.", hint="Is the split empty?")
     return np.concatenate(outputs), np.concatenate(targets)
+
+
+def outputs_of(model: nn.Module, inputs: Any) -> NDArray[np.float32]:
+    """Returns the model's outputs float32 [N, …] for one batch, in evaluation mode."""
+    was_training = model.training
+    model.eval()
+    try:
+        with torch.inference_mode():
+            output = output_tensor(model(input_tensor(inputs, device_of(model))))
+    finally:
+        model.train(was_training)
+    array: NDArray[np.float32] = output.float().cpu().numpy()
+    return array
 
 
 class _Fit:
