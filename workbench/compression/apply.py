@@ -124,9 +124,7 @@ def _change_weights(groups: Iterable[Group], subject: Subject, tools: Tools) -> 
     return _patched_module(subject, changed, tools)
 
 
-def _patched_module(
-    subject: Subject, changed: Mapping[str, np.ndarray], tools: Tools
-) -> Subject:
+def _patched_module(subject: Subject, changed: Mapping[str, np.ndarray], tools: Tools) -> Subject:
     state = dict(subject.state)
     for layer in subject.layers:
         if layer.name in changed:
@@ -134,9 +132,7 @@ def _patched_module(
     if batch_norm.has_batch_norm(subject.module):
         inputs = tools.train_inputs(batch_norm.SAMPLES)
         state = batch_norm.reestimated(subject.module, state, inputs)
-        subject = subject.with_notes(
-            f"BatchNorm re-estimated on {len(inputs)} training samples"
-        )
+        subject = subject.with_notes(f"BatchNorm re-estimated on {len(inputs)} training samples")
     samples = tools.train_inputs(_PARITY_SAMPLES)
     if not subject.fold_map.is_proven:
         return _exported_anew(subject, state, samples)

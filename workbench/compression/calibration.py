@@ -59,7 +59,12 @@ class Calibrator:
             stored = None if self._cache is None else self._cache.get(key)
             if stored is None:
                 inputs = spread(self._train, samples)
-                stored = {name: list(pair) for name, pair in observe(graph, inputs, kind=kind, percentile=percentile).items()}
+                stored = {
+                    name: list(pair)
+                    for name, pair in observe(
+                        graph, inputs, kind=kind, percentile=percentile
+                    ).items()
+                }
                 if self._cache is not None:
                     self._cache.put(key, stored)
             self._known[key] = {name: (low, high) for name, (low, high) in stored.items()}
@@ -166,7 +171,9 @@ def _central(
     return {name: central.get(name, pair) for name, pair in extremes.items()}
 
 
-def _cut(counts: np.ndarray, extremes: tuple[float, float], percentile: float) -> tuple[float, float]:
+def _cut(
+    counts: np.ndarray, extremes: tuple[float, float], percentile: float
+) -> tuple[float, float]:
     edges = np.linspace(*extremes, _BINS + 1)
     share = np.cumsum(counts) / counts.sum()
     tail = (100.0 - percentile) / 200.0

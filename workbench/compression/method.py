@@ -67,6 +67,16 @@ class StructureMethod(Method):
         """
         raise NotImplementedError
 
+    def rebuild(self, module: Any, history: Mapping[str, Any], shape: tuple[int, ...]) -> Any:
+        """Returns a copy of `module` with the shape that `history` describes; weights are loaded later.
+
+        Args:
+            module: The module before the step.
+            history: What `change_structure` recorded.
+            shape: Of one input sample.
+        """
+        raise NotImplementedError
+
 
 class Restructured:
     """What a structure method returns.

@@ -55,7 +55,7 @@ class Data(Protocol):
 
     @property
     def task(self) -> Any:
-        """"classification" or "regression"."""
+        """ "classification" or "regression"."""
         ...
 
     @property

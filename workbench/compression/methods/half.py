@@ -75,9 +75,7 @@ def _stored_in_half(graph: onnx.ModelProto, names: set[str]) -> onnx.ModelProto:
             continue
         name, value = item.name, arrays.to_array(item)
         item.CopyFrom(arrays.from_array(value.astype(np.float16), f"{name}_fp16"))
-        casts.append(
-            helper.make_node("Cast", [item.name], [name], name=f"widen_{name}", to=1)
-        )
+        casts.append(helper.make_node("Cast", [item.name], [name], name=f"widen_{name}", to=1))
     nodes = [*casts, *twin.graph.node]
     del twin.graph.node[:]
     twin.graph.node.extend(nodes)
