@@ -1,4 +1,4 @@
-"""Measures one ONNX file as it would be deployed: score, sizes, latency, and the reason in words."""
+"""Measures one ONNX file as it would be deployed: score, sizes, latency, and why, in words."""
 
 from __future__ import annotations
 

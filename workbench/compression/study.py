@@ -33,7 +33,7 @@ from workbench.store import Artifact, Context, NullContext, Store
 if TYPE_CHECKING:
     from torch import nn
 
-_VERSION = 1
+_VERSION = 2
 _LIBRARIES = ("torch", "onnx", "onnxruntime", "numpy", "torch-pruning")
 _BUDGET_S = 0.4
 

@@ -125,9 +125,7 @@ class Workspace:
         export = exports.export_model(self.store, found, dataset)
         return evaluating.evaluate(export, found.description, dataset, split)
 
-    def export(
-        self, model: Any, path: Path | str | None = None, exporter: str = "onnx"
-    ) -> Export:
+    def export(self, model: Any, path: Path | str | None = None, exporter: str = "onnx") -> Export:
         """Writes a model as ONNX, checked against the module it came from.
 
         Args:
