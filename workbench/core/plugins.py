@@ -137,7 +137,8 @@ class Registry(Generic[P]):
 
     def _files(self) -> list[str]:
         folder = importlib.import_module(self.package).__path__
-        return [m.name for m in pkgutil.iter_modules(folder) if not m.name.startswith("_")]
+        modules = pkgutil.iter_modules(folder)
+        return [m.name for m in modules if not m.ispkg and not m.name.startswith("_")]
 
     def _entry_points(self) -> dict[str, Any]:
         return {ep.name: ep for ep in entry_points(group=f"workbench.{self.kind}")}

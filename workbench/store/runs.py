@@ -151,11 +151,15 @@ class Runs:
         record = self.get(run_id)
         if record.is_finished:
             raise StateError(f"The run {run_id} has ended ({record.status}).")
-        self.reset_control(run_id, control)
-
-    def reset_control(self, run_id: str, control: Control = "run") -> None:
-        """Sets the control of a run whatever its state; for the runner."""
         self._db.execute("UPDATE runs SET control = ? WHERE id = ?", control, run_id)
+
+    def restart(self, run_id: str) -> None:
+        """Puts an ended run back to where it had not started; its outputs and folder stay."""
+        self._db.execute(
+            "UPDATE runs SET status = 'created', control = 'run', error = NULL, finished = NULL "
+            "WHERE id = ?",
+            run_id,
+        )
 
     def _merge(self, run_id: str, column: str, values: Mapping[str, Any]) -> None:
         with self._db.transaction() as connection:

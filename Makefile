@@ -1,0 +1,47 @@
+# Every target works on a fresh clone with nothing but Python 3.11+ and make.
+PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3.13 || command -v python3)
+BIN := .venv/bin
+STAMP := .venv/.installed
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+TEST_ENV := OMP_NUM_THREADS=1 PYTHONWARNINGS=default
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test test-full check format bench clean
+
+help:  ## Show what each target does
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+install: $(STAMP)  ## Create .venv and install everything into it
+
+$(STAMP): pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "Python 3.11 or newer is needed; found $$($(PYTHON) --version). Try: make PYTHON=python3.12"; exit 1; }
+	@echo "Installing into .venv: PyTorch, ONNX Runtime, JupyterLab and others, about 400 MB, 2-5 minutes."
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
+	@$(BIN)/python -m pip install --quiet --editable . --group dev
+	@touch $@
+
+demo: install  ## Data to a served, compressed model, on real data, in two minutes
+	@$(BIN)/workbench demo
+
+test: install  ## The tests (10 minutes at the most)
+	@$(TEST_ENV) $(BIN)/python -m pytest -q -n 2
+
+test-full: install  ## The tests and the slow matrix
+	@$(TEST_ENV) $(BIN)/python -m pytest -q -n 2 -m "full or not full"
+
+check: install  ## Lint, format, types, clean notebooks
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/python -m tests.contract.clean_notebooks
+
+format: install  ## Format the code
+	@$(BIN)/ruff check --fix --quiet . ; $(BIN)/ruff format .
+
+bench: install  ## Print each figure of the README beside its goal
+	@$(BIN)/python -m tests.benchmarks
+
+clean:  ## Remove the environment and the workspace of this folder
+	@rm -rf .venv .workbench reports dist

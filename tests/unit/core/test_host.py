@@ -1,0 +1,32 @@
+import subprocess
+import sys
+
+import pytest
+
+from workbench.core.errors import ConflictError
+from workbench.core.host import FileLock, hold_or_refuse, is_locked
+
+HOLD = """
+import sys
+from pathlib import Path
+from workbench.core.host import FileLock
+lock = FileLock(Path(sys.argv[1]))
+lock.acquire()
+print("held", flush=True)
+sys.stdin.read()
+"""
+
+
+def test_a_lock_is_free_again_when_its_holder_is_killed(tmp_path):
+    path = tmp_path / "lock"
+    holder = subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    with holder:
+        assert holder.stdout.readline() == b"held\n"
+        assert is_locked(path)
+        assert not FileLock(path).try_acquire()
+        with pytest.raises(ConflictError, match="The study is in use"):
+            hold_or_refuse(path, what="The study")
+        holder.kill()
+    assert not is_locked(path)

@@ -1,0 +1,64 @@
+import threading
+
+import pytest
+
+from workbench.core.errors import CancelledError, NotFoundError, StateError
+from workbench.core.host import FileLock
+from workbench.store import RunContext
+
+
+@pytest.fixture
+def run(store):
+    return store.runs.create("train", {"epochs": 3}, {"data": "abc"})
+
+
+def test_a_run_without_its_process_is_interrupted(store, run):
+    assert run.status == "created"
+    with FileLock(store.runs.lock_path(run.id)):
+        store.runs.start(run.id)
+        assert store.runs.get(run.id).status == "running"
+    assert store.runs.get(run.id).status == "interrupted"
+
+
+def test_metrics_and_outputs_are_merged(store, run):
+    store.runs.add_metrics(run.id, {"a": 1.0})
+    store.runs.add_metrics(run.id, {"b": 2.0})
+    store.runs.add_output(run.id, "model", "d1")
+    record = store.runs.get(run.id)
+    assert record.metrics == {"a": 1.0, "b": 2.0}
+    assert record.outputs == {"model": "d1"}
+
+
+def test_an_ended_run_takes_no_control(store, run):
+    store.runs.finish(run.id, "succeeded")
+    with pytest.raises(StateError, match="succeeded"):
+        store.runs.set_control(run.id, "pause")
+    with pytest.raises(NotFoundError, match="workbench runs"):
+        store.runs.get("nothing")
+
+
+def test_pause_blocks_until_resume_and_stop_ends(store, run):
+    with FileLock(store.runs.lock_path(run.id)):
+        store.runs.start(run.id)
+        paused, resumed = threading.Event(), threading.Event()
+        signals = {"paused": paused, "resumed": resumed}
+        context = RunContext(
+            store.runs, run.id, lambda kind, _: signals[kind].set() if kind in signals else None
+        )
+        steps = threading.Thread(target=_work_until_stopped, args=(context,))
+        steps.start()
+        store.runs.set_control(run.id, "pause")
+        assert paused.wait(10)
+        assert store.runs.get(run.id).status == "paused"
+        store.runs.set_control(run.id, "run")
+        assert resumed.wait(10)
+        store.runs.set_control(run.id, "stop")
+        steps.join(10)
+        assert not steps.is_alive()
+        context.close()
+
+
+def _work_until_stopped(context):
+    with pytest.raises(CancelledError):
+        while True:
+            context.check()

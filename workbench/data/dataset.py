@@ -1,0 +1,285 @@
+"""A prepared dataset: memory-mapped splits, and everything that was learned of it."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any, overload
+
+import numpy as np
+
+from workbench.core.errors import NotFoundError
+from workbench.core.records import Finding, Sample, Task
+from workbench.data.augment import Augment, AugmentStep, parse_augment
+from workbench.data.baseline import baseline_of
+from workbench.data.modalities import MODALITIES
+from workbench.data.modality import Modality
+from workbench.data.split import PARTS
+from workbench.store import Artifact, Store
+
+KIND = "dataset"
+
+
+class Split(Sequence[Sample]):
+    """One part of a dataset. Indexing gives raw samples, `batch` gives tensors.
+
+    Attributes:
+        name: "train", "val" or "test".
+        inputs: Prepared samples as stored, uint8 or float32, shape (N, *sample_shape),
+            memory-mapped.
+        targets: int64 class indices or float32 values, shape (N,).
+        indices: int64, shape (N,): the number of each sample in its source.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        folder: _Files,
+        modality: Modality,
+        preprocessing: Any,
+        augment: Augment | None,
+    ) -> None:
+        self.name = name
+        self._files = folder
+        self._modality = modality
+        self._preprocessing = preprocessing
+        self._augment = augment
+        self.targets: np.ndarray = folder.array(f"{name}.targets.npy", mapped=False)
+        self.indices: np.ndarray = folder.array(f"{name}.indices.npy", mapped=False)
+
+    @cached_property
+    def inputs(self) -> np.ndarray:
+        """Prepared samples as stored, memory-mapped and read-only."""
+        return self._files.array(f"{self.name}.inputs.npy", mapped=True)
+
+    def __len__(self) -> int:
+        return len(self.targets)
+
+    @overload
+    def __getitem__(self, index: int) -> Sample: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Sample]: ...
+    def __getitem__(self, index: int | slice) -> Sample | list[Sample]:
+        if isinstance(index, slice):
+            return [self[i] for i in range(*index.indices(len(self)))]
+        number = index + len(self) if index < 0 else index
+        if not 0 <= number < len(self):
+            raise IndexError(f"{self.name} has {len(self)} samples, no number {index}")
+        return Sample(self._raw(number), self.targets[number].item())
+
+    def __repr__(self) -> str:
+        return f"<{self.name}: {len(self)} samples>"
+
+    def batch(self, indices: Any) -> tuple[np.ndarray, np.ndarray]:
+        """Returns the samples at `indices`: inputs float32 (n, *sample_shape), and targets (n,)."""
+        rows = np.asarray(indices)
+        return np.array(self.inputs[rows], np.float32, order="C"), self.targets[rows]
+
+    def batches(
+        self, batch_size: int, *, seed: int | None = None, start: int = 0
+    ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Yields inputs float32 (n, *sample_shape) and targets (n,); the last may be smaller.
+
+        Args:
+            batch_size: Samples in a batch.
+            seed: None: in order and as they are. Else shuffled and, on train, augmented; the same
+                seed gives the same batches.
+            start: Number of the first batch, to go on in the middle of an epoch.
+        """
+        order = np.arange(len(self))
+        if seed is not None:
+            order = np.random.default_rng(seed).permutation(len(self))
+        for number in range(start, math.ceil(len(self) / batch_size)):
+            rows = order[number * batch_size : (number + 1) * batch_size]
+            inputs, targets = self.batch(rows)
+            if seed is not None and self._augment is not None:
+                inputs = self._augment(inputs, targets, np.random.default_rng([seed, number]))
+            yield inputs, targets
+
+    def _raw(self, number: int) -> Any:
+        if not self._modality.keeps_raw(self._preprocessing):
+            return self._modality.raw(np.array(self.inputs[number]), self._preprocessing)
+        start, end = self._offsets[number : number + 2]
+        return json.loads(bytes(self._lines[start:end]))
+
+    @cached_property
+    def _offsets(self) -> np.ndarray:
+        return self._files.array(f"{self.name}.offsets.npy", mapped=True)
+
+    @cached_property
+    def _lines(self) -> np.ndarray:
+        path = self._files.path(f"{self.name}.raw.jsonl")
+        return np.memmap(path, np.uint8, "r") if path.stat().st_size else np.zeros(0, np.uint8)
+
+
+class Dataset:
+    """A fingerprinted dataset with its splits. Made by `load`, opened again by `open_dataset`.
+
+    Args:
+        store: The workspace that holds it.
+        artifact: Its artifact, of kind "dataset".
+    """
+
+    def __init__(self, store: Store, artifact: Artifact) -> None:
+        self._store = store
+        self.artifact = artifact
+        self._files = _Files(store, artifact)
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+        return str(self.artifact.meta["name"])
+
+    @property
+    def fingerprint(self) -> str:
+        """64 hexadecimal digits that change with each byte of the data and each option."""
+        return str(self.artifact.meta["fingerprint"])
+
+    @property
+    def ref(self) -> str:
+        """Its ref, as in "dataset:digits@4fa1c2"."""
+        return f"dataset:{self.name}@{self.fingerprint[:6]}"
+
+    @property
+    def modality(self) -> str:
+        """Key of the modality that decodes its inputs."""
+        return str(self.artifact.meta["modality"])
+
+    @property
+    def task(self) -> Task:
+        """What is to be predicted."""
+        task: Task = self.artifact.meta["task"]
+        return task
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Class names in the order of the targets; empty for regression."""
+        return tuple(self.artifact.meta["labels"])
+
+    @property
+    def sample_shape(self) -> tuple[int, ...]:
+        """Shape of one prepared sample."""
+        return tuple(self.artifact.meta["sample_shape"])
+
+    @cached_property
+    def findings(self) -> tuple[Finding, ...]:
+        """What was noticed: missing values, copies across splits, columns left out, …"""
+        return tuple(Finding.from_json(item) for item in self.artifact.meta["findings"])
+
+    @cached_property
+    def preprocessing(self) -> Any:
+        """The modality's config, fitted on train; the endpoint decodes by the same one."""
+        return preprocessing_from_json(self.artifact.meta["preprocessing"])
+
+    @cached_property
+    def normalization(self) -> tuple[np.ndarray, np.ndarray]:
+        """Mean and standard deviation of train, float32, to broadcast against one sample."""
+        saved = self.artifact.meta["normalization"]
+        return np.array(saved["mean"], np.float32), np.array(saved["std"], np.float32)
+
+    @cached_property
+    def augment(self) -> tuple[AugmentStep, ...]:
+        """What is done to training batches."""
+        return parse_augment(self.artifact.meta["augment"])
+
+    @cached_property
+    def train(self) -> Split:
+        """The training samples."""
+        augment = Augment(self.augment, self.labels) if self.augment else None
+        return self._split("train", augment)
+
+    @cached_property
+    def val(self) -> Split:
+        """The validation samples."""
+        return self._split("val", None)
+
+    @cached_property
+    def test(self) -> Split:
+        """The test samples, never used to choose."""
+        return self._split("test", None)
+
+    @cached_property
+    def baseline(self) -> dict[str, Any] | None:
+        """For tables: the validation score of scikit-learn's gradient boosting; else None.
+
+        Computed at first access (seconds), then remembered by the workspace.
+        """
+        return baseline_of(self, self._store.cache) if self.modality == "table" else None
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns what a list, a card or the command line shows, as JSON-able values."""
+        meta = self.artifact.meta
+        return {
+            "ref": self.ref,
+            "name": self.name,
+            "fingerprint": self.fingerprint,
+            "artifact": self.artifact.digest,
+            "modality": self.modality,
+            "task": self.task,
+            "labels": list(self.labels),
+            "sample_shape": list(self.sample_shape),
+            "samples": {part: len(getattr(self, part)) for part in PARTS},
+            "augment": meta["augment"],
+            "findings": meta["findings"],
+            "size_bytes": self.artifact.size_bytes,
+        }
+
+    def __repr__(self) -> str:
+        counts = ", ".join(f"{part} {len(getattr(self, part))}" for part in PARTS)
+        classes = f"{len(self.labels)} labels" if self.labels else "values"
+        return (
+            f"<{self.ref}: {self.modality} {self.sample_shape}, {classes}, {counts}, "
+            f"{len(self.findings)} findings>"
+        )
+
+    def _split(self, name: str, augment: Augment | None) -> Split:
+        modality = MODALITIES.get(self.modality)
+        return Split(name, self._files, modality, self.preprocessing, augment)
+
+
+def open_dataset(store: Store, ref: str) -> Dataset:
+    """Opens a prepared dataset; cheap, since its arrays are memory-mapped.
+
+    Args:
+        store: The workspace.
+        ref: Its ref, as in "dataset:digits@4fa1c2", or the digest of its artifact.
+
+    Raises:
+        NotFoundError: There is none.
+    """
+    digest = ref
+    if ref.startswith("dataset:"):
+        known = store.cache.get(ref)
+        if known is None:
+            raise NotFoundError(
+                f"No {ref} in this workspace.", hint="Load it once: wb.load(…).ref is its ref."
+            )
+        digest = known["artifact"]
+    artifact = store.artifacts.get(digest)
+    if artifact.kind != KIND:
+        raise NotFoundError(f"The artifact {digest[:12]} is a {artifact.kind}, not a dataset.")
+    return Dataset(store, artifact)
+
+
+def preprocessing_from_json(saved: dict[str, Any]) -> Any:
+    """Returns a modality's config from its saved form, `{"kind", "version", …}`."""
+    options = {key: value for key, value in saved.items() if key not in ("kind", "version")}
+    return MODALITIES.parse(saved["kind"], options)
+
+
+class _Files:
+    """The files of a dataset's artifact."""
+
+    def __init__(self, store: Store, artifact: Artifact) -> None:
+        self._store = store
+        self._artifact = artifact
+
+    def path(self, name: str) -> Path:
+        return self._store.artifacts.path(self._artifact, name)
+
+    def array(self, name: str, *, mapped: bool) -> np.ndarray:
+        loaded = np.load(self.path(name), mmap_mode="r" if mapped else None, allow_pickle=False)
+        return loaded.view(np.ndarray)

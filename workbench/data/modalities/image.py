@@ -1,0 +1,288 @@
+"""Images: files, bytes, Pillow images and arrays → float32 (channels, height, width)."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+import numpy as np
+from pydantic import Field
+
+from workbench.core.config import Config
+from workbench.core.errors import InputError
+from workbench.core.records import Finding
+from workbench.data import pictures
+from workbench.data.chunks import chunks
+from workbench.data.modality import Modality, Sketch
+from workbench.data.sketches import image_sketch
+
+_KEPT = 128
+_DEFAULT = 64
+
+
+class ImageConfig(Config):
+    """Preprocessing of images, fitted on train. Normalization is in the model's graph."""
+
+    size: tuple[int, int] = Field(description="Height and width in pixels.")
+    channels: int = Field(1, ge=1, description="1 gray, 3 color; arrays may have any number.")
+    layout: Literal["hw", "hwc", "chw"] = Field(
+        "hwc", description="Axes of one raw array: a gray picture is hw."
+    )
+    dtype: Literal["uint8", "float32"] = Field("uint8", description="How pixels are stored.")
+    low: float = Field(0.0, description="Value of black; pictures are scaled to it.")
+    high: float = Field(255.0, description="Value of white; pictures are scaled to it.")
+    resize: Literal["stretch", "crop"] = Field(
+        "stretch", description="How a picture of another size is made to fit."
+    )
+
+
+class Image(Modality):
+    """Pictures of one size; see `ImageConfig`."""
+
+    summary = "Pictures: files, bytes, Pillow images or arrays"
+    Config = ImageConfig
+
+    def fit(
+        self, samples: Sequence[Any], shapes: np.ndarray | None, options: Mapping[str, Any]
+    ) -> tuple[ImageConfig, tuple[Finding, ...]]:
+        """Takes layout and range from arrays; size and channels from the headers of files."""
+        if shapes is not None:
+            return _fit_files(shapes, options)
+        first = np.asarray(samples[0])
+        layout = options.get("layout") or ("hw" if first.ndim == 2 else "hwc")
+        height, width, channels = _axes(first.shape, layout)
+        is_bytes = first.dtype == np.uint8
+        low, high = (0.0, 255.0) if is_bytes else _range(samples)
+        config = ImageConfig(
+            size=(height, width),
+            channels=channels,
+            layout=layout,
+            dtype="uint8" if is_bytes else "float32",
+            low=low,
+            high=high,
+        )
+        return config, ()
+
+    def decode(self, value: Any, config: ImageConfig) -> np.ndarray:
+        """Arrays are taken at their own scale; pictures are resized and scaled to low…high."""
+        if pictures.is_picture(value):
+            return _from_picture(value, config)
+        if isinstance(value, (list, tuple)) or hasattr(value, "__array__"):
+            return _from_array(_array(value), config)
+        return _from_picture(pictures.open_picture(value), config)
+
+    def decode_batch(self, values: Sequence[Any], config: ImageConfig) -> np.ndarray:
+        """Arrays of the right shape are decoded together, all else one by one."""
+        if isinstance(values, np.ndarray) and values.shape[1:] == _raw_shape(config):
+            decoded = _channels_first(values, config.layout).astype(np.float32)
+            if np.isfinite(decoded).all():
+                return decoded
+        return super().decode_batch(values, config)
+
+    def split_batch(self, value: Any, config: ImageConfig) -> list[Any]:
+        """A list is a batch; an array of one more axis than a sample is a batch, too."""
+        if isinstance(value, (list, tuple)):
+            return list(value)
+        if pictures.is_picture(value) or not hasattr(value, "__array__"):
+            return [value]
+        array = _array(value)
+        if array.ndim < 2 or array.ndim > 4:
+            raise InputError(
+                f"An array of shape {array.shape} holds no picture; {_wanted(config)}."
+            )
+        return list(array) if array.ndim > _rank(array.shape, config) else [array]
+
+    def from_json(self, value: Any, config: ImageConfig) -> Any:
+        """Text is base64 of a picture file, numbers are pixels; in a list each item by itself."""
+        if isinstance(value, str):
+            return _from_base64(value)
+        if isinstance(value, Mapping):
+            if set(value) != {"b64"}:
+                raise InputError(f"An object with {sorted(value)} is no picture.", hint=_JSON_HINT)
+            return _from_base64(value["b64"])
+        if isinstance(value, list) and any(isinstance(item, (str, Mapping)) for item in value):
+            return [self.from_json(item, config) for item in value]
+        if isinstance(value, list):
+            return _array(value)
+        raise InputError(f"A {type(value).__name__} is no picture.", hint=_JSON_HINT)
+
+    def sample_shape(self, config: ImageConfig) -> tuple[int, ...]:
+        """Channels, height, width."""
+        return (config.channels, *config.size)
+
+    def storage_dtype(self, config: ImageConfig) -> str:
+        """Bytes stay bytes."""
+        return config.dtype
+
+    def raw(self, prepared: np.ndarray, config: ImageConfig) -> np.ndarray:
+        """The axes as they were given."""
+        if config.layout == "hw":
+            return prepared[0]
+        return prepared if config.layout == "chw" else np.moveaxis(prepared, 0, -1)
+
+    def normalization(
+        self, train: np.ndarray, config: ImageConfig
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """One mean and one deviation for each channel, shape (channels, 1, 1)."""
+        count, total, squares = 0, np.zeros(config.channels), np.zeros(config.channels)
+        for rows in chunks(train):
+            pixels = train[rows].astype(np.float64)
+            count += pixels.size // config.channels
+            total += pixels.sum((0, 2, 3))
+            squares += np.square(pixels).sum((0, 2, 3))
+        mean = total / count
+        std = np.sqrt(np.maximum(squares / count - mean**2, 0))
+        std[std < 1e-6 * max(1e-6, config.high - config.low)] = 1.0
+        shape = (-1, 1, 1)
+        return mean.astype(np.float32).reshape(shape), std.astype(np.float32).reshape(shape)
+
+    def sketch(self, prepared: np.ndarray, config: ImageConfig) -> Sketch:
+        """Difference hashes and thumbnails."""
+        return image_sketch(prepared, config.low, config.high)
+
+
+PLUGIN = Image()
+
+_JSON_HINT = "Give the base64 text of a picture file, {'b64': …}, or nested lists of pixels."
+
+
+def _fit_files(
+    shapes: np.ndarray, options: Mapping[str, Any]
+) -> tuple[ImageConfig, tuple[Finding, ...]]:
+    channels = options.get("channels") or int(shapes[:, 2].max())
+    size, findings = options.get("size"), []
+    sizes, counts = np.unique(shapes[:, :2], axis=0, return_counts=True)
+    if size is None:
+        size = _default_size(sizes)
+    if len(sizes) > 1 or tuple(sizes[0]) != tuple(size):
+        common = sizes[np.argmax(counts)]
+        findings.append(
+            Finding(
+                "image_size",
+                f"Pictures in train have {len(sizes)} sizes (most often {common[0]}×{common[1]}); "
+                f"all become {size[0]}×{size[1]}. Another size: size=(height, width).",
+                "info",
+            )
+        )
+    mixed = len(np.unique(shapes[:, 2])) > 1
+    if mixed:
+        kept = "color" if channels == 3 else "gray"
+        findings.append(
+            Finding(
+                "image_channels", f"Gray and color pictures are mixed; all become {kept}.", "info"
+            )
+        )
+    layout: Literal["hw", "hwc"] = "hw" if channels == 1 else "hwc"
+    config = ImageConfig(
+        size=(int(size[0]), int(size[1])),
+        channels=channels,
+        layout=layout,
+        resize=options.get("resize", "stretch"),
+    )
+    return config, tuple(findings)
+
+
+def _default_size(sizes: np.ndarray) -> tuple[int, int]:
+    if len(sizes) == 1 and sizes.max() <= _KEPT:
+        return int(sizes[0, 0]), int(sizes[0, 1])
+    return _DEFAULT, _DEFAULT
+
+
+def _range(samples: Any) -> tuple[float, float]:
+    lows, highs = [0.0], [0.0]
+    for rows in chunks(samples):
+        lows.append(float(np.min(samples[rows])))
+        highs.append(float(np.max(samples[rows])))
+    low, high = min(lows), max(highs)
+    return low, high if high > low else low + 1.0
+
+
+def _axes(shape: tuple[int, ...], layout: str) -> tuple[int, int, int]:
+    if layout == "hw":
+        return shape[0], shape[1], 1
+    return shape if layout == "hwc" else (shape[1], shape[2], shape[0])
+
+
+def _raw_shape(config: ImageConfig) -> tuple[int, ...]:
+    height, width = config.size
+    shapes = {
+        "hw": (height, width),
+        "hwc": (height, width, config.channels),
+        "chw": (config.channels, height, width),
+    }
+    return shapes[config.layout]
+
+
+def _channels_first(values: np.ndarray, layout: str) -> np.ndarray:
+    if layout == "hw":
+        return values[..., None, :, :]
+    return values if layout == "chw" else np.moveaxis(values, -1, -3)
+
+
+def _array(value: Any) -> np.ndarray:
+    if hasattr(value, "detach"):
+        value = value.detach().cpu()
+    try:
+        array = np.asarray(value)
+    except ValueError as error:
+        raise InputError(
+            "The rows of the picture have different lengths; each must be as long as the first."
+        ) from error
+    if array.dtype == bool:
+        array = array.astype(np.uint8)
+    if array.dtype.kind not in "uif":
+        raise InputError(
+            f"An array of {array.dtype} is not a picture.", hint="Give an array of numbers."
+        )
+    return array
+
+
+def _from_array(array: np.ndarray, config: ImageConfig) -> np.ndarray:
+    for layout in (config.layout, "hwc", "chw", "hw"):
+        if array.shape == _raw_shape(config.model_copy(update={"layout": layout})):
+            if layout == "hw" and config.channels != 1:
+                continue
+            decoded = _channels_first(array, layout).astype(np.float32)
+            if not np.isfinite(decoded).all():
+                raise InputError("The picture holds NaN or infinity; give finite numbers.")
+            return np.ascontiguousarray(decoded)
+    is_bytes = array.dtype == np.uint8 and config.dtype == "uint8"
+    flat = array[:, :, 0] if array.ndim == 3 and array.shape[2] == 1 else array
+    if is_bytes and (flat.ndim == 2 or (flat.ndim == 3 and flat.shape[2] in (3, 4))):
+        return _from_picture(pictures.pillow().fromarray(flat), config)
+    raise InputError(f"got an array of shape {array.shape}; {_wanted(config)}")
+
+
+def _from_picture(picture: Any, config: ImageConfig) -> np.ndarray:
+    if config.channels not in pictures.MODES:
+        raise InputError(f"A picture cannot become {config.channels} channels; {_wanted(config)}.")
+    pixels = pictures.picture_array(picture, config.channels, config.size, config.resize)
+    decoded = np.moveaxis(pixels, -1, 0).astype(np.float32)
+    if (config.low, config.high) != (0.0, 255.0):
+        decoded = config.low + decoded * np.float32((config.high - config.low) / 255)
+    return np.ascontiguousarray(decoded)
+
+
+def _rank(shape: tuple[int, ...], config: ImageConfig) -> int:
+    usual = 2 if config.layout == "hw" else 3
+    if len(shape) == 3 and usual == 2:
+        is_one = shape[:2] == config.size and shape[2] == 1
+        is_color = shape[1:] != config.size and shape[2] in (3, 4)
+        return 3 if is_one or is_color else 2
+    if len(shape) == 4:
+        return 3
+    return 2 if len(shape) == 2 else usual
+
+
+def _wanted(config: ImageConfig) -> str:
+    return f"right is {_raw_shape(config)} for one, (n, …) for several"
+
+
+def _from_base64(text: Any) -> bytes:
+    try:
+        body = text.partition(",")[2] if text.startswith("data:") else text
+        return base64.b64decode(body, validate=True)
+    except (AttributeError, ValueError, binascii.Error) as error:
+        raise InputError("The text is not base64.", hint=_JSON_HINT) from error

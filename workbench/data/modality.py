@@ -1,0 +1,130 @@
+"""The base of modalities: raw value → tensor, the same for training and at the endpoint."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from workbench.core.errors import InputError
+from workbench.core.plugins import Plugin
+from workbench.core.records import Finding
+
+
+@dataclass(frozen=True)
+class Sketch:
+    """What is compared to find copies.
+
+    Attributes:
+        exact: uint64, shape (n,): equal for equal samples.
+        near: uint64, shape (n,): equal, or for `thumbs` few bits apart, for samples much alike.
+        thumbs: uint8, shape (n, k): small pictures that confirm a likeness; None if `near` is
+            enough.
+    """
+
+    exact: np.ndarray
+    near: np.ndarray
+    thumbs: np.ndarray | None = None
+
+
+class Modality(Plugin):
+    """Decodes what a person has. `Config` is the preprocessing, with all fitted statistics.
+
+    No method may import torch, nor anything heavy when nothing heavy was given.
+    """
+
+    @abstractmethod
+    def fit(
+        self, samples: Sequence[Any], shapes: np.ndarray | None, options: Mapping[str, Any]
+    ) -> tuple[Any, tuple[Finding, ...]]:
+        """Returns the preprocessing fitted on the training samples, and what was noticed.
+
+        Args:
+            samples: Raw training samples.
+            shapes: int64 (n, 3), sizes of images still in files; None if known from the samples.
+            options: What the source passes on.
+        """
+
+    def clean(
+        self, samples: Any, config: Any, place: Callable[[int], str]
+    ) -> tuple[Any, tuple[Finding, ...]]:
+        """Returns samples whose repairable cells are repaired, and a finding for each sort."""
+        return samples, ()
+
+    @abstractmethod
+    def decode(self, value: Any, config: Any) -> np.ndarray:
+        """Returns one value as float32 of `sample_shape(config)`.
+
+        Raises:
+            InputError: The value cannot be decoded; the message says what would be right.
+        """
+
+    def decode_batch(self, values: Sequence[Any], config: Any) -> np.ndarray:
+        """Returns n values as float32, shape (n, *sample_shape).
+
+        Raises:
+            InputError: With every problem at once, each with its index.
+        """
+        decoded, problems = [], []
+        for index, value in enumerate(values):
+            try:
+                decoded.append(self.decode(value, config))
+            except InputError as error:
+                problems.extend(indexed(error, index, len(values)))
+        if problems:
+            raise InputError(f"{len(problems)} inputs cannot be read.", problems=problems)
+        shape = (0, *self.sample_shape(config))
+        return np.stack(decoded) if decoded else np.zeros(shape, np.float32)
+
+    @abstractmethod
+    def split_batch(self, value: Any, config: Any) -> list[Any]:
+        """Returns the samples in `value`: arrays are told apart by rank, a list is a batch."""
+
+    def from_json(self, value: Any, config: Any) -> Any:
+        """Returns a JSON value as something `split_batch` takes. Never reads a local file.
+
+        Raises:
+            InputError: It cannot be such a thing.
+        """
+        return value
+
+    @abstractmethod
+    def sample_shape(self, config: Any) -> tuple[int, ...]:
+        """Returns the shape of one decoded sample."""
+
+    def storage_dtype(self, config: Any) -> str:
+        """Returns the dtype in which prepared samples lose nothing: uint8 or float32."""
+        return "float32"
+
+    def raw(self, prepared: np.ndarray, config: Any) -> Any:
+        """Returns a stored sample as a person would have given it; None if it must be kept."""
+        return None
+
+    def keeps_raw(self, config: Any) -> bool:
+        """Whether raw samples are stored beside the prepared ones, as JSON lines."""
+        return False
+
+    @abstractmethod
+    def normalization(self, train: np.ndarray, config: Any) -> tuple[np.ndarray, np.ndarray]:
+        """Returns mean and standard deviation of the prepared training samples.
+
+        Args:
+            train: Stored samples, shape (N, *sample_shape); memory-mapped, so read in pieces.
+            config: The preprocessing.
+
+        Returns:
+            Two float32 arrays that broadcast against one sample; no deviation is zero.
+        """
+
+    @abstractmethod
+    def sketch(self, prepared: np.ndarray, config: Any) -> Sketch:
+        """Returns what is compared to find copies among prepared samples, (n, *sample_shape)."""
+
+
+def indexed(error: InputError, index: int, total: int) -> list[str]:
+    """Returns the problems of sample `index`, with the index if there are several samples."""
+    texts = list(error.problems) or [error.message]
+    return texts if total == 1 else [f"input {index}: {text}" for text in texts]

@@ -1,0 +1,243 @@
+"""From a source to a stored dataset: split, fit on train, decode, measure, save - or leave no trace."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from workbench.core.config import saved_config
+from workbench.core.errors import InputError, NotFoundError
+from workbench.core.ids import digest_json
+from workbench.core.records import Finding
+from workbench.data.augment import check_augment, parse_augment
+from workbench.data.chunks import chunks, rows_per_chunk
+from workbench.data.collected import Collected, Progress, Reader, take
+from workbench.data.dataset import KIND, Dataset, open_dataset
+from workbench.data.findings.duplicates import find_duplicates
+from workbench.data.modalities import MODALITIES
+from workbench.data.modality import Modality, Sketch
+from workbench.data.problems import Problems
+from workbench.data.source import SourceConfig
+from workbench.data.split import PARTS, assign, order_of
+from workbench.store import Blob, Store
+
+_FORMAT = 1
+
+
+def prepare(
+    store: Store, source: str, config: SourceConfig, reader: Reader, progress: Progress
+) -> Dataset:
+    """Returns the dataset of a source; the same bytes and options are prepared once.
+
+    Args:
+        store: The workspace.
+        source: Key of the source.
+        config: Its options.
+        reader: The opened source.
+        progress: Called while files are read and samples decoded.
+
+    Raises:
+        InputError: Every bad place at once; nothing was stored.
+    """
+    name = config.name or reader.name
+    identity = {
+        "format": _FORMAT,
+        "source": source,
+        "options": {k: v for k, v in config.to_json().items() if k != "name"},
+        "content": reader.fingerprint(progress),
+    }
+    fingerprint = digest_json(identity)
+    known = _known(store, f"dataset:{name}@{fingerprint}")
+    if known is not None:
+        return known
+    collected = reader.collect(progress)
+    plan = _plan(collected, config, f"The data of '{name}'")
+    dataset = Dataset(store, _write(store, plan, name, fingerprint, progress))
+    for ref in (dataset.ref, f"dataset:{name}@{fingerprint}"):
+        store.cache.put(ref, {"artifact": dataset.artifact.digest})
+    return dataset
+
+
+@dataclass
+class _Plan:
+    """What is to be written: samples, who is where, and the fitted preprocessing."""
+
+    collected: Collected
+    samples: Any
+    modality: Modality
+    preprocessing: Any
+    codes: np.ndarray
+    orders: list[np.ndarray]
+    augment: Any
+    findings: list[Finding]
+    problems: Problems
+    what: str
+
+
+def _known(store: Store, ref: str) -> Dataset | None:
+    try:
+        dataset = open_dataset(store, ref)
+    except NotFoundError:
+        return None
+    blobs = dataset.artifact.files.values()
+    return dataset if all(store.blobs.path(blob).is_file() for blob in blobs) else None
+
+
+def _plan(collected: Collected, config: SourceConfig, what: str) -> _Plan:
+    problems = Problems(collected.problems)
+    problems.extend(_single_classes(collected))
+    try:
+        left_out = check_augment(
+            parse_augment(config.augment), collected.modality, collected.labels
+        )
+        codes, noticed = assign(collected, config.split, config.seed)
+        modality = MODALITIES.get(collected.modality)
+        train = np.flatnonzero(codes == 0)
+        shapes = None if collected.shapes is None else collected.shapes[train]
+        preprocessing, fitted = modality.fit(
+            take(collected.samples, train), shapes, collected.options
+        )
+        samples, cleaned = modality.clean(collected.samples, preprocessing, collected.place)
+    except InputError as error:
+        if not problems:
+            raise
+        problems.extend(error.problems or [error.message])
+        problems.raise_if_any(what)
+        raise
+    orders = [
+        order_of(codes, part, collected=collected, fractions=config.split, seed=config.seed)
+        for part in range(len(PARTS))
+    ]
+    findings = [*collected.findings, *noticed, *left_out, *fitted, *cleaned]
+    return _Plan(
+        collected, samples, modality, preprocessing, codes, orders, config.augment,
+        findings, problems, what,
+    )  # fmt: skip
+
+
+def _single_classes(collected: Collected) -> Iterator[str]:
+    if collected.task != "classification" or not len(collected.targets):
+        return
+    counts = np.bincount(collected.targets, minlength=len(collected.labels))
+    for label in np.flatnonzero(counts == 1):
+        where = collected.place(int(np.flatnonzero(collected.targets == label)[0]))
+        yield (
+            f"label '{collected.labels[label]}' has one sample ({where}); "
+            "at least 2 are needed to train and to validate"
+        )
+
+
+def _write(store: Store, plan: _Plan, name: str, fingerprint: str, progress: Progress) -> Any:
+    with ExitStack() as stack:
+        pending = {part: stack.enter_context(store.blobs.writer(".npy")) for part in PARTS}
+        lines: dict[str, bytes] = {}
+        done = 0
+        for part, order in zip(PARTS, plan.orders, strict=True):
+            with pending[part].path.open("wb") as file:
+                done = _write_part(file, plan, order, done, progress)
+        plan.problems.raise_if_any(plan.what)
+        arrays = [np.load(pending[part].path, mmap_mode="r") for part in PARTS]
+        meta = _measure(plan, [array.view(np.ndarray) for array in arrays])
+        del arrays
+    files: dict[str, bytes | Blob] = {}
+    for part, order in zip(PARTS, plan.orders, strict=True):
+        blob = pending[part].blob
+        if blob is not None:
+            files[f"{part}.inputs.npy"] = blob
+        files[f"{part}.targets.npy"] = _npy(plan.collected.targets[order])
+        files[f"{part}.indices.npy"] = _npy(order.astype(np.int64))
+        if plan.modality.keeps_raw(plan.preprocessing):
+            lines = _raw_lines(take(plan.samples, order))
+            files.update({f"{part}.{suffix}": content for suffix, content in lines.items()})
+    meta = {"name": name, "fingerprint": fingerprint, **meta}
+    return store.artifacts.save(KIND, files, meta)
+
+
+def _write_part(
+    file: BinaryIO, plan: _Plan, order: np.ndarray, done: int, progress: Progress
+) -> int:
+    shape = plan.modality.sample_shape(plan.preprocessing)
+    dtype = np.dtype(plan.modality.storage_dtype(plan.preprocessing))
+    header = {"descr": dtype.str, "fortran_order": False, "shape": (len(order), *shape)}
+    np.lib.format.write_array_header_1_0(file, header)
+    step = min(rows_per_chunk(4 * int(np.prod(shape))), 256)
+    for start in range(0, len(order), step):
+        rows = order[start : start + step]
+        decoded = _decoded(plan, rows)
+        if decoded is not None and not plan.problems:
+            file.write(np.ascontiguousarray(decoded, dtype).tobytes())
+        done += len(rows)
+        progress(done, len(plan.codes), "decoding")
+    return done
+
+
+def _decoded(plan: _Plan, rows: np.ndarray) -> np.ndarray | None:
+    try:
+        return plan.modality.decode_batch(take(plan.samples, rows), plan.preprocessing)
+    except InputError:
+        for row in rows:
+            _note_problem(plan, int(row))
+        return None
+
+
+def _note_problem(plan: _Plan, row: int) -> None:
+    value = take(plan.samples, np.array([row]))
+    try:
+        plan.modality.decode_batch(value, plan.preprocessing)
+    except InputError as error:
+        text = "; ".join(error.problems) or error.message
+        plan.problems.add(f"{plan.collected.place(row)}: {text}")
+
+
+def _measure(plan: _Plan, parts: Sequence[np.ndarray]) -> dict[str, Any]:
+    mean, std = plan.modality.normalization(parts[0], plan.preprocessing)
+    codes = np.concatenate([np.full(len(part), code) for code, part in enumerate(parts)])
+    sources = np.concatenate(plan.orders)
+    copies = find_duplicates(
+        _sketch(plan, parts), codes, lambda i: plan.collected.place(int(sources[i]))
+    )
+    return {
+        "modality": plan.collected.modality,
+        "task": plan.collected.task,
+        "labels": list(plan.collected.labels),
+        "sample_shape": list(plan.modality.sample_shape(plan.preprocessing)),
+        "preprocessing": saved_config(plan.collected.modality, plan.preprocessing),
+        "normalization": {"mean": mean.tolist(), "std": std.tolist()},
+        "augment": plan.augment,
+        "findings": [finding.to_json() for finding in (*plan.findings, *copies)],
+    }
+
+
+def _sketch(plan: _Plan, parts: Sequence[np.ndarray]) -> Sketch:
+    pieces = [
+        plan.modality.sketch(part[rows], plan.preprocessing)
+        for part in parts
+        for rows in chunks(part)
+    ]
+    thumbs = [piece.thumbs for piece in pieces if piece.thumbs is not None]
+    return Sketch(
+        np.concatenate([piece.exact for piece in pieces]),
+        np.concatenate([piece.near for piece in pieces]),
+        np.concatenate(thumbs) if thumbs else None,
+    )
+
+
+def _raw_lines(samples: Sequence[Any]) -> dict[str, bytes]:
+    lines = [
+        json.dumps(samples[i], ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
+        for i in range(len(samples))
+    ]
+    offsets = np.cumsum([0, *map(len, lines)], dtype=np.int64)
+    return {"raw.jsonl": b"".join(lines), "offsets.npy": _npy(offsets)}
+
+
+def _npy(array: np.ndarray) -> bytes:
+    buffer = io.BytesIO()
+    np.save(buffer, array, allow_pickle=False)
+    return buffer.getvalue()

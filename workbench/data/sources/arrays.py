@@ -1,0 +1,236 @@
+"""Arrays in memory: inputs and targets as NumPy arrays or lists."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+from pydantic import Field
+
+from workbench.core.config import Config
+from workbench.core.errors import InputError
+from workbench.core.ids import digest_json
+from workbench.core.records import Task
+from workbench.data.chunks import chunks
+from workbench.data.collected import Collected, Progress, Reader
+from workbench.data.source import Source, SourceConfig
+from workbench.data.split import part_code
+from workbench.data.targets import as_classes, as_values, infer_task
+from workbench.store import Store
+
+
+class ArraysConfig(SourceConfig):
+    """Arrays and what they mean."""
+
+    inputs: Any = Field(
+        exclude=True,
+        description="Images N×H×W or N×H×W×C (uint8 or float), or rows N×F; an array or a list.",
+    )
+    targets: Any = Field(
+        exclude=True, description="N class indices into labels, N label names, or N values."
+    )
+    modality: Literal["image", "table"] | None = Field(
+        None, description="What the inputs are; by default rows if they have two axes."
+    )
+    labels: tuple[str, ...] | None = Field(None, description="Class names.")
+    task: Task | None = Field(None, description="By default inferred from the targets.")
+    columns: tuple[str, ...] | None = Field(None, description="Names of the columns of rows.")
+    parts: Any = Field(None, exclude=True, description="N words train, val or test: a given split.")
+    groups: Any = Field(
+        None, exclude=True, description="N values; samples of one group stay in one split."
+    )
+    time: Any = Field(None, exclude=True, description="N sortable values; test is the latest.")
+
+
+class Arrays(Source):
+    """NumPy arrays or nested lists."""
+
+    summary = "Arrays: inputs, targets, modality, labels"
+    Config: ClassVar[type[Config]] = ArraysConfig
+
+    def open(self, config: ArraysConfig, store: Store) -> Reader:
+        """Returns a reader of the arrays."""
+        return ArraysReader(config, "arrays")
+
+
+PLUGIN = Arrays()
+
+
+class ArraysReader(Reader):
+    """Checks arrays: every bad row is told, none is dropped."""
+
+    def __init__(self, config: ArraysConfig, name: str, place: Any = None) -> None:
+        self.name = name
+        self._config = config
+        self._place = place or (lambda index: f"row {index}")
+        self._problems: list[str] = []
+        self._inputs = self._stacked(config.inputs)
+        self._targets = _listed(config.targets, "targets")
+
+    def fingerprint(self, progress: Progress) -> str:
+        """Hashes dtype, shape and bytes of everything given."""
+        sha = hashlib.sha256()
+        if self._inputs is not None:
+            sha.update(f"{self._inputs.dtype.str}{self._inputs.shape}".encode())
+            for rows in chunks(self._inputs):
+                sha.update(np.ascontiguousarray(self._inputs[rows]).tobytes())
+        extras = {
+            name: [repr(value) for value in _listed(given, name)]
+            for name in ("targets", "parts", "groups", "time")
+            if (given := getattr(self._config, name)) is not None
+        }
+        return digest_json({"inputs": sha.hexdigest(), **extras})
+
+    def collect(self, progress: Progress) -> Collected:
+        """Checks lengths, numbers and targets, and gathers what is wrong."""
+        config, problems = self._config, list(self._problems)
+        count = len(config.inputs)
+        if not count:
+            raise InputError("The inputs are empty.", hint="Give at least a few samples.")
+        problems += self._lengths(count)
+        if self._inputs is not None:
+            problems += _not_finite(self._inputs, self._place)
+            if self._inputs.ndim == 1:
+                problems.append("inputs have one axis; give N×F rows or N×H×W images")
+        task: Task = config.task or ("classification" if config.labels else self._inferred())
+        labels: tuple[str, ...] = ()
+        if task == "classification":
+            targets, labels, bad = as_classes(self._targets, config.labels, self._place)
+        else:
+            targets, bad = as_values(self._targets, self._place)
+        given, bad_parts = _given(config.parts, self._place)
+        problems += bad + bad_parts
+        if problems and (self._inputs is None or len(targets) != count):
+            self._raise(problems)
+        modality = config.modality or ("table" if self._inputs.ndim == 2 else "image")  # type: ignore[union-attr]
+        self._check_rank(modality, problems)
+        return Collected(
+            modality=modality,
+            task=task,
+            labels=labels,
+            samples=self._inputs,  # type: ignore[arg-type]
+            targets=targets,
+            place=self._place,
+            given=given,
+            groups=None if config.groups is None else np.asarray(config.groups),
+            time=None if config.time is None else np.asarray(config.time),
+            problems=tuple(problems),
+            options={"columns": config.columns, "layout": _layout(self._inputs, modality)},
+        )
+
+    def _stacked(self, inputs: Any) -> np.ndarray | None:
+        if hasattr(inputs, "detach"):
+            inputs = inputs.detach().cpu()
+        try:
+            array = np.asarray(inputs)
+        except ValueError:
+            array = np.empty(0, object)
+        if array.dtype == object:
+            self._problems += _ragged(inputs, self._place)
+            return None
+        if array.dtype.kind not in "buif" or array.ndim == 0:
+            raise InputError(
+                f"The inputs are {array.dtype} of shape {array.shape}.",
+                hint="Give numbers: N×H×W or N×H×W×C images, or N×F rows.",
+            )
+        return array if array.dtype == np.uint8 else array.astype(np.float32)
+
+    def _inferred(self) -> Task:
+        return infer_task(self._targets) if len(self._targets) else "classification"
+
+    def _lengths(self, count: int) -> list[str]:
+        given = {
+            name: value
+            for name in ("targets", "parts", "groups", "time")
+            if (value := getattr(self._config, name)) is not None
+        }
+        return [
+            f"{name} has {len(value)} entries, inputs has {count}"
+            for name, value in given.items()
+            if len(value) != count
+        ]
+
+    def _check_rank(self, modality: str, problems: list[str]) -> None:
+        ranks = (3, 4) if modality == "image" else (2,)
+        array = self._inputs
+        if array is not None and array.ndim not in ranks:
+            wanted = "N×H×W or N×H×W×C" if modality == "image" else "N×F"
+            problems.append(f"inputs have shape {array.shape}; {modality}s are {wanted}")
+            self._raise(problems)
+
+    def _raise(self, problems: Sequence[str]) -> None:
+        raise InputError(
+            f"The arrays have {len(problems)} problems; nothing was stored.",
+            problems=problems[:1000],
+            hint="Mend or remove these places and load again.",
+        )
+
+
+def _listed(values: Any, name: str) -> list[Any]:
+    if hasattr(values, "detach"):
+        values = values.detach().cpu().numpy()
+    array = np.asarray(values, object) if isinstance(values, (list, tuple)) else np.asarray(values)
+    if array.ndim == 2 and array.shape[1] == 1:
+        array = array[:, 0]
+    if array.ndim != 1:
+        raise InputError(f"{name} has shape {array.shape}; right is one axis, (N,).")
+    listed: list[Any] = array.tolist()
+    return listed
+
+
+def _not_finite(array: np.ndarray, place: Any) -> list[str]:
+    if array.dtype == np.uint8:
+        return []
+    problems = []
+    for rows in chunks(array):
+        flat = array[rows].reshape(rows.stop - rows.start, -1)
+        counts = (~np.isfinite(flat)).sum(1)
+        problems += [
+            f"{place(rows.start + int(i))}: {int(counts[i])} values are NaN or infinite"
+            for i in np.flatnonzero(counts)
+        ]
+    return problems
+
+
+def _ragged(inputs: Any, place: Any) -> list[str]:
+    shapes = [_shape(value) for value in inputs]
+    usual, _ = Counter(shapes).most_common(1)[0]
+    return [
+        f"{place(i)}: shape {shape}, most have {usual}"
+        if shape is not None
+        else f"{place(i)}: not an array of numbers"
+        for i, shape in enumerate(shapes)
+        if shape != usual or shape is None
+    ]
+
+
+def _shape(value: Any) -> tuple[int, ...] | None:
+    try:
+        array = np.asarray(value)
+    except ValueError:
+        return None
+    return array.shape if array.dtype.kind in "buif" else None
+
+
+def _given(parts: Any, place: Any) -> tuple[np.ndarray | None, list[str]]:
+    if parts is None:
+        return None, []
+    codes = [part_code(word) for word in parts]
+    problems = [
+        f"{place(i)}: split {parts[i]!r} is none of train, val, test"
+        for i, code in enumerate(codes)
+        if code is None
+    ]
+    return np.array([code or 0 for code in codes], np.int8), problems
+
+
+def _layout(array: np.ndarray | None, modality: str) -> str | None:
+    if array is None or modality != "image":
+        return None
+    if array.ndim == 3:
+        return "hw"
+    is_channels_first = array.shape[1] in (1, 3, 4) and array.shape[3] not in (1, 3, 4)
+    return "chw" if is_channels_first else "hwc"

@@ -1,0 +1,116 @@
+"""Targets of any sort → class indices or values, with every bad place named."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from workbench.core.errors import InputError
+from workbench.core.records import Task
+
+_FEW = 20
+
+
+def infer_task(values: Sequence[Any]) -> Task:
+    """Returns classification for text, bools and few whole numbers, else regression."""
+    if any(isinstance(value, (str, bool, np.bool_)) for value in values):
+        return "classification"
+    distinct = {float(value) for value in values}
+    whole = all(value.is_integer() for value in distinct if math.isfinite(value))
+    is_few = len(distinct) <= _FEW and len(distinct) < max(3, len(values) / 2)
+    return "classification" if whole and is_few else "regression"
+
+
+def as_values(values: Sequence[Any], place: Callable[[int], str]) -> tuple[np.ndarray, list[str]]:
+    """Returns float32 targets of a regression, and the places of what is no finite number."""
+    result = np.zeros(len(values), np.float32)
+    problems = []
+    for index, value in enumerate(values):
+        try:
+            number = float(value)
+        except (TypeError, ValueError):
+            number = math.nan
+        if not math.isfinite(number):
+            problems.append(f"{place(index)}: target {value!r} is not a number")
+        else:
+            result[index] = number
+    return result, problems
+
+
+def as_classes(
+    values: Sequence[Any], labels: Sequence[str] | None, place: Callable[[int], str]
+) -> tuple[np.ndarray, tuple[str, ...], list[str]]:
+    """Returns int64 class indices, the labels, and the places of bad targets.
+
+    Args:
+        values: Names of labels, or whole numbers: indices into `labels`.
+        labels: Class names; None takes them from the values.
+        place: Where sample i came from.
+
+    Raises:
+        InputError: The labels are not distinct.
+    """
+    texts = [class_name(value) for value in values]
+    problems = [
+        f"{place(i)}: the target is missing ({values[i]!r})"
+        for i, text in enumerate(texts)
+        if text is None
+    ]
+    numeric = not any(isinstance(value, str) for value in values)
+    names = [text for text in texts if text is not None]
+    if labels is None:
+        known = _sorted_names(names, numeric=numeric)
+    else:
+        known = tuple(str(label) for label in labels)
+        _check_labels(known)
+    positions = {name: i for i, name in enumerate(known)}
+    if labels is not None and numeric:
+        positions = {str(i): i for i in range(len(known))}
+    result = np.zeros(len(values), np.int64)
+    for index, text in enumerate(texts):
+        if text is None:
+            continue
+        if text in positions:
+            result[index] = positions[text]
+        else:
+            problems.append(f"{place(index)}: target {text} is none of {_shown(known, numeric)}")
+    return result, known, problems
+
+
+def class_name(value: Any) -> str | None:
+    """Returns a target as the name of a class: 3.0 is "3", NaN and None and "" are missing."""
+    if value is None or value == "":
+        return None
+    if isinstance(value, (bool, np.bool_)):
+        return str(bool(value)).lower()
+    if isinstance(value, (float, np.floating)):
+        if math.isnan(value):
+            return None
+        return str(int(value)) if float(value).is_integer() else str(value)
+    return str(value).strip() or None
+
+
+def _sorted_names(names: Sequence[str], *, numeric: bool) -> tuple[str, ...]:
+    distinct = set(names)
+    if distinct <= {"true", "false"}:
+        return tuple(sorted(distinct))
+    try:
+        return tuple(sorted(distinct, key=lambda name: (float(name), name)))
+    except ValueError:
+        return tuple(sorted(distinct))
+
+
+def _check_labels(labels: Sequence[str]) -> None:
+    twice = sorted({label for label in labels if list(labels).count(label) > 1})
+    if twice:
+        raise InputError(f"Labels appear twice: {', '.join(twice)}.", hint="Give distinct labels.")
+
+
+def _shown(labels: Sequence[str], numeric: bool) -> str:
+    if numeric:
+        return f"0…{len(labels) - 1} (indices into {len(labels)} labels)"
+    more = " …" if len(labels) > 10 else ""
+    return f"the {len(labels)} labels {', '.join(labels[:10])}{more}"

@@ -1,0 +1,8 @@
+"""Augmentations of training batches: a file here is a transform, its name is the key. No torch."""
+
+from workbench.core.plugins import Registry
+from workbench.data.transform import Transform
+
+TRANSFORMS: Registry[Transform] = Registry("transforms", __name__, Transform)
+
+__all__ = ["TRANSFORMS"]

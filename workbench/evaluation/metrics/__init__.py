@@ -1,0 +1,8 @@
+"""Metrics, one a file."""
+
+from workbench.core.plugins import Registry
+from workbench.evaluation.metric import Metric
+
+METRICS: Registry[Metric] = Registry("metrics", __name__, Metric)
+
+__all__ = ["METRICS"]

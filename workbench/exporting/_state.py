@@ -1,0 +1,86 @@
+"""The bridge between a torch module and named NumPy arrays. The only place that needs torch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from workbench.core import optional
+
+if TYPE_CHECKING:
+    from torch import nn
+
+_FOR = "working on a PyTorch model"
+
+
+def state_of(module: nn.Module) -> dict[str, np.ndarray]:
+    """Returns copies of all parameters and buffers by name."""
+    return {
+        name: value.detach().cpu().numpy().copy() for name, value in module.state_dict().items()
+    }
+
+
+def batch_norms_of(module: nn.Module) -> dict[str, float]:
+    """Returns the epsilon of each BatchNorm layer that keeps statistics, by name."""
+    base = optional.require("torch.nn.modules.batchnorm", for_=_FOR)._BatchNorm
+    return {
+        name: float(part.eps)
+        for name, part in module.named_modules()
+        if isinstance(part, base) and part.track_running_stats
+    }
+
+
+def predictor(
+    module: nn.Module, state: Mapping[str, np.ndarray] | None = None
+) -> Callable[[np.ndarray], np.ndarray]:
+    """Returns `module`, optionally with other weights, as a function of arrays."""
+    torch = optional.require("torch", for_=_FOR)
+    call = optional.require("torch.func", for_=_FOR).functional_call
+    tensors = (
+        None if state is None else {k: torch.from_numpy(np.array(v)) for k, v in state.items()}
+    )
+
+    def predict(batch: np.ndarray) -> np.ndarray:
+        with torch.inference_mode(), evaluating(module):
+            inputs = torch.from_numpy(np.ascontiguousarray(batch))
+            outputs = module(inputs) if tensors is None else call(module, tensors, (inputs,))
+        return np.asarray(_first(outputs).numpy())
+
+    return predict
+
+
+@contextmanager
+def evaluating(module: nn.Module) -> Iterator[None]:
+    """Puts every part of `module` in evaluation mode for the block, then back as it was."""
+    modes = [(part, part.training) for part in module.modules()]
+    module.eval()
+    try:
+        yield
+    finally:
+        for part, mode in modes:
+            part.training = mode
+
+
+def perturbed(state: Mapping[str, np.ndarray], seed: int) -> dict[str, np.ndarray]:
+    """Returns a state with every float tensor changed by about a tenth; variances stay positive."""
+    rng = np.random.default_rng(seed)
+    return {name: _perturb(name, value, rng) for name, value in state.items()}
+
+
+def _perturb(name: str, value: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    if not np.issubdtype(value.dtype, np.floating):
+        return value
+    factor = rng.uniform(0.85, 1.15, value.shape)
+    shift = 0.0
+    if not name.endswith("running_var"):
+        shift = rng.normal(size=value.shape) * 0.05 * (float(value.std()) or 0.5)
+    return np.asarray(value * factor + shift, value.dtype)
+
+
+def _first(outputs: Any) -> Any:
+    while isinstance(outputs, tuple | list):
+        outputs = outputs[0]
+    return outputs

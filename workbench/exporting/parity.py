@@ -1,0 +1,134 @@
+"""Does the exported file answer as the torch module does? A gate that fails loudly."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from workbench.core.errors import InputError, WorkbenchError
+
+BATCH_SIZES = (1, 2, 7, 32)
+TOLERANCE = 1e-4
+
+Predict = Callable[[np.ndarray], np.ndarray]
+
+
+class ParityError(WorkbenchError):
+    """The exported file answers differently from the model it came from."""
+
+    code = "parity"
+
+
+@dataclass(frozen=True)
+class Parity:
+    """How far two implementations of one model were apart.
+
+    Attributes:
+        max_error: Largest absolute difference of any output.
+        scale: Largest absolute output of the reference, at least 1; errors are judged against it.
+        tolerance: Allowed `max_error / scale`.
+        samples: Inputs compared.
+        batch_sizes: Sizes of the batches they came in.
+    """
+
+    max_error: float
+    scale: float
+    tolerance: float
+    samples: int
+    batch_sizes: tuple[int, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns the fields as JSON-able values."""
+        return {**asdict(self), "batch_sizes": list(self.batch_sizes)}
+
+
+def check_parity(
+    reference: Predict,
+    candidate: Predict,
+    samples: np.ndarray,
+    *,
+    tolerance: float = TOLERANCE,
+    batch_sizes: Sequence[int] = BATCH_SIZES,
+    what: str = "The exported ONNX file",
+) -> Parity:
+    """Compares two implementations on several batches of several sizes, 1 among them.
+
+    Args:
+        reference: float32 [N, …] → outputs, usually the torch module.
+        candidate: The same, usually an ONNX Runtime session.
+        samples: Inputs, float32 [N, …]; used again from the start when there are too few.
+        tolerance: Allowed largest error, relative to the largest reference output (at least 1).
+        batch_sizes: Sizes to try.
+        what: Subject of the error message.
+
+    Raises:
+        ParityError: Shapes differ, an output is not a number, or the error is too large; names the
+            sample, both answers and the error.
+    """
+    if not len(samples):
+        raise InputError("There are no samples to compare; at least one would be right.")
+    worst, scale, count = 0.0, 1.0, 0
+    for indices in _batches(len(samples), batch_sizes):
+        expected, got = reference(samples[indices]), candidate(samples[indices])
+        _check_shapes(expected, got, len(indices), what)
+        scale = max(scale, float(np.abs(expected).max(initial=0.0)))
+        errors = _errors(expected, got)
+        row = int(errors.argmax())
+        if not errors[row] <= tolerance * scale:
+            raise _failure(
+                what,
+                expected[row],
+                got[row],
+                float(errors[row]),
+                tolerance * scale,
+                int(indices[row]),
+                len(indices),
+            )
+        worst, count = max(worst, float(errors.max())), count + len(indices)
+    return Parity(worst, scale, tolerance, count, tuple(batch_sizes))
+
+
+def _batches(count: int, batch_sizes: Sequence[int]) -> Iterator[np.ndarray]:
+    start = 0
+    for size in batch_sizes:
+        yield np.arange(start, start + size) % count
+        start += size
+
+
+def _errors(expected: np.ndarray, got: np.ndarray) -> np.ndarray:
+    difference = np.abs(expected.astype(np.float64) - got.astype(np.float64))
+    difference = np.where(np.isnan(difference), np.inf, difference)
+    return difference.reshape(len(expected), -1).max(axis=1, initial=0.0)
+
+
+def _check_shapes(expected: np.ndarray, got: np.ndarray, size: int, what: str) -> None:
+    if expected.shape != got.shape:
+        raise ParityError(
+            f"{what} gives outputs of shape {got.shape} for a batch of {size}; "
+            f"the model gives {expected.shape}.",
+            hint="Does the model reshape with a fixed batch size? Use x.shape[0] or flatten(1).",
+        )
+
+
+def _failure(
+    what: str,
+    expected: np.ndarray,
+    got: np.ndarray,
+    error: float,
+    allowed: float,
+    sample: int,
+    size: int,
+) -> ParityError:
+    return ParityError(
+        f"{what} answers differently from the model: error {error:.3g} at sample {sample} "
+        f"(batch of {size}), allowed {allowed:.3g}.",
+        problems=[
+            f"model: {np.array2string(expected.ravel()[:8], precision=5)}",
+            f"file: {np.array2string(got.ravel()[:8], precision=5)}",
+        ],
+        hint="Does the model branch on values, use random numbers, or keep state between calls?",
+        context={"max_error": error if np.isfinite(error) else None, "sample": sample},
+    )

@@ -1,0 +1,42 @@
+"""Linear and logistic regression: one affine layer."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from pydantic import Field
+
+from workbench.core.config import Config
+from workbench.core.optional import require
+from workbench.core.records import Task
+from workbench.families._family import Family, size_reason
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+class LinearConfig(Config):
+    """Options of `linear`."""
+
+    dropout: float = Field(0.0, ge=0, lt=1, description="Share of inputs zeroed in training.")
+
+
+class Linear(Family):
+    """Flattens the sample and applies one affine layer with a bias."""
+
+    summary = "Linear or logistic regression: the baseline every other model must beat."
+    requires = ("torch",)
+    Config = LinearConfig
+
+    def supports(self, sample_shape: tuple[int, ...], task: Task) -> str | None:
+        """Any shape that holds a value fits."""
+        return size_reason(sample_shape)
+
+    def build(self, config: LinearConfig, sample_shape: tuple[int, ...], outputs: int) -> nn.Module:
+        """Returns flatten → (dropout) → affine."""
+        networks = require("workbench.families.network.dense", for_="training")
+        return networks.dense(math.prod(sample_shape), (), outputs, dropout=config.dropout)
+
+
+PLUGIN = Linear()

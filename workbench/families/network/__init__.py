@@ -1,0 +1,11 @@
+"""The torch side of families: modules, and their way to and from disk. Imports torch."""
+
+from workbench.families.network.normalized import Normalized
+from workbench.families.network.storage import (
+    build_network,
+    load_network,
+    read_network,
+    save_network,
+)
+
+__all__ = ["Normalized", "build_network", "load_network", "read_network", "save_network"]

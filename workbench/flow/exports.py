@@ -1,0 +1,113 @@
+"""Exports: a network becomes one ONNX artifact, made once for each content."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from workbench.core.ids import digest_json
+from workbench.core.lazy import lazy
+from workbench.core.records import Description
+from workbench.flow.resolve import NETWORK, ONNX, ONNX_FILE, Model
+from workbench.store import Artifact, Store
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from workbench.data.dataset import Dataset
+    from workbench.exporting import step as exporting_step
+    from workbench.families import network as networks
+else:
+    exporting_step = lazy("workbench.exporting.step")
+    networks = lazy("workbench.families.network")
+
+_LIBRARIES = ("torch", "onnx", "onnxscript", "onnxruntime", "maas-workbench")
+
+
+@dataclass(frozen=True)
+class Export:
+    """A model as an ONNX file. `parity` is how far it is from the module; None if it was ONNX."""
+
+    artifact: Artifact
+    path: Path
+    parity: Mapping[str, Any] | None
+    notes: tuple[str, ...] = ()
+
+    @property
+    def size_bytes(self) -> int:
+        """Size of the file."""
+        return self.path.stat().st_size
+
+
+def export_model(store: Store, model: Model, dataset: Dataset, exporter: str = "onnx") -> Export:
+    """Returns the ONNX form of a model, exporting it if that was not done before."""
+    if model.artifact.kind == ONNX:
+        return as_export(store, model.artifact)
+    key = digest_json(
+        {
+            "step": "export",
+            "model": model.artifact.digest,
+            "exporter": exporter,
+            "libraries": {name: version(name) for name in _LIBRARIES},
+        }
+    )
+    known = store.cache.get(key)
+    if known is None:
+        module = networks.load_network(store, model.artifact)
+        meta = {"parent": model.artifact.digest}
+        artifact = export_module(store, module, model.description, dataset, meta, exporter)
+        store.cache.put(key, {"artifact": artifact.digest})
+        return as_export(store, artifact)
+    return as_export(store, store.artifacts.get(known["artifact"]))
+
+
+def export_module(
+    store: Store,
+    module: nn.Module,
+    description: Description,
+    dataset: Dataset,
+    meta: Mapping[str, Any] | None = None,
+    exporter: str = "onnx",
+) -> Artifact:
+    """Exports a live module and saves the file with what was proven of it."""
+    with tempfile.TemporaryDirectory(dir=store.home.scratch) as folder:
+        done = exporting_step.export(module, description, dataset, Path(folder), exporter=exporter)
+        return store.artifacts.save(
+            ONNX,
+            {ONNX_FILE: done.path},
+            {
+                **(meta or {}),
+                "description": description.to_json(),
+                "parity": done.parity.to_json(),
+                "exporter": done.exporter,
+                "notes": list(done.notes),
+            },
+        )
+
+
+def as_export(store: Store, artifact: Artifact) -> Export:
+    """Returns an ONNX artifact as an export."""
+    return Export(
+        artifact=artifact,
+        path=store.artifacts.path(artifact, ONNX_FILE),
+        parity=artifact.meta.get("parity"),
+        notes=tuple(artifact.meta.get("notes") or ()),
+    )
+
+
+def is_network(model: Model) -> bool:
+    """Returns whether the model can be rebuilt as a network of one of our families."""
+    return model.artifact.kind == NETWORK
+
+
+def copied(export: Export, path: Path) -> Export:
+    """Copies an export's file to a path of the user's and returns it with that path."""
+    target = path / ONNX_FILE if path.is_dir() else path
+    target.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(export.path, target)
+    return replace(export, path=target)

@@ -1,0 +1,266 @@
+"""The training step: a dataset and a config become a network, saved with all it takes to use it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import nn
+
+from workbench.core.config import Config, saved_config
+from workbench.core.errors import CancelledError, UnsupportedError
+from workbench.core.ids import digest_json
+from workbench.core.records import Description
+from workbench.core.signature import Signature, TensorSpec
+from workbench.engine.callbacks import Callback, EpochReport, FitState, Reporter
+from workbench.engine.loop import epoch_seed, fit
+from workbench.engine.losses import Loss, balanced_weights, make_loss
+from workbench.engine.threads import default_threads
+from workbench.families import FAMILIES
+from workbench.families.network import Normalized, save_network
+from workbench.training.checkpoint import FILE, Checkpointer, resumable_state
+from workbench.training.config import TrainConfig, checked_class_weights
+from workbench.training.module_check import check_module
+
+if TYPE_CHECKING:
+    from workbench.data import Dataset
+    from workbench.store import Artifact, Context, Store
+
+OUTPUT = "model"
+_VAL_BATCH = 256
+_IMAGE_RANK = 3
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What came of a training.
+
+    Attributes:
+        module: The network with the best weights, in evaluation mode.
+        description: What it is; without a family for a module of the user's own.
+        artifact: The saved network; None for a module of the user's own, which lives as ONNX.
+        metrics: Final metrics.
+        history: One row of metrics per epoch.
+    """
+
+    module: Normalized
+    description: Description
+    artifact: Artifact | None
+    metrics: Mapping[str, float]
+    history: tuple[Mapping[str, float], ...]
+
+
+def train(
+    context: Context,
+    config: TrainConfig,
+    dataset: Dataset,
+    store: Store | None = None,
+    module: nn.Module | None = None,
+    on_stop: Callable[[Trained], None] | None = None,
+) -> Trained:
+    """Trains a network; goes on from the checkpoint in `context.directory` if there is one.
+
+    Losses and scores of each epoch are logged; the weights with the best validation score are
+    kept. The test split is never read.
+
+    Args:
+        context: The run; gets metrics `val_…`, `params`, `best_epoch` and `train_seconds`, and the
+            output "model".
+        config: What to train and how.
+        dataset: What to learn from.
+        store: Where the network is saved; None saves nothing.
+        module: A module of the user's own instead of a family's network; trained in place, inside
+            a `Normalized`, and not saved here.
+        on_stop: Called with the best so far before a stop is passed on.
+
+    Raises:
+        CancelledError: Stopped; what was best so far is saved and recorded first.
+        UnsupportedError: The family cannot take this dataset, with the reason.
+        DivergedError: The loss became infinite or NaN.
+    """
+    network, family = _network(config, dataset, module)
+    description = describe(dataset, family)
+    work = digest_json({"config": config.to_json(), "data": dataset.fingerprint})
+    checkpoint = context.directory / FILE
+    state = resumable_state(checkpoint, work)
+    watch = _Watch(state)
+    context.event("training", **_facts(config, description, network))
+
+    def finish() -> Trained:
+        return _finished(context, network, description, watch, store)
+
+    try:
+        _fit(context, config, dataset, network, state, [Checkpointer(checkpoint, work), watch])
+    except CancelledError:
+        stopped = finish()
+        if on_stop is not None:
+            on_stop(stopped)
+        raise
+    trained = finish()
+    checkpoint.unlink(missing_ok=True)
+    return trained
+
+
+def describe(dataset: Dataset, family: Mapping[str, Any] | None) -> Description:
+    """Returns the description of a network for `dataset`.
+
+    Args:
+        dataset: What it is trained on.
+        family: Saved config of its family; None if it has none.
+    """
+    is_classifier = dataset.task == "classification"
+    shape = ("batch", *dataset.sample_shape)
+    return Description(
+        task=dataset.task,
+        output="logits" if is_classifier else "value",
+        labels=tuple(dataset.labels) if is_classifier else (),
+        signature=Signature(
+            inputs=(TensorSpec("input", "float32", shape),),
+            outputs=(TensorSpec("output", "float32", ("batch", outputs_of(dataset))),),
+        ),
+        modality=dataset.modality,
+        preprocessing=saved_config(dataset.modality, dataset.preprocessing),
+        family=family,
+    )
+
+
+def outputs_of(dataset: Dataset) -> int:
+    """Returns how many outputs a network for `dataset` has: its classes, or 1 for regression."""
+    return len(dataset.labels) if dataset.task == "classification" else 1
+
+
+def default_family(dataset: Dataset) -> str:
+    """Returns the family to start with: cnn for images it can take, else mlp."""
+    if len(dataset.sample_shape) == _IMAGE_RANK:
+        is_fine = FAMILIES.get("cnn").supports(dataset.sample_shape, dataset.task) is None
+        return "cnn" if is_fine else "mlp"
+    return "mlp"
+
+
+class _Watch(Callback):
+    """Remembers the curve, also when training is stopped."""
+
+    def __init__(self, state: FitState | None) -> None:
+        self.rows = list(state.history) if state else []
+        self.best_epoch = state.best_epoch if state else 0
+
+    def on_epoch(self, report: EpochReport, state: Callable[[], FitState]) -> None:
+        self.rows.append(report.metrics)
+        if report.is_best:
+            self.best_epoch = report.epoch
+
+
+def _network(
+    config: TrainConfig, dataset: Dataset, module: nn.Module | None
+) -> tuple[Normalized, Mapping[str, Any] | None]:
+    """Returns the network to train, and its family's saved config (None for the user's own)."""
+    if module is not None:
+        network = module if isinstance(module, Normalized) else _wrapped(module, dataset)
+        check_module(network, dataset.sample_shape, outputs_of(dataset), dataset.task)
+        return network, None
+    key = config.family or default_family(dataset)
+    family = FAMILIES.get(key)
+    options: Config = FAMILIES.parse(key, config.options)
+    reason = family.supports(dataset.sample_shape, dataset.task)
+    if reason is not None:
+        raise UnsupportedError(
+            f"The family '{key}' cannot learn from {dataset.ref}: {reason}",
+            hint="`workbench methods families` lists all families.",
+        )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(config.seed)
+        net = family.build(options, dataset.sample_shape, outputs_of(dataset))
+    return _wrapped(net, dataset), saved_config(key, options)
+
+
+def _wrapped(net: nn.Module, dataset: Dataset) -> Normalized:
+    mean, std = dataset.normalization
+    if dataset.task == "classification":
+        return Normalized(net, mean, std)
+    targets = dataset.train.targets
+    return Normalized(net, mean, std, targets.mean(), targets.std())
+
+
+def _fit(
+    context: Context,
+    config: TrainConfig,
+    dataset: Dataset,
+    network: Normalized,
+    state: FitState | None,
+    callbacks: list[Callback],
+) -> None:
+    def train_batches(epoch: int) -> Iterable[tuple[Any, Any]]:
+        return dataset.train.batches(config.batch_size, seed=epoch_seed(config.seed, epoch))
+
+    def val_batches() -> Iterable[tuple[Any, Any]]:
+        return dataset.val.batches(max(_VAL_BATCH, config.batch_size))
+
+    fit(
+        network,
+        train_batches,
+        val_batches if len(dataset.val) else None,
+        config.fit_config(),
+        task=dataset.task,
+        context=context,
+        loss=_loss(config, dataset, network),
+        callbacks=[Reporter(context), *callbacks],
+        state=state,
+        steps_per_epoch=-(-len(dataset.train) // config.batch_size),
+    )
+
+
+def _loss(config: TrainConfig, dataset: Dataset, network: Normalized) -> Loss:
+    if dataset.task == "regression":
+        spread = network.target_std
+        return make_loss("regression", target_std=1.0 if spread is None else spread)
+    weights = config.class_weights
+    classes = len(dataset.labels)
+    if weights == "balanced":
+        weights = balanced_weights(dataset.train.targets, classes)
+    elif weights is not None:
+        weights = checked_class_weights(weights, classes)
+    return make_loss(
+        "classification", class_weights=weights, label_smoothing=config.label_smoothing
+    )
+
+
+def _facts(config: TrainConfig, description: Description, network: Normalized) -> dict[str, Any]:
+    family = description.family
+    return {
+        "family": None if family is None else family["kind"],
+        "params": _count(network),
+        "epochs": config.epochs,
+        "threads": config.threads or default_threads(),
+        "device": config.device,
+    }
+
+
+def _finished(
+    context: Context,
+    network: Normalized,
+    description: Description,
+    watch: _Watch,
+    store: Store | None,
+) -> Trained:
+    """Saves the network, which holds the best weights, and records metrics and output."""
+    network.to("cpu")
+    best = watch.rows[watch.best_epoch - 1] if watch.best_epoch else {}
+    metrics = {name: value for name, value in best.items() if name.startswith("val_")}
+    metrics |= {
+        "params": float(_count(network)),
+        "best_epoch": float(watch.best_epoch),
+        "epochs": float(len(watch.rows)),
+        "train_seconds": sum(row["seconds"] for row in watch.rows),
+    }
+    artifact = None
+    if store is not None and description.family is not None:
+        artifact = save_network(store, network, description)
+        context.output(OUTPUT, artifact)
+    context.set_metrics(**metrics)
+    return Trained(network, description, artifact, metrics, tuple(watch.rows))
+
+
+def _count(network: nn.Module) -> int:
+    return sum(parameter.numel() for parameter in network.parameters())
