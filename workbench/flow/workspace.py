@@ -17,9 +17,10 @@ from workbench.flow.registering import manifest_of
 from workbench.flow.run import Run
 from workbench.flow.version import ModelVersion
 from workbench.store import Store, open_store
+from workbench.store.gc import collect
 
 if TYPE_CHECKING:
-    from workbench.data import load as data_load
+    from workbench import data as data_floor
     from workbench.data.dataset import Dataset
     from workbench.flow import endpoint as flow_endpoint
     from workbench.flow import evaluating, importing
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from workbench.flow.study import Study
     from workbench.training import config as training_config
 else:
-    data_load = lazy("workbench.data.load")
+    data_floor = lazy("workbench.data")
     evaluating = lazy("workbench.flow.evaluating")
     flow_endpoint = lazy("workbench.flow.endpoint")
     flow_study = lazy("workbench.flow.study")
@@ -71,7 +72,7 @@ class Workspace:
             InputError: With everything that is wrong with the data, at once.
         """
         with Bar("load") as bar:
-            return data_load.load(self.store, source, progress=bar.set, **config)
+            return data_floor.load(self.store, source, progress=bar.set, **config)
 
     def train(self, data: Any, family: Any = None, **options: Any) -> Run:
         """Trains a model in the background; the cell returns at once.
@@ -125,9 +126,7 @@ class Workspace:
         export = exports.export_model(self.store, found, dataset)
         return evaluating.evaluate(export, found.description, dataset, split)
 
-    def export(
-        self, model: Any, path: Path | str | None = None, exporter: str = "onnx"
-    ) -> Export:
+    def export(self, model: Any, path: Path | str | None = None, exporter: str = "onnx") -> Export:
         """Writes a model as ONNX, checked against the module it came from.
 
         Args:
@@ -259,9 +258,7 @@ class Workspace:
         Returns:
             How many files and bytes were (or would be) freed.
         """
-        from_store = lazy("workbench.store.gc")
-        freed: dict[str, int] = from_store.collect(self.store, dry_run=dry_run)
-        return freed
+        return collect(self.store, dry_run=dry_run)
 
     def _servable(self, model: Any) -> str:
         if isinstance(model, str) and model.startswith("model:"):
