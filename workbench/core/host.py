@@ -14,9 +14,12 @@ from typing import IO, Any
 from workbench.core.errors import ConflictError
 
 if sys.platform == "win32":
+    import ctypes
     import msvcrt
 else:
     import fcntl
+
+_PROC = Path("/proc")
 
 
 class FileLock:
@@ -128,6 +131,25 @@ def usable_cores() -> int:
     return os.cpu_count() or 1
 
 
+def process_start(pid: int) -> str | None:
+    """Returns when a process began, in the system's own count; None if it does not run.
+
+    Together with the pid this names one process for good: a pid alone is used again.
+    """
+    if sys.platform == "win32":
+        return _windows_process_start(pid)
+    if not _PROC.is_dir():
+        found = subprocess.run(
+            ["ps", "-o", "lstart=", "-p", str(pid)], capture_output=True, text=True, check=False
+        )
+        return found.stdout.strip() or None
+    try:
+        fields = (_PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return None
+    return None if fields[0] in "ZX" else fields[19]
+
+
 def sync_folder(path: Path) -> None:
     """Makes a rename within `path` survive a power cut, where the system can."""
     if sys.platform == "win32":
@@ -137,6 +159,20 @@ def sync_folder(path: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def _windows_process_start(pid: int) -> str | None:
+    if sys.platform != "win32":
+        return None
+    kernel, query = ctypes.windll.kernel32, 0x1000
+    handle = kernel.OpenProcess(query, False, pid)
+    if not handle:
+        return None
+    times = [ctypes.c_ulonglong() for _ in range(4)]
+    has_times = kernel.GetProcessTimes(handle, *(ctypes.byref(value) for value in times))
+    kernel.CloseHandle(handle)
+    began, ended = times[0].value, times[1].value
+    return str(began) if has_times and not ended else None
 
 
 def _detached() -> dict[str, Any]:
