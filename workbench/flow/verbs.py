@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -28,6 +29,10 @@ def _verb(method: F) -> F:
     def verb(*args: Any, **kwargs: Any) -> Any:
         return method(default_workspace(), *args, **kwargs)
 
+    signature = inspect.signature(method)
+    verb.__signature__ = signature.replace(  # type: ignore[attr-defined]
+        parameters=list(signature.parameters.values())[1:]
+    )
     verb.__module__ = "workbench"
     verb.__qualname__ = method.__name__
     return cast(F, verb)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,14 +11,16 @@ from workbench.core.ids import digest_json
 from workbench.core.lazy import lazy
 from workbench.core.refs import check_name, is_ref, parse_ref
 from workbench.flow import exports, resolve
+from workbench.flow.batch import is_batch
 from workbench.flow.progress import Bar
 from workbench.flow.registering import manifest_of
 from workbench.flow.run import Run
 from workbench.flow.version import ModelVersion
 from workbench.store import Store, open_store
+from workbench.store.gc import collect
 
 if TYPE_CHECKING:
-    from workbench.data import load as data_load
+    from workbench import data as data_floor
     from workbench.data.dataset import Dataset
     from workbench.flow import endpoint as flow_endpoint
     from workbench.flow import evaluating, importing
@@ -29,14 +30,12 @@ if TYPE_CHECKING:
     from workbench.flow.study import Study
     from workbench.training import config as training_config
 else:
-    data_load = lazy("workbench.data.load")
+    data_floor = lazy("workbench.data")
     evaluating = lazy("workbench.flow.evaluating")
     flow_endpoint = lazy("workbench.flow.endpoint")
     flow_study = lazy("workbench.flow.study")
     importing = lazy("workbench.flow.importing")
     training_config = lazy("workbench.training.config")
-
-BATCH_VARIABLE = "WORKBENCH_BATCH"
 
 
 class Workspace:
@@ -49,7 +48,7 @@ class Workspace:
 
     def __init__(self, root: Path | str | None = None, *, inline: bool | None = None) -> None:
         self.store: Store = open_store(None if root is None else Path(root))
-        self.is_batch = bool(os.environ.get(BATCH_VARIABLE))
+        self.is_batch = is_batch()
         self.inline = self.is_batch if inline is None else inline
 
     def __repr__(self) -> str:
@@ -71,7 +70,7 @@ class Workspace:
             InputError: With everything that is wrong with the data, at once.
         """
         with Bar("load") as bar:
-            return data_load.load(self.store, source, progress=bar.set, **config)
+            return data_floor.load(self.store, source, progress=bar.set, **config)
 
     def train(self, data: Any, family: Any = None, **options: Any) -> Run:
         """Trains a model in the background; the cell returns at once.
@@ -125,9 +124,7 @@ class Workspace:
         export = exports.export_model(self.store, found, dataset)
         return evaluating.evaluate(export, found.description, dataset, split)
 
-    def export(
-        self, model: Any, path: Path | str | None = None, exporter: str = "onnx"
-    ) -> Export:
+    def export(self, model: Any, path: Path | str | None = None, exporter: str = "onnx") -> Export:
         """Writes a model as ONNX, checked against the module it came from.
 
         Args:
@@ -259,9 +256,7 @@ class Workspace:
         Returns:
             How many files and bytes were (or would be) freed.
         """
-        from_store = lazy("workbench.store.gc")
-        freed: dict[str, int] = from_store.collect(self.store, dry_run=dry_run)
-        return freed
+        return collect(self.store, dry_run=dry_run)
 
     def _servable(self, model: Any) -> str:
         if isinstance(model, str) and model.startswith("model:"):

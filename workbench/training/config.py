@@ -6,8 +6,12 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from workbench.core.errors import InputError
+from workbench.core.errors import InputError, did_you_mean
 from workbench.engine.config import FitConfig
+from workbench.families import FAMILIES
+
+_SMALLEST_BATCH = 8
+_LARGEST_BATCH = 64
 
 
 class TrainConfig(FitConfig):
@@ -19,14 +23,30 @@ class TrainConfig(FitConfig):
     options: dict[str, Any] = Field(
         default_factory=dict, description="Options of the family, such as width or hidden."
     )
-    batch_size: int = Field(64, ge=1, description="Samples in a batch.")
+    batch_size: int | None = Field(
+        None, ge=1, description="Samples in a batch; by default 64, fewer for small datasets."
+    )
     class_weights: Literal["balanced"] | tuple[float, ...] | None = Field(
         None, description="Weight of each class in the loss; 'balanced' weighs rare ones more."
     )
 
-    def fit_config(self) -> FitConfig:
-        """Returns the part that the training loop reads."""
-        return FitConfig(**{name: getattr(self, name) for name in FitConfig.model_fields})
+    def fit_config(self, rate: float | None = None) -> FitConfig:
+        """Returns the part that the training loop reads.
+
+        Args:
+            rate: AdamW's learning rate if the user gave none; None leaves it to the loop.
+        """
+        values = {name: getattr(self, name) for name in FitConfig.model_fields}
+        if self.lr is None and self.optimizer == "adamw":
+            values["lr"] = rate
+        return FitConfig(**values)
+
+    def batch_size_for(self, samples: int) -> int:
+        """Returns the batch size: as given, or a power of two from 8 to 64 with ≥ 10 batches."""
+        if self.batch_size is not None:
+            return self.batch_size
+        tenth = 1 << max(0, (samples // 10).bit_length() - 1)
+        return min(_LARGEST_BATCH, max(_SMALLEST_BATCH, tenth))
 
 
 def checked_class_weights(weights: tuple[float, ...], classes: int) -> tuple[float, ...]:
@@ -48,3 +68,37 @@ def checked_class_weights(weights: tuple[float, ...], classes: int) -> tuple[flo
             hint="Give one weight a class in the order of the labels, or 'balanced'.",
         )
     return weights
+
+
+def train_config(family: str | None, options: dict[str, Any]) -> TrainConfig:
+    """Returns the checked config of a training; options it does not know go to the family.
+
+    Raises:
+        InputError: With every option that neither the training nor the family knows.
+    """
+    own = {k: v for k, v in options.items() if k in TrainConfig.model_fields}
+    rest = {k: v for k, v in options.items() if k not in own}
+    if family is None and rest:
+        known = ", ".join(TrainConfig.model_fields)
+        raise InputError(
+            "Some options of train are not known.",
+            problems=[f"'{name}'{did_you_mean(name, TrainConfig.model_fields)}" for name in rest],
+            hint=f"Options: {known}; a family's own options need family=….",
+        )
+    options_of_family = {**own.pop("options", {}), **rest}
+    if family is not None:
+        _check_family_options(family, options_of_family)
+    return TrainConfig.parse({**own, "family": family, "options": options_of_family}, what="train")
+
+
+def _check_family_options(family: str, options: dict[str, Any]) -> None:
+    fields = FAMILIES.get(family).Config.model_fields
+    known = [*TrainConfig.model_fields, *fields]
+    unknown = [name for name in options if name not in fields]
+    if unknown:
+        raise InputError(
+            f"Some options of train with family '{family}' are not known.",
+            problems=[f"'{name}'{did_you_mean(name, known)}" for name in unknown],
+            hint=f"Options: {', '.join(known)}.",
+        )
+    FAMILIES.parse(family, options)
