@@ -73,7 +73,7 @@ def list_folder(root: Path) -> Folder:
     classes = [name.split("/")[depth - 1] for name in pictures]
     labels = sorted_names(set(classes))
     positions = {label: index for index, label in enumerate(labels)}
-    stats = {name: stat for name, stat in entries}
+    stats = dict(entries)
     return Folder(
         files=tuple(pictures),
         labels=labels,

@@ -1,4 +1,4 @@
-"""A torch `Dataset` or `DataLoader`, or anything with a length and numbered items. No torch here."""
+"""A torch `Dataset` or `DataLoader`, or anything with numbered items. No torch here."""
 
 from __future__ import annotations
 
