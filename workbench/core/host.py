@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -101,7 +102,7 @@ def start_detached(
     stdin: int = subprocess.DEVNULL,
     env: Mapping[str, str] | None = None,
 ) -> subprocess.Popen[bytes]:
-    """Starts a process that outlives this one: own session, no terminal.
+    """Starts a process that outlives this one: own session, no terminal, reaped when it ends.
 
     Args:
         command: Program and arguments; no shell is involved.
@@ -110,7 +111,7 @@ def start_detached(
         stdin: `subprocess.PIPE` to send something first.
         env: Additions to the environment.
     """
-    return subprocess.Popen(
+    process = subprocess.Popen(
         list(command),
         stdin=stdin,
         stdout=stdout,
@@ -119,6 +120,8 @@ def start_detached(
         close_fds=True,
         **_detached(),
     )
+    threading.Thread(target=process.wait, daemon=True, name="reaper").start()
+    return process
 
 
 def usable_cores() -> int:

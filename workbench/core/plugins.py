@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib.metadata import entry_points
@@ -58,6 +59,11 @@ class Registry(Generic[P]):
         self.package = package
         self.base = base
         self._loaded: dict[str, P] = {}
+
+    @property
+    def singular(self) -> str:
+        """The kind's name for one plug-in, as in "family" of "families"."""
+        return re.sub("ie$", "y", self.kind.removesuffix("s"))
 
     def keys(self) -> list[str]:
         """Returns all keys, sorted, without importing any plug-in."""
@@ -114,7 +120,7 @@ class Registry(Generic[P]):
 
     def parse(self, key: str, values: dict[str, Any]) -> Any:
         """Returns the checked config of plug-in `key`."""
-        return self.get(key).Config.parse(values, what=f"{self.kind[:-1]} '{key}'")
+        return self.get(key).Config.parse(values, what=f"{self.singular} '{key}'")
 
     def _load(self, key: str) -> P:
         if key in self._files():
@@ -123,7 +129,7 @@ class Registry(Generic[P]):
         outside = self._entry_points()
         if key in outside:
             return self._checked(key, outside[key].load())
-        raise unknown_name(self.kind[:-1], key, self.keys())
+        raise unknown_name(self.singular, key, self.keys())
 
     def _checked(self, key: str, plugin: Any) -> P:
         if not isinstance(plugin, self.base):

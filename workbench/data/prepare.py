@@ -1,4 +1,4 @@
-"""From a source to a stored dataset: split, fit on train, decode, measure, save - or leave no trace."""
+"""From a source to a stored dataset: split, fit on train, decode, save - or leave no trace."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def _plan(collected: Collected, config: SourceConfig, what: str) -> _Plan:
         left_out = check_augment(
             parse_augment(config.augment), collected.modality, collected.labels
         )
-        codes, noticed = assign(collected, config.split, config.seed)
+        codes, noticed = assign(collected, config.fractions, config.seed)
         modality = MODALITIES.get(collected.modality)
         train = np.flatnonzero(codes == 0)
         shapes = None if collected.shapes is None else collected.shapes[train]
@@ -111,7 +111,7 @@ def _plan(collected: Collected, config: SourceConfig, what: str) -> _Plan:
         problems.raise_if_any(what)
         raise
     orders = [
-        order_of(codes, part, collected=collected, fractions=config.split, seed=config.seed)
+        order_of(codes, part, collected=collected, fractions=config.fractions, seed=config.seed)
         for part in range(len(PARTS))
     ]
     findings = [*collected.findings, *noticed, *left_out, *fitted, *cleaned]

@@ -29,6 +29,11 @@ class SourceConfig(Config):
         "or a list of mappings with 'kind'.",
     )
 
+    @property
+    def fractions(self) -> tuple[float, float, float] | None:
+        """The fractions asked for; None if none were."""
+        return self.split if isinstance(self.split, tuple) else None
+
     @field_validator("name")
     @classmethod
     def _checked_name(cls, value: str | None) -> str | None:

@@ -18,7 +18,7 @@ class FitConfig(Config):
     epochs: int = Field(10, ge=1, le=100_000, description="Passes over the training split.")
     optimizer: Literal["adamw", "sgd"] = Field("adamw", description="AdamW, or SGD with momentum.")
     lr: float | None = Field(
-        None, gt=0, description="Highest learning rate; by default 0.002 for adamw, 0.05 for sgd."
+        None, gt=0, description="Highest learning rate; by default what suits family and optimizer."
     )
     schedule: Schedule = Field("cosine", description="How the learning rate falls.")
     warmup: float = Field(

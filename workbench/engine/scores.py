@@ -48,7 +48,8 @@ def class_indices(outputs: NDArray[np.floating]) -> NDArray[np.int64]:
         raise InputError(
             f"Classification outputs have shape {np.shape(outputs)}; (N, classes) is needed."
         )
-    return np.argmax(outputs, axis=1)
+    indices: NDArray[np.int64] = np.argmax(outputs, axis=1)
+    return indices
 
 
 def values(

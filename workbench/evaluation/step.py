@@ -113,7 +113,7 @@ def as_predict(model: Predict | nn.Module) -> Predict:
     """Returns `model` as a function on arrays; a torch module runs in evaluation mode."""
     if hasattr(model, "state_dict") and hasattr(model, "eval"):
         loop = require("workbench.engine.loop", for_="evaluating a torch module")
-        return lambda inputs: loop.outputs_of(model, inputs)  # type: ignore[no-any-return]
+        return lambda inputs: loop.outputs_of(model, inputs)
     return model
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from workbench.core.plugins import Plugin
 from workbench.core.records import Task
@@ -15,7 +15,12 @@ class Family(Plugin):
     """Base of every family. A network takes normalised float32 [batch, *sample_shape].
 
     It gives float32 [batch, outputs]: logits by class, or one value for regression.
+
+    Attributes:
+        rate: The learning rate of AdamW that suits it, unless the user gives one.
     """
+
+    rate: ClassVar[float] = 2e-3
 
     def supports(self, sample_shape: tuple[int, ...], task: Task) -> str | None:
         """Returns why samples of this shape do not fit, and which do; None if they fit."""

@@ -45,7 +45,7 @@ class Cnn(Family):
     def build(self, config: CnnConfig, sample_shape: tuple[int, ...], outputs: int) -> nn.Module:
         """Returns the network; the flattened size is computed from `sample_shape`."""
         networks = require("workbench.families.network.convolutional", for_="training")
-        return networks.ConvolutionalNetwork(
+        network: nn.Module = networks.ConvolutionalNetwork(
             sample_shape,
             outputs,
             width=config.width,
@@ -53,6 +53,7 @@ class Cnn(Family):
             hidden=config.hidden,
             dropout=config.dropout,
         )
+        return network
 
 
 PLUGIN = Cnn()

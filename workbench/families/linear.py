@@ -27,6 +27,7 @@ class Linear(Family):
 
     summary = "Linear or logistic regression: the baseline every other model must beat."
     requires = ("torch",)
+    rate = 2e-2
     Config = LinearConfig
 
     def supports(self, sample_shape: tuple[int, ...], task: Task) -> str | None:
@@ -36,7 +37,10 @@ class Linear(Family):
     def build(self, config: LinearConfig, sample_shape: tuple[int, ...], outputs: int) -> nn.Module:
         """Returns flatten → (dropout) → affine."""
         networks = require("workbench.families.network.dense", for_="training")
-        return networks.dense(math.prod(sample_shape), (), outputs, dropout=config.dropout)
+        network: nn.Module = networks.dense(
+            math.prod(sample_shape), (), outputs, dropout=config.dropout
+        )
+        return network
 
 
 PLUGIN = Linear()

@@ -33,6 +33,7 @@ class Mlp(Family):
 
     summary = "Multi-layer perceptron: hidden layers of any number and size, for tables or images."
     requires = ("torch",)
+    rate = 5e-3
     Config = MlpConfig
 
     def supports(self, sample_shape: tuple[int, ...], task: Task) -> str | None:
@@ -42,13 +43,14 @@ class Mlp(Family):
     def build(self, config: MlpConfig, sample_shape: tuple[int, ...], outputs: int) -> nn.Module:
         """Returns flatten → (affine → activation → dropout) per hidden layer → affine."""
         networks = require("workbench.families.network.dense", for_="training")
-        return networks.dense(
+        network: nn.Module = networks.dense(
             math.prod(sample_shape),
             config.hidden,
             outputs,
             dropout=config.dropout,
             activation=config.activation,
         )
+        return network
 
 
 PLUGIN = Mlp()

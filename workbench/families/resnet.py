@@ -47,13 +47,14 @@ class Resnet(Family):
     def build(self, config: ResnetConfig, sample_shape: tuple[int, ...], outputs: int) -> nn.Module:
         """Returns the network; images of 64 pixels and more are halved by the stem first."""
         networks = require("workbench.families.network.residual", for_="training")
-        return networks.ResidualNetwork(
+        network: nn.Module = networks.ResidualNetwork(
             sample_shape,
             outputs,
             blocks=(config.depth - 2) // 6,
             width=config.width,
             dropout=config.dropout,
         )
+        return network
 
 
 PLUGIN = Resnet()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +11,7 @@ from workbench.core.ids import digest_json
 from workbench.core.lazy import lazy
 from workbench.core.refs import check_name, is_ref, parse_ref
 from workbench.flow import exports, resolve
+from workbench.flow.batch import is_batch
 from workbench.flow.progress import Bar
 from workbench.flow.registering import manifest_of
 from workbench.flow.run import Run
@@ -37,8 +37,6 @@ else:
     importing = lazy("workbench.flow.importing")
     training_config = lazy("workbench.training.config")
 
-BATCH_VARIABLE = "WORKBENCH_BATCH"
-
 
 class Workspace:
     """One workspace and what can be done in it.
@@ -50,7 +48,7 @@ class Workspace:
 
     def __init__(self, root: Path | str | None = None, *, inline: bool | None = None) -> None:
         self.store: Store = open_store(None if root is None else Path(root))
-        self.is_batch = bool(os.environ.get(BATCH_VARIABLE))
+        self.is_batch = is_batch()
         self.inline = self.is_batch if inline is None else inline
 
     def __repr__(self) -> str:

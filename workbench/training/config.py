@@ -10,6 +10,9 @@ from workbench.core.errors import InputError, did_you_mean
 from workbench.engine.config import FitConfig
 from workbench.families import FAMILIES
 
+_SMALLEST_BATCH = 8
+_LARGEST_BATCH = 64
+
 
 class TrainConfig(FitConfig):
     """What to train and how. `options` are the family's own knobs, checked by its `Config`."""
@@ -20,14 +23,30 @@ class TrainConfig(FitConfig):
     options: dict[str, Any] = Field(
         default_factory=dict, description="Options of the family, such as width or hidden."
     )
-    batch_size: int = Field(64, ge=1, description="Samples in a batch.")
+    batch_size: int | None = Field(
+        None, ge=1, description="Samples in a batch; by default 64, fewer for small datasets."
+    )
     class_weights: Literal["balanced"] | tuple[float, ...] | None = Field(
         None, description="Weight of each class in the loss; 'balanced' weighs rare ones more."
     )
 
-    def fit_config(self) -> FitConfig:
-        """Returns the part that the training loop reads."""
-        return FitConfig(**{name: getattr(self, name) for name in FitConfig.model_fields})
+    def fit_config(self, rate: float | None = None) -> FitConfig:
+        """Returns the part that the training loop reads.
+
+        Args:
+            rate: AdamW's learning rate if the user gave none; None leaves it to the loop.
+        """
+        values = {name: getattr(self, name) for name in FitConfig.model_fields}
+        if self.lr is None and self.optimizer == "adamw":
+            values["lr"] = rate
+        return FitConfig(**values)
+
+    def batch_size_for(self, samples: int) -> int:
+        """Returns the batch size: as given, or a power of two from 8 to 64 with ≥ 10 batches."""
+        if self.batch_size is not None:
+            return self.batch_size
+        tenth = 1 << max(0, (samples // 10).bit_length() - 1)
+        return min(_LARGEST_BATCH, max(_SMALLEST_BATCH, tenth))
 
 
 def checked_class_weights(weights: tuple[float, ...], classes: int) -> tuple[float, ...]:

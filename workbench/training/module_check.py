@@ -32,7 +32,7 @@ def check_module(
         inputs = torch.zeros(_BATCH, *sample_shape, device=device_of(module))
         output = output_tensor(module(inputs))
     module.train(was_training)
-    wanted = [(_BATCH, outputs)]
+    wanted: list[tuple[int, ...]] = [(_BATCH, outputs)]
     if task == "regression":
         wanted.append((_BATCH,))
     if tuple(output.shape) not in wanted:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -86,13 +87,15 @@ def train(
     checkpoint = context.directory / FILE
     state = resumable_state(checkpoint, work)
     watch = _Watch(state)
+    callbacks = [Reporter(context), Checkpointer(checkpoint, work), watch]
+    rate = None if family is None else FAMILIES.get(family["kind"]).rate
     context.event("training", **_facts(config, description, network))
 
     def finish() -> Trained:
         return _finished(context, network, description, watch, store)
 
     try:
-        _fit(context, config, dataset, network, state, [Checkpointer(checkpoint, work), watch])
+        _fit(context, config, dataset, network, rate, state, callbacks)
     except CancelledError:
         stopped = finish()
         if on_stop is not None:
@@ -111,7 +114,7 @@ def describe(dataset: Dataset, family: Mapping[str, Any] | None) -> Description:
         family: Saved config of its family; None if it has none.
     """
     is_classifier = dataset.task == "classification"
-    shape = ("batch", *dataset.sample_shape)
+    shape: tuple[int | str, ...] = ("batch", *dataset.sample_shape)
     return Description(
         task=dataset.task,
         output="logits" if is_classifier else "value",
@@ -188,26 +191,29 @@ def _fit(
     config: TrainConfig,
     dataset: Dataset,
     network: Normalized,
+    rate: float | None,
     state: FitState | None,
     callbacks: list[Callback],
 ) -> None:
+    batch_size = config.batch_size_for(len(dataset.train))
+
     def train_batches(epoch: int) -> Iterable[tuple[Any, Any]]:
-        return dataset.train.batches(config.batch_size, seed=epoch_seed(config.seed, epoch))
+        return dataset.train.batches(batch_size, seed=epoch_seed(config.seed, epoch))
 
     def val_batches() -> Iterable[tuple[Any, Any]]:
-        return dataset.val.batches(max(_VAL_BATCH, config.batch_size))
+        return dataset.val.batches(max(_VAL_BATCH, batch_size))
 
     fit(
         network,
         train_batches,
         val_batches if len(dataset.val) else None,
-        config.fit_config(),
+        config.fit_config(rate),
         task=dataset.task,
         context=context,
         loss=_loss(config, dataset, network),
-        callbacks=[Reporter(context), *callbacks],
+        callbacks=callbacks,
         state=state,
-        steps_per_epoch=-(-len(dataset.train) // config.batch_size),
+        steps_per_epoch=math.ceil(len(dataset.train) / batch_size),
     )
 
 
