@@ -1,4 +1,4 @@
-"""Plain /predict: what a person has goes in (a picture, a row, JSON), labels and values come out."""
+"""Plain /predict: what a person has goes in (a picture, a row, JSON), answers in words come out."""
 
 from __future__ import annotations
 
