@@ -9,6 +9,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from workbench.core.errors import InputError, did_you_mean
 
+_SHOWN = 120
+
 
 class Config(BaseModel):
     """Base of every config. Fields are the form, the slider, the CLI option and the docs row.
@@ -53,5 +55,13 @@ def _problem(cls: type[Config], item: dict[str, Any]) -> str:
     place = ".".join(str(part) for part in item["loc"])
     if item["type"] == "extra_forbidden":
         return f"unknown option '{place}'{did_you_mean(place, cls.model_fields)}"
-    got = "" if item["type"] == "missing" else f", got {item['input']!r}"
-    return f"{place}: {item['msg']}{got}"
+    message = str(item["msg"]).removeprefix("Value error, ")
+    if not place:
+        return message
+    got = "" if item["type"] == "missing" else f", got {_short(item['input'])}"
+    return f"{place}: {message}{got}"
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"

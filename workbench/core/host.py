@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -13,9 +14,12 @@ from typing import IO, Any
 from workbench.core.errors import ConflictError
 
 if sys.platform == "win32":
+    import ctypes
     import msvcrt
 else:
     import fcntl
+
+_PROC = Path("/proc")
 
 
 class FileLock:
@@ -98,7 +102,7 @@ def start_detached(
     stdin: int = subprocess.DEVNULL,
     env: Mapping[str, str] | None = None,
 ) -> subprocess.Popen[bytes]:
-    """Starts a process that outlives this one: own session, no terminal.
+    """Starts a process that outlives this one: own session, no terminal, reaped when it ends.
 
     Args:
         command: Program and arguments; no shell is involved.
@@ -107,7 +111,7 @@ def start_detached(
         stdin: `subprocess.PIPE` to send something first.
         env: Additions to the environment.
     """
-    return subprocess.Popen(
+    process = subprocess.Popen(
         list(command),
         stdin=stdin,
         stdout=stdout,
@@ -116,6 +120,8 @@ def start_detached(
         close_fds=True,
         **_detached(),
     )
+    threading.Thread(target=process.wait, daemon=True, name="reaper").start()
+    return process
 
 
 def usable_cores() -> int:
@@ -123,6 +129,25 @@ def usable_cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return max(1, len(os.sched_getaffinity(0)))
     return os.cpu_count() or 1
+
+
+def process_start(pid: int) -> str | None:
+    """Returns when a process began, in the system's own count; None if it does not run.
+
+    Together with the pid this names one process for good: a pid alone is used again.
+    """
+    if sys.platform == "win32":
+        return _windows_process_start(pid)
+    if not _PROC.is_dir():
+        found = subprocess.run(
+            ["ps", "-o", "lstart=", "-p", str(pid)], capture_output=True, text=True, check=False
+        )
+        return found.stdout.strip() or None
+    try:
+        fields = (_PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return None
+    return None if fields[0] in "ZX" else fields[19]
 
 
 def sync_folder(path: Path) -> None:
@@ -134,6 +159,20 @@ def sync_folder(path: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def _windows_process_start(pid: int) -> str | None:
+    if sys.platform != "win32":
+        return None
+    kernel, query = ctypes.windll.kernel32, 0x1000
+    handle = kernel.OpenProcess(query, False, pid)
+    if not handle:
+        return None
+    times = [ctypes.c_ulonglong() for _ in range(4)]
+    has_times = kernel.GetProcessTimes(handle, *(ctypes.byref(value) for value in times))
+    kernel.CloseHandle(handle)
+    began, ended = times[0].value, times[1].value
+    return str(began) if has_times and not ended else None
 
 
 def _detached() -> dict[str, Any]:

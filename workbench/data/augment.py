@@ -1,4 +1,4 @@
-"""Augmentation: an ordered list of transforms, as text or JSON, applied to training batches only."""
+"""Augmentation: transforms in order, as text or JSON, applied to training batches only."""
 
 from __future__ import annotations
 

@@ -78,6 +78,9 @@ class Reader(ABC):
             InputError: Nothing can be read; single bad places go to `Collected.problems`.
         """
 
+    def close(self) -> None:  # noqa: B027 - most readers hold nothing
+        """Lets go of scratch files."""
+
 
 def take(samples: Any, indices: np.ndarray) -> Any:
     """Returns the samples at `indices`, as an array or a list."""

@@ -166,7 +166,7 @@ class Dataset:
 
     @cached_property
     def findings(self) -> tuple[Finding, ...]:
-        """What was noticed: missing values, copies across splits, columns left out, …"""
+        """What was noticed: missing values, copies across splits, columns left out."""
         return tuple(Finding.from_json(item) for item in self.artifact.meta["findings"])
 
     @cached_property

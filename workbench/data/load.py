@@ -39,7 +39,10 @@ def load(store: Store, source: Any, *, progress: Progress | None = None, **confi
     _refuse_twice(found, config, key)
     options = plugin.Config.parse({**found, **config}, what=f"source '{key}'")
     reader = plugin.open(options, store)
-    return prepare(store, key, options, reader, progress or no_progress)  # type: ignore[arg-type]
+    try:
+        return prepare(store, key, options, reader, progress or no_progress)
+    finally:
+        reader.close()
 
 
 def sniff(source: Any) -> tuple[str, dict[str, Any]]:

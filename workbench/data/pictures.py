@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import struct
+import zlib
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -12,6 +14,7 @@ import numpy as np
 from workbench.core.errors import InputError
 from workbench.core.optional import require
 
+_ORIENTATION = 0x0112  # EXIF 2.32, tag Orientation
 MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 SUFFIXES = frozenset(
     (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".pbm")
@@ -44,7 +47,7 @@ def open_picture(value: Any) -> Any:
             return image.open(io.BytesIO(value.read()))
     except FileNotFoundError as error:
         raise InputError(f"There is no file '{value}'.") from error
-    except _READ_ERRORS as error:
+    except (image.DecompressionBombError, *_READ_ERRORS) as error:
         raise InputError(f"not a readable picture ({_reason(error)})") from error
     raise InputError(
         f"A {type(value).__name__} is not a picture.",
@@ -52,8 +55,9 @@ def open_picture(value: Any) -> Any:
     )
 
 
-def channels_of(mode: str) -> int:
-    """Returns 1 for the modes of gray pictures and 3 for all others."""
+def channels_of(picture: Any) -> int:
+    """Returns 1 for a gray picture and 3 for any other."""
+    mode = picture.mode
     return 1 if mode in ("1", "L", "I", "F") or mode.startswith("I;16") else 3
 
 
@@ -73,7 +77,8 @@ def picture_array(picture: Any, channels: int, size: tuple[int, int], resize: st
     """
     operations = require("PIL.ImageOps", for_="reading pictures")
     try:
-        upright = operations.exif_transpose(picture)
+        is_turned = picture.getexif().get(_ORIENTATION, 1) != 1
+        upright = operations.exif_transpose(picture) if is_turned else picture
         image = _converted(upright, MODES[channels])
         if image.size != (size[1], size[0]):
             image = _resized(image, size, resize, operations)
@@ -86,7 +91,8 @@ def picture_array(picture: Any, channels: int, size: tuple[int, int], resize: st
 def upright_size(picture: Any) -> tuple[int, int]:
     """Returns height and width after turning by the EXIF tag; reads the header only."""
     width, height = picture.size
-    turned = picture.getexif().get(0x0112, 1) in (5, 6, 7, 8)
+    may_turn = getattr(picture, "format", None) in ("JPEG", "MPO", "TIFF", "WEBP")
+    turned = may_turn and picture.getexif().get(_ORIENTATION, 1) in (5, 6, 7, 8)
     return (width, height) if turned else (height, width)
 
 
@@ -116,4 +122,14 @@ def _reason(error: BaseException) -> str:
 
 
 # Pillow's readers raise all of these on damaged files.
-_READ_ERRORS = (OSError, ValueError, SyntaxError, EOFError, IndexError, TypeError, OverflowError)
+_READ_ERRORS = (
+    OSError,
+    ValueError,
+    SyntaxError,
+    EOFError,
+    IndexError,
+    TypeError,
+    OverflowError,
+    struct.error,
+    zlib.error,
+)

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 from pydantic import Field, field_validator
 
 from workbench.core.config import Config
+from workbench.core.errors import InputError, NotFoundError
 from workbench.core.plugins import Plugin
 from workbench.core.refs import check_name
 from workbench.data.augment import parse_augment
@@ -29,6 +30,11 @@ class SourceConfig(Config):
         "or a list of mappings with 'kind'.",
     )
 
+    @property
+    def fractions(self) -> tuple[float, float, float] | None:
+        """The fractions asked for; None if none were."""
+        return self.split if isinstance(self.split, tuple) else None
+
     @field_validator("name")
     @classmethod
     def _checked_name(cls, value: str | None) -> str | None:
@@ -37,7 +43,10 @@ class SourceConfig(Config):
     @field_validator("augment")
     @classmethod
     def _checked_augment(cls, value: Any) -> Any:
-        return [step.to_json() for step in parse_augment(value)] or None
+        try:
+            return [step.to_json() for step in parse_augment(value)] or None
+        except (InputError, NotFoundError) as error:
+            raise ValueError("; ".join(error.problems) or error.message) from error
 
 
 class Source(Plugin):

@@ -113,7 +113,7 @@ def by_group(
 
 
 def by_time(time: np.ndarray, fractions: tuple[float, float, float]) -> np.ndarray:
-    """Returns parts such that train is older than val, and val than test; equal times stay together.
+    """Returns parts: train is older than val, val than test; equal times stay together.
 
     Raises:
         InputError: There are fewer different times than parts.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,12 +15,16 @@ _FEW = 20
 
 
 def infer_task(values: Sequence[Any]) -> Task:
-    """Returns classification for text, bools and few whole numbers, else regression."""
+    """Returns classification for text, bools and few whole numbers, else regression.
+
+    Missing values do not count.
+    """
     if any(isinstance(value, (str, bool, np.bool_)) for value in values):
         return "classification"
-    distinct = {float(value) for value in values}
-    whole = all(value.is_integer() for value in distinct if math.isfinite(value))
-    is_few = len(distinct) <= _FEW and len(distinct) < max(3, len(values) / 2)
+    numbers = [float(value) for value in values if value is not None]
+    distinct = {number for number in numbers if math.isfinite(number)}
+    whole = all(number.is_integer() for number in distinct)
+    is_few = len(distinct) <= _FEW and len(distinct) < max(3, len(numbers) / 2)
     return "classification" if whole and is_few else "regression"
 
 
@@ -34,7 +38,8 @@ def as_values(values: Sequence[Any], place: Callable[[int], str]) -> tuple[np.nd
         except (TypeError, ValueError):
             number = math.nan
         if not math.isfinite(number):
-            problems.append(f"{place(index)}: target {value!r} is not a number")
+            what = "the target is missing" if value is None else f"target {value!r} is no number"
+            problems.append(f"{place(index)}: {what}")
         else:
             result[index] = number
     return result, problems
@@ -55,14 +60,12 @@ def as_classes(
     """
     texts = [class_name(value) for value in values]
     problems = [
-        f"{place(i)}: the target is missing ({values[i]!r})"
-        for i, text in enumerate(texts)
-        if text is None
+        f"{place(i)}: the target is missing" for i, text in enumerate(texts) if text is None
     ]
     numeric = not any(isinstance(value, str) for value in values)
     names = [text for text in texts if text is not None]
     if labels is None:
-        known = _sorted_names(names, numeric=numeric)
+        known = sorted_names(names)
     else:
         known = tuple(str(label) for label in labels)
         _check_labels(known)
@@ -93,7 +96,8 @@ def class_name(value: Any) -> str | None:
     return str(value).strip() or None
 
 
-def _sorted_names(names: Sequence[str], *, numeric: bool) -> tuple[str, ...]:
+def sorted_names(names: Iterable[str]) -> tuple[str, ...]:
+    """Returns distinct names in order; if all are numbers, by their value."""
     distinct = set(names)
     if distinct <= {"true", "false"}:
         return tuple(sorted(distinct))

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -102,3 +103,11 @@ def as_export(store: Store, artifact: Artifact) -> Export:
 def is_network(model: Model) -> bool:
     """Returns whether the model can be rebuilt as a network of one of our families."""
     return model.artifact.kind == NETWORK
+
+
+def copied(export: Export, path: Path) -> Export:
+    """Copies an export's file to a path of the user's and returns it with that path."""
+    target = path / ONNX_FILE if path.is_dir() else path
+    target.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(export.path, target)
+    return replace(export, path=target)

@@ -52,9 +52,7 @@ def trained(store: Store, module: nn.Module, weights: str | None) -> nn.Module:
     path = store.artifacts.path(store.artifacts.get(weights), _WEIGHTS)
     state = safetensors.torch.load_file(path)
     if not isinstance(own, Normalized) and "mean" in state and "mean" not in own.state_dict():
-        own = Normalized(
-            own, *(None if state.get(k) is None else state[k].numpy() for k in _NORMALIZATION)
-        )
+        own = Normalized(own, **{k: state[k].numpy() for k in _NORMALIZATION if k in state})
     own.load_state_dict(state)
     return own.eval()
 

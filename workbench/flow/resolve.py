@@ -15,9 +15,11 @@ from workbench.flow.version import ModelVersion
 from workbench.store import Artifact, Store, Version
 
 if TYPE_CHECKING:
+    from workbench.data import dataset as datasets
     from workbench.data.dataset import Dataset
     from workbench.flow import own_module
 else:
+    datasets = lazy("workbench.data.dataset")
     own_module = lazy("workbench.flow.own_module")
 
 ONNX = "onnx"
@@ -79,18 +81,14 @@ def resolve_model(store: Store, thing: Any) -> Model:
 
 def resolve_data(store: Store, data: Any, model: Model | None = None) -> Dataset:
     """Returns the dataset given, by record or ref; None means the one the model was made from."""
-    datasets = lazy("workbench.data.dataset")
     if data is None:
         if model is None or model.data is None:
             raise InputError("It is not known which data belongs here.", hint="Give data=….")
-        dataset: Dataset = datasets.open_dataset(store, model.data)
-        return dataset
+        return datasets.open_dataset(store, model.data)
     if isinstance(data, str) and data.startswith("dataset:"):
-        dataset = datasets.open_dataset(store, data)
-        return dataset
-    if hasattr(data, "fingerprint") and hasattr(data, "artifact"):
-        dataset = data
-        return dataset
+        return datasets.open_dataset(store, data)
+    if isinstance(data, datasets.Dataset):
+        return data
     raise InputError(
         f"Got a {type(data).__name__} instead of a dataset.",
         hint="Load it first: data = wb.load(…).",

@@ -11,11 +11,12 @@ from workbench.store import Context, RunRecord, Store
 
 if TYPE_CHECKING:
     from workbench.data import dataset as datasets
-    from workbench.flow import own_module
+    from workbench.flow import importing, own_module
     from workbench.training import config as training_config
     from workbench.training import step as training_step
 else:
     datasets = lazy("workbench.data.dataset")
+    importing = lazy("workbench.flow.importing")
     own_module = lazy("workbench.flow.own_module")
     training_config = lazy("workbench.training.config")
     training_step = lazy("workbench.training.step")
@@ -49,4 +50,8 @@ def _train(store: Store, context: Context, record: RunRecord, payload: Any) -> N
     keep(training_step.train(context, config, dataset, store, payload, on_stop=keep))
 
 
-STEPS: dict[str, Step] = {"train": _train}
+def _import(store: Store, context: Context, record: RunRecord, payload: Any) -> None:
+    importing.run_import(store, context, record, payload)
+
+
+STEPS: dict[str, Step] = {"train": _train, "import": _import}

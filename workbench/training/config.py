@@ -6,8 +6,9 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from workbench.core.errors import InputError
+from workbench.core.errors import InputError, did_you_mean
 from workbench.engine.config import FitConfig
+from workbench.families import FAMILIES
 
 _SMALLEST_BATCH = 8
 _LARGEST_BATCH = 64
@@ -67,3 +68,37 @@ def checked_class_weights(weights: tuple[float, ...], classes: int) -> tuple[flo
             hint="Give one weight a class in the order of the labels, or 'balanced'.",
         )
     return weights
+
+
+def train_config(family: str | None, options: dict[str, Any]) -> TrainConfig:
+    """Returns the checked config of a training; options it does not know go to the family.
+
+    Raises:
+        InputError: With every option that neither the training nor the family knows.
+    """
+    own = {k: v for k, v in options.items() if k in TrainConfig.model_fields}
+    rest = {k: v for k, v in options.items() if k not in own}
+    if family is None and rest:
+        known = ", ".join(TrainConfig.model_fields)
+        raise InputError(
+            "Some options of train are not known.",
+            problems=[f"'{name}'{did_you_mean(name, TrainConfig.model_fields)}" for name in rest],
+            hint=f"Options: {known}; a family's own options need family=….",
+        )
+    options_of_family = {**own.pop("options", {}), **rest}
+    if family is not None:
+        _check_family_options(family, options_of_family)
+    return TrainConfig.parse({**own, "family": family, "options": options_of_family}, what="train")
+
+
+def _check_family_options(family: str, options: dict[str, Any]) -> None:
+    fields = FAMILIES.get(family).Config.model_fields
+    known = [*TrainConfig.model_fields, *fields]
+    unknown = [name for name in options if name not in fields]
+    if unknown:
+        raise InputError(
+            f"Some options of train with family '{family}' are not known.",
+            problems=[f"'{name}'{did_you_mean(name, known)}" for name in unknown],
+            hint=f"Options: {', '.join(known)}.",
+        )
+    FAMILIES.parse(family, options)

@@ -4,7 +4,7 @@ import sys
 import pytest
 
 from workbench.core.errors import ConflictError
-from workbench.core.host import FileLock, hold_or_refuse, is_locked
+from workbench.core.host import FileLock, hold_or_refuse, is_locked, process_start
 
 HOLD = """
 import sys
@@ -30,3 +30,15 @@ def test_a_lock_is_free_again_when_its_holder_is_killed(tmp_path):
             hold_or_refuse(path, what="The study")
         holder.kill()
     assert not is_locked(path)
+
+
+def test_a_process_is_told_from_a_later_one_and_from_its_own_remains():
+    child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    with child:
+        began = process_start(child.pid)
+        assert began
+        assert process_start(child.pid) == began
+        child.kill()
+        while process_start(child.pid):  # until the system has ended it; it is not yet reaped
+            pass
+    assert process_start(child.pid) is None

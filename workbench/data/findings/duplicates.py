@@ -96,14 +96,14 @@ def _finding(
     if not len(pairs):
         return None
     shown = sorted(pairs.tolist(), key=lambda pair: pair[1])[:_SHOWN]
-    names = {i: f"{PARTS[codes[i]]} {place(i)}" for pair in shown for i in pair}
+    names = {i: f"{place(i)} ({PARTS[codes[i]]})" for pair in shown for i in pair}
     counts = {
         name: int((codes[pairs[:, 1]] == part).sum()) for part, name in enumerate(PARTS) if part
     }
-    where = " and ".join(f"{count} of {name}" for name, count in counts.items() if count)
+    where = " and ".join(f"{count} in {name}" for name, count in counts.items() if count)
     return Finding(
         kind,
-        f"{len(pairs)} samples ({where}) are each {what} of a sample in an earlier split, so the "
-        "score is too good. Remove them, or keep them together with groups=.",
+        f"{where} {'is' if len(pairs) == 1 else 'are'} {what} of a sample in an earlier split: "
+        "scores there are too good. Remove copies, or keep them together.",
         places=tuple(f"{names[later]} = {names[first]}" for first, later in shown),
     )

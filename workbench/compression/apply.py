@@ -1,0 +1,216 @@
+"""Applies a recipe: structure, then weights, then graph. The subject given is not changed."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from workbench.compression import batch_norm
+from workbench.compression.correction import corrected
+from workbench.compression.method import GraphMethod, Method, StructureMethod, WeightMethod
+from workbench.compression.recipe import EVERY_LAYER, Recipe, Step
+from workbench.compression.subject import Layer, Subject, find_layers
+from workbench.compression.tools import Tools
+from workbench.core.errors import UnsupportedError
+from workbench.exporting import export_samples
+from workbench.exporting._state import predictor
+from workbench.exporting.graph import initializers, load_graph, with_initializers
+from workbench.exporting.parity import check_parity
+from workbench.runtime.session import open_session
+
+Restructure = Callable[[Subject, Step, tuple[Layer, ...]], Subject]
+
+_OUT_LAST = frozenset({"MatMul"})
+_PARITY_SAMPLES = 32
+
+
+@dataclass(frozen=True)
+class Group:
+    """Layers that get the same steps."""
+
+    layers: tuple[Layer, ...]
+    steps: tuple[Step, ...]
+
+
+def groups_of(recipe: Recipe, subject: Subject) -> tuple[Group, ...]:
+    """Returns which layers get which steps; "*" stands for all layers not named.
+
+    Raises:
+        InputError: The recipe names unknown layers.
+    """
+    if not recipe.layers:
+        return (Group(subject.layers, recipe.steps),)
+    named = [name for name in recipe.layers if name != EVERY_LAYER]
+    chosen = dict(zip(named, subject.select(named), strict=True))
+    by_steps: dict[tuple[Step, ...], list[Layer]] = {}
+    for name, layer in chosen.items():
+        by_steps.setdefault(recipe.layers[name], []).append(layer)
+    rest = [layer for layer in subject.layers if layer not in chosen.values()]
+    if rest and EVERY_LAYER in recipe.layers:
+        by_steps.setdefault(recipe.layers[EVERY_LAYER], []).extend(rest)
+    return tuple(Group(tuple(layers), steps) for steps, layers in by_steps.items())
+
+
+def check_support(recipe: Recipe, subject: Subject) -> None:
+    """Checks the recipe against this model.
+
+    Raises:
+        UnsupportedError: With every method's reason.
+    """
+    problems = [
+        f"{step.method}: {reason}"
+        for step in recipe.all_steps()
+        if (reason := step.plugin.supports(subject, step.config))
+    ]
+    problems += _clashes(recipe)
+    if problems:
+        raise UnsupportedError(
+            f"The recipe '{recipe}' cannot work on this model.",
+            problems=problems,
+            context={"recipe": str(recipe)},
+        )
+
+
+def apply(recipe: Recipe, subject: Subject, tools: Tools, restructure: Restructure) -> Subject:
+    """Returns the subject after `recipe`.
+
+    Args:
+        recipe: What to do.
+        subject: The model.
+        tools: Data, calibration, CPU.
+        restructure: Applies one structural step and exports its result (remembered by the study).
+    """
+    for group in groups_of(recipe, subject):
+        for step in _of(group.steps, StructureMethod):
+            names = [layer.name for layer in group.layers]
+            present = [layer for layer in subject.layers if layer.name in names]
+            subject = restructure(subject, step, tuple(present))
+    check_support(recipe, subject)
+    subject = _change_weights(groups_of(recipe, subject), subject, tools)
+    return _change_graph(groups_of(recipe, subject), subject, tools)
+
+
+def _clashes(recipe: Recipe) -> list[str]:
+    graph_steps = [step for step in recipe.all_steps() if step.plugin.stage == "graph"]
+    problems = []
+    for index, step in enumerate(graph_steps):
+        for other in graph_steps[:index]:
+            if other.method == step.method:
+                problems.append(
+                    f"'{other}' and '{step}' in one file: the options of {step.method} must be "
+                    "the same for all layers that have it"
+                )
+    return problems
+
+
+def _change_weights(groups: Iterable[Group], subject: Subject, tools: Tools) -> Subject:
+    changed: dict[str, np.ndarray] = {}
+    for group in groups:
+        weights = {layer.name: _weight(subject, layer) for layer in group.layers}
+        steps = _of(group.steps, WeightMethod)
+        for step in steps:
+            tools.context.check()
+            weights.update(step.plugin.change_weights(weights, step.config))  # type: ignore[attr-defined]
+        if steps:
+            changed.update(weights)
+    if not changed:
+        return subject
+    if subject.module is None:
+        return _patched_file(subject, changed, tools)
+    return _patched_module(subject, changed, tools)
+
+
+def _patched_module(subject: Subject, changed: Mapping[str, np.ndarray], tools: Tools) -> Subject:
+    state = dict(subject.state)
+    for layer in subject.layers:
+        if layer.name in changed:
+            state[layer.parameter] = np.asarray(changed[layer.name], state[layer.parameter].dtype)
+    if batch_norm.has_batch_norm(subject.module):
+        inputs = tools.train_inputs(batch_norm.SAMPLES)
+        state = batch_norm.reestimated(subject.module, state, inputs)
+        subject = subject.with_notes(f"BatchNorm re-estimated on {len(inputs)} training samples")
+    samples = tools.train_inputs(_PARITY_SAMPLES)
+    if not subject.fold_map.is_proven:
+        return _exported_anew(subject, state, samples)
+    graph = with_initializers(subject.graph, subject.fold_map.compute(state))
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "patched.onnx"
+        path.write_bytes(graph.SerializeToString())
+        parity = check_parity(
+            predictor(subject.module, state),
+            open_session(path).run,
+            samples,
+            batch_sizes=(1, 16),
+            what="The patched ONNX file",
+        )
+    return replace(subject, graph=graph, state=state, parity=parity.max_error)
+
+
+def _exported_anew(
+    subject: Subject, state: Mapping[str, np.ndarray], samples: np.ndarray
+) -> Subject:
+    module = batch_norm.with_state(subject.module, state)
+    with tempfile.TemporaryDirectory() as folder:
+        exported = export_samples(module, subject.description, samples, Path(folder))
+        graph = load_graph(exported.path)
+    return replace(
+        subject,
+        graph=graph,
+        origin=subject.origin,
+        layers=find_layers(graph, module, exported.fold_map),
+        module=module,
+        state=state,
+        fold_map=exported.fold_map,
+        parity=exported.parity.max_error,
+    ).with_notes(*exported.notes)
+
+
+def _patched_file(subject: Subject, changed: Mapping[str, np.ndarray], tools: Tools) -> Subject:
+    values = {}
+    for layer in subject.layers:
+        if layer.name in changed:
+            value = changed[layer.name]
+            values[layer.initializer] = np.ascontiguousarray(
+                value.T if _is_out_last(subject, layer) else value
+            )
+    graph = with_initializers(subject.graph, values)
+    layers = tuple(layer for layer in subject.layers if layer.name in changed)
+    inputs = tools.train_inputs(batch_norm.SAMPLES)
+    graph = corrected(subject.graph, graph, layers, inputs, tools.context)
+    return replace(subject, graph=graph).with_notes(
+        f"outputs of changed layers corrected on {len(inputs)} training samples"
+    )
+
+
+def _change_graph(groups: Iterable[Group], subject: Subject, tools: Tools) -> Subject:
+    chosen: dict[Step, list[Layer]] = {}
+    for group in groups:
+        for step in _of(group.steps, GraphMethod):
+            chosen.setdefault(step, []).extend(group.layers)
+    for step, layers in chosen.items():
+        tools.context.check()
+        graph = step.plugin.change_graph(subject, tuple(layers), step.config, tools)  # type: ignore[attr-defined]
+        subject = replace(subject, graph=graph, format=step.plugin.produces or subject.format)
+    return subject
+
+
+def _weight(subject: Subject, layer: Layer) -> np.ndarray:
+    if layer.parameter:
+        return np.array(subject.state[layer.parameter])
+    value = initializers(subject.graph)[layer.initializer]
+    return np.ascontiguousarray(value.T) if _is_out_last(subject, layer) else value
+
+
+def _is_out_last(subject: Subject, layer: Layer) -> bool:
+    if layer.op_type == "Gemm":
+        node = next(node for node in subject.graph.graph.node if node.name == layer.node)
+        return not any(item.name == "transB" and item.i for item in node.attribute)
+    return layer.op_type in _OUT_LAST
+
+
+def _of(steps: Iterable[Step], kind: type[Method]) -> list[Step]:
+    return [step for step in steps if isinstance(step.plugin, kind)]

@@ -1,0 +1,191 @@
+"""Activation ranges for static quantization: computed once per structure, then remembered."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from workbench.compression.tools import Ranges, Split, spread
+from workbench.core import optional
+from workbench.core.ids import digest_json
+from workbench.exporting.graph import copy_graph
+from workbench.runtime.session import Session, open_session
+
+if TYPE_CHECKING:
+    import onnx
+
+    from workbench.store.cache import Cache
+
+_FOR = "calibrating a quantized model"
+_BINS = 2048
+_BATCH = 64
+_BYTES_AT_ONCE = 64_000_000
+_VERSION = 1
+
+
+class Calibrator:
+    """Ranges by structure and options, in memory and in the store's cache.
+
+    Args:
+        train: Where samples come from.
+        fingerprint: Of the data.
+        cache: The store's cache; None remembers in memory only.
+    """
+
+    def __init__(self, train: Split, fingerprint: str, cache: Cache | None = None) -> None:
+        self._train = train
+        self._fingerprint = fingerprint
+        self._cache = cache
+        self._known: dict[str, Ranges] = {}
+
+    def ranges(
+        self, graph: onnx.ModelProto, structure: str, *, kind: str, percentile: float, samples: int
+    ) -> Ranges:
+        """Returns (low, high) of each float tensor of `graph`.
+
+        Args:
+            graph: The float graph; it is run only if the ranges are not known yet.
+            structure: Its identity: structure, weights and where they came from.
+            kind: "minmax", or "percentile" for the central `percentile` % of all values.
+            percentile: See `kind`.
+            samples: Training samples to use.
+        """
+        key = self._key(structure, kind, percentile, samples)
+        if key not in self._known:
+            stored = None if self._cache is None else self._cache.get(key)
+            if stored is None:
+                inputs = spread(self._train, samples)
+                stored = {
+                    name: list(pair)
+                    for name, pair in observe(
+                        graph, inputs, kind=kind, percentile=percentile
+                    ).items()
+                }
+                if self._cache is not None:
+                    self._cache.put(key, stored)
+            self._known[key] = {name: (low, high) for name, (low, high) in stored.items()}
+        return self._known[key]
+
+    def _key(self, structure: str, kind: str, percentile: float, samples: int) -> str:
+        return "ranges:" + digest_json(
+            {
+                "version": _VERSION,
+                "structure": structure,
+                "data": self._fingerprint,
+                "kind": kind,
+                "percentile": percentile if kind == "percentile" else None,
+                "samples": samples,
+            }
+        )
+
+
+def observe(
+    graph: onnx.ModelProto, inputs: np.ndarray, *, kind: str = "minmax", percentile: float = 99.99
+) -> dict[str, tuple[float, float]]:
+    """Runs `graph` on `inputs` and returns (low, high) of each float tensor in it."""
+    tensors = float_tensors(graph)
+    with tempfile.TemporaryDirectory() as folder:
+        found = _extremes(graph, tensors, inputs, Path(folder))
+        if kind == "percentile":
+            found = _central(graph, found, inputs, percentile, Path(folder))
+    return found
+
+
+def observe_values(
+    graph: onnx.ModelProto, tensors: list[str], inputs: np.ndarray, folder: Path
+) -> Iterator[dict[str, np.ndarray]]:
+    """Yields the values of `tensors` batch by batch, few enough at once to fit in memory."""
+    session = _open(with_outputs(graph, tensors), folder / "values.onnx")
+    one = _run(session, inputs[:1])
+    size = max(1, sum(value.nbytes for value in one.values()))
+    step = int(np.clip(_BYTES_AT_ONCE // size, 1, _BATCH))
+    for start in range(0, len(inputs), step):
+        yield _run(session, inputs[start : start + step])
+
+
+def float_tensors(graph: onnx.ModelProto) -> list[str]:
+    """Returns the names of all float32 activations: graph inputs and node outputs."""
+    inference = optional.require("onnx.shape_inference", for_=_FOR)
+    elem = optional.require("onnx", for_=_FOR).TensorProto.FLOAT
+    inferred = inference.infer_shapes(graph).graph
+    fixed = {item.name for item in inferred.initializer}
+    known = (*inferred.input, *inferred.value_info, *inferred.output)
+    names = [v.name for v in known if v.type.tensor_type.elem_type == elem]
+    return [name for name in dict.fromkeys(names) if name not in fixed]
+
+
+def with_outputs(graph: onnx.ModelProto, tensors: list[str]) -> onnx.ModelProto:
+    """Returns a copy of `graph` whose outputs are `tensors`, in this order."""
+    helper = optional.require("onnx.helper", for_=_FOR)
+    elem = optional.require("onnx", for_=_FOR).TensorProto.FLOAT
+    twin = copy_graph(graph)
+    inputs = {item.name for item in twin.graph.input}
+    del twin.graph.output[:]
+    for name in tensors:
+        output = name
+        if name in inputs:
+            output = f"{name}__seen"
+            twin.graph.node.append(helper.make_node("Identity", [name], [output]))
+        twin.graph.output.append(helper.make_tensor_value_info(output, elem, None))
+    return twin
+
+
+def _extremes(
+    graph: onnx.ModelProto, tensors: list[str], inputs: np.ndarray, folder: Path
+) -> dict[str, tuple[float, float]]:
+    helper = optional.require("onnx.helper", for_=_FOR)
+    elem = optional.require("onnx", for_=_FOR).TensorProto.FLOAT
+    twin = copy_graph(graph)
+    del twin.graph.output[:]
+    for name in tensors:
+        for operator in ("ReduceMin", "ReduceMax"):
+            output = f"{name}__{operator}"
+            twin.graph.node.append(helper.make_node(operator, [name], [output], keepdims=0))
+            twin.graph.output.append(helper.make_tensor_value_info(output, elem, []))
+    session = _open(twin, folder / "extremes.onnx")
+    rows = []
+    for start in range(0, len(inputs), _BATCH):
+        rows.append(list(_run(session, inputs[start : start + _BATCH]).values()))
+    values = np.asarray(rows, np.float64).reshape(len(rows), -1, 2)
+    lows, highs = values[:, :, 0].min(axis=0), values[:, :, 1].max(axis=0)
+    return {name: (float(lo), float(hi)) for name, lo, hi in zip(tensors, lows, highs, strict=True)}
+
+
+def _central(
+    graph: onnx.ModelProto,
+    extremes: Mapping[str, tuple[float, float]],
+    inputs: np.ndarray,
+    percentile: float,
+    folder: Path,
+) -> dict[str, tuple[float, float]]:
+    tensors = [name for name, (low, high) in extremes.items() if high > low]
+    counts = {name: np.zeros(_BINS, np.int64) for name in tensors}
+    for values in observe_values(graph, tensors, inputs, folder):
+        for name, value in zip(tensors, values.values(), strict=True):
+            counts[name] += np.histogram(value, bins=_BINS, range=extremes[name])[0]
+    central = {name: _cut(counts[name], extremes[name], percentile) for name in tensors}
+    return {name: central.get(name, pair) for name, pair in extremes.items()}
+
+
+def _cut(
+    counts: np.ndarray, extremes: tuple[float, float], percentile: float
+) -> tuple[float, float]:
+    edges = np.linspace(*extremes, _BINS + 1)
+    share = np.cumsum(counts) / counts.sum()
+    tail = (100.0 - percentile) / 200.0
+    low = int(np.searchsorted(share, tail, side="right"))
+    high = int(np.searchsorted(share, 1.0 - tail, side="left"))
+    return float(edges[low]), float(edges[min(high + 1, _BINS)])
+
+
+def _open(graph: onnx.ModelProto, path: Path) -> Session:
+    path.write_bytes(graph.SerializeToString())
+    return open_session(path)
+
+
+def _run(session: Session, batch: np.ndarray) -> dict[str, Any]:
+    return session.run_named({session.signature.inputs[0].name: batch})

@@ -1,0 +1,146 @@
+"""Static int8: weights and activations, in QDQ form, with ranges calibrated on training samples.
+
+Weights symmetric per output channel, activations asymmetric per tensor (Jacob et al. 2018,
+arXiv:1712.05877), written by ONNX Runtime's QDQ quantizer.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from pydantic import Field
+
+from workbench.compression.compact import compact_qdq
+from workbench.compression.method import GraphMethod
+from workbench.core import optional
+from workbench.core.config import Config
+from workbench.exporting.graph import copy_graph, strip
+
+if TYPE_CHECKING:
+    import onnx
+
+    from workbench.compression.subject import Layer, Subject
+    from workbench.compression.tools import Ranges, Tools
+
+_FOR = "static quantization"
+_OPERATORS = (
+    "Conv", "ConvTranspose", "Gemm", "MatMul", "Add", "Mul", "Relu", "Clip", "MaxPool",
+    "AveragePool", "GlobalAveragePool", "Concat", "Reshape", "Flatten", "Transpose", "Squeeze",
+    "Unsqueeze", "Sigmoid", "LeakyRelu", "Split", "Slice", "Pad",
+)  # fmt: skip
+_OLDEST_OPSET = 13
+
+
+class QuantizeStaticConfig(Config):
+    """Options of `quantize_static`."""
+
+    bits: Literal[8] = Field(8, description="Bits of weights and activations")
+    calibrate: Literal["minmax", "percentile"] = Field(
+        "minmax", description="Activation ranges: extremes, or the central percentile"
+    )
+    percentile: float = Field(99.99, gt=90, lt=100, description="For calibrate=percentile")
+    samples: int = Field(256, ge=8, le=100_000, description="Training samples for the ranges")
+    per_channel: bool = Field(True, description="One weight scale for each output channel")
+    reduce_range: bool | None = Field(
+        None, description="7-bit weights, against saturation; by default where there is no VNNI"
+    )
+    own_ranges: bool = Field(
+        False, description="Calibrate on the changed weights, not once for all variants"
+    )
+
+
+class QuantizeStatic(GraphMethod):
+    """See the module's docstring."""
+
+    summary = "int8 weights and activations; the method for convolutional networks"
+    requires = ("onnx", "onnxruntime")
+    produces = "int8"
+    Config = QuantizeStaticConfig
+
+    def supports(self, subject: Subject, config: QuantizeStaticConfig) -> str | None:
+        """Needs weighted operators of opset 13 or newer."""
+        version = opset(subject.graph)
+        if version < _OLDEST_OPSET:
+            return f"per-channel int8 needs opset {_OLDEST_OPSET} or newer; the file has {version}"
+        if not any(layer.node for layer in subject.layers):
+            return "the graph has no Conv, Gemm or MatMul with constant weights"
+        return None
+
+    def change_graph(
+        self,
+        subject: Subject,
+        layers: tuple[Layer, ...],
+        config: QuantizeStaticConfig,
+        tools: Tools,
+    ) -> onnx.ModelProto:
+        """Writes QuantizeLinear/DequantizeLinear around the operators of `layers`."""
+        graph = subject.graph if config.own_ranges else subject.origin
+        ranges = tools.calibrator.ranges(
+            graph,
+            subject.identity if config.own_ranges else subject.structure,
+            kind=config.calibrate,
+            percentile=config.percentile,
+            samples=config.samples,
+        )
+        reduce = tools.cpu.saturates if config.reduce_range is None else config.reduce_range
+        wanted = {layer.node for layer in layers}
+        others = [layer.node for layer in subject.layers if layer.node not in wanted]
+        return quantize(
+            subject.graph,
+            ranges,
+            per_channel=config.per_channel,
+            reduce_range=reduce,
+            exclude=others,
+        )
+
+
+def quantize(
+    graph: onnx.ModelProto,
+    ranges: Ranges,
+    *,
+    per_channel: bool = True,
+    reduce_range: bool = False,
+    exclude: list[str] | None = None,
+) -> onnx.ModelProto:
+    """Returns `graph` in QDQ form, with known activation ranges (name → low, high)."""
+    quantizer = optional.require("onnxruntime.quantization.qdq_quantizer", for_=_FOR)
+    kinds = optional.require("onnxruntime.quantization", for_=_FOR).QuantType
+    writer = quantizer.QDQQuantizer(
+        _prepared(graph),
+        per_channel=per_channel,
+        reduce_range=reduce_range,
+        weight_qType=kinds.QInt8,
+        activation_qType=kinds.QUInt8,
+        tensors_range=_tensor_data(ranges),
+        nodes_to_quantize=[],
+        nodes_to_exclude=exclude or [],
+        op_types_to_quantize=list(_OPERATORS),
+        extra_options={},
+    )
+    writer.quantize_model()
+    return compact_qdq(strip(writer.model.model))
+
+
+def opset(graph: onnx.ModelProto) -> int:
+    """Returns the version of the standard operators that `graph` uses."""
+    return max((o.version for o in graph.opset_import if o.domain in {"", "ai.onnx"}), default=0)
+
+
+def _prepared(graph: onnx.ModelProto) -> onnx.ModelProto:
+    inference = optional.require("onnx.shape_inference", for_=_FOR)
+    twin = inference.infer_shapes(strip(copy_graph(graph)))
+    mark = twin.metadata_props.add()
+    mark.key, mark.value = "onnx.infer", "onnxruntime.quant"
+    return twin
+
+
+def _tensor_data(ranges: Ranges) -> dict[str, Any]:
+    kind = optional.require("onnxruntime.quantization.calibrate", for_=_FOR).TensorData
+    return {
+        name: kind(lowest=np.array(low, np.float32), highest=np.array(high, np.float32))
+        for name, (low, high) in ranges.items()
+    }
+
+
+PLUGIN = QuantizeStatic()

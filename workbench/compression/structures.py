@@ -1,0 +1,171 @@
+"""Structures: each shape of the network is exported once, and remembered with its fold map."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from workbench.compression import batch_norm
+from workbench.compression.method import StructureMethod
+from workbench.compression.recipe import Step
+from workbench.compression.subject import Layer, Subject, find_layers
+from workbench.compression.tools import Tools, spread
+from workbench.core import optional
+from workbench.core.errors import IntegrityError, NotFoundError
+from workbench.core.ids import digest_json
+from workbench.core.records import Description
+from workbench.exporting import FoldMap, export_samples
+from workbench.exporting._state import state_of
+from workbench.exporting.graph import load_graph
+from workbench.store import Artifact, Store
+
+KIND = "structure"
+_SAMPLES = 42
+_VERSION = 1
+
+
+class Structures:
+    """Exports structures and finds them again.
+
+    Args:
+        store: The workspace's store.
+        identity: What the base model is: digest of its weights and form.
+        versions: Of the libraries an export depends on.
+    """
+
+    def __init__(self, store: Store, identity: str, versions: Mapping[str, str]) -> None:
+        self._store = store
+        self._identity = identity
+        self._versions = dict(versions)
+
+    def base(self, module: Any, description: Description, tools: Tools) -> Subject:
+        """Returns the unchanged model as a subject, exported if it is not known yet."""
+        key = self._key("base", [])
+        artifact = self._known(key)
+        if artifact is None:
+            artifact = self._export(key, module, description, tools, ())
+        return self._subject(artifact, module, description)
+
+    def changed(
+        self, subject: Subject, step: Step, layers: tuple[Layer, ...], tools: Tools
+    ) -> Subject:
+        """Returns `subject` after one structural step; done, fine-tuned and exported only once."""
+        plugin = step.plugin
+        if not isinstance(plugin, StructureMethod):
+            raise IntegrityError(f"'{step.method}' does not change the structure.")
+        names = [layer.name for layer in layers]
+        key = self._key(
+            subject.structure, [step.to_json(), names, tools.data.fingerprint, tools.seed]
+        )
+        artifact = self._known(key)
+        if artifact is None:
+            result = plugin.change_structure(subject, layers, step.config, tools)
+            module = result.module
+            rows = ({"method": step.method, **result.history},)
+            artifact = self._export(
+                key, module, subject.description, tools, (*subject.history, *rows), result.notes
+            )
+        else:
+            history = artifact.meta["history"][-1]
+            shape = subject.description.signature.inputs[0].shape[1:]
+            module = plugin.rebuild(subject.module, history, tuple(int(size) for size in shape))
+            module = batch_norm.with_state(module, self._weights(artifact))
+        return self._subject(artifact, module, subject.description).with_notes(*subject.notes)
+
+    def _export(
+        self,
+        key: str,
+        module: Any,
+        description: Description,
+        tools: Tools,
+        history: Sequence[Mapping[str, Any]],
+        notes: tuple[str, ...] = (),
+    ) -> Artifact:
+        tools.context.progress(0, 1, "exporting to ONNX")
+        samples = spread(tools.data.val, _SAMPLES)
+        with tempfile.TemporaryDirectory() as folder:
+            exported = export_samples(module, description, samples, Path(folder))
+            save = optional.require("safetensors.numpy", for_="saving weights").save
+            artifact = self._store.artifacts.save(
+                KIND,
+                {"model.onnx": exported.path, "weights.safetensors": save(state_of(module))},
+                {
+                    "history": json.loads(json.dumps(list(history))),
+                    "fold_map": exported.fold_map.to_json(),
+                    "parity": exported.parity.to_json(),
+                    "exporter": exported.exporter,
+                    "structure": exported.structure,
+                    "notes": [*exported.notes, *notes],
+                },
+            )
+        self._store.cache.put(key, {"artifact": artifact.digest})
+        return artifact
+
+    def _subject(self, artifact: Artifact, module: Any, description: Description) -> Subject:
+        graph = load_graph(self._store.artifacts.path(artifact, "model.onnx"))
+        meta = artifact.meta
+        fold_map = FoldMap.from_json(meta["fold_map"])
+        return Subject(
+            graph=graph,
+            description=description,
+            layers=find_layers(graph, module, fold_map),
+            origin=graph,
+            structure=artifact.digest,
+            module=module,
+            state=self._weights(artifact),
+            fold_map=fold_map,
+            history=tuple(meta["history"]),
+            parity=meta["parity"]["max_error"],
+            notes=tuple(meta["notes"]),
+        )
+
+    def _weights(self, artifact: Artifact) -> dict[str, np.ndarray]:
+        load = optional.require("safetensors.numpy", for_="loading weights").load
+        path = self._store.artifacts.path(artifact, "weights.safetensors")
+        return dict(load(path.read_bytes()))
+
+    def _known(self, key: str) -> Artifact | None:
+        found = self._store.cache.get(key)
+        if found is None:
+            return None
+        try:
+            artifact = self._store.artifacts.get(found["artifact"])
+        except NotFoundError:
+            return None
+        paths = [self._store.artifacts.path(artifact, name) for name in artifact.files]
+        return artifact if all(path.exists() for path in paths) else None
+
+    def _key(self, parent: str, parts: Sequence[Any]) -> str:
+        return "structure:" + digest_json(
+            {
+                "version": _VERSION,
+                "model": self._identity,
+                "parent": parent,
+                "parts": list(parts),
+                "libraries": self._versions,
+            }
+        )
+
+
+def imported_subject(graph_path: Path, description: Description) -> Subject:
+    """Returns the subject of an ONNX file that has no torch module; its nodes all get a name."""
+    graph = load_graph(graph_path)
+    taken: set[str] = set()
+    for index, node in enumerate(graph.graph.node):
+        if not node.name or node.name in taken:
+            node.name = f"{node.op_type}_{index}"
+        taken.add(node.name)
+    subject = Subject(
+        graph=graph,
+        description=description,
+        layers=find_layers(graph),
+        origin=graph,
+        structure="",
+    )
+    return replace(subject, structure=subject.identity)

@@ -1,0 +1,300 @@
+"""The study's engine: a baseline and its variants, each built once, measured once, remembered."""
+
+from __future__ import annotations
+
+import platform
+import tempfile
+from collections.abc import Mapping, Sequence
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from workbench.compression.apply import apply, check_support
+from workbench.compression.calibration import Calibrator
+from workbench.compression.front import pareto_front
+from workbench.compression.measure import TimedPair, outputs_on, stored_bytes, time_pair
+from workbench.compression.measured import Measured
+from workbench.compression.recipe import Recipe, parse
+from workbench.compression.structures import Structures, imported_subject
+from workbench.compression.subject import Subject
+from workbench.compression.tools import Data, Tools, spread
+from workbench.core import optional
+from workbench.core.errors import InputError, NotFoundError
+from workbench.core.ids import digest_bytes, digest_json
+from workbench.core.records import Description
+from workbench.evaluation import METRICS, paired_difference, primary_metric
+from workbench.exporting.graph import save_graph
+from workbench.runtime.cpu import Cpu, describe_cpu
+from workbench.runtime.session import open_session
+from workbench.store import Artifact, Context, NullContext, Store
+
+if TYPE_CHECKING:
+    from torch import nn
+
+_VERSION = 3
+_LIBRARIES = ("torch", "onnx", "onnxruntime", "numpy", "torch-pruning")
+_BUDGET_S = 0.4
+
+
+class StudyEngine:
+    """Builds and measures variants of one model on one dataset.
+
+    Args:
+        store: The workspace's store.
+        model: Artifact of kind "network" or "onnx".
+        dataset: Train split for calibration, validation split for scores.
+        module: The torch module, where the artifact alone cannot rebuild it.
+        threads: Threads of the measured sessions.
+        batch: Samples in a timed call.
+        seed: For fine-tuning.
+        cpu: The machine; by default this one.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        model: Artifact,
+        dataset: Data,
+        module: nn.Module | None = None,
+        *,
+        threads: int = 1,
+        batch: int = 1,
+        seed: int = 0,
+        cpu: Cpu | None = None,
+    ) -> None:
+        self.store = store
+        self.model = model
+        self.dataset = dataset
+        self.description = _checked_description(model)
+        self.threads, self.batch, self.seed = threads, batch, seed
+        self.cpu = cpu or describe_cpu()
+        self.metric = primary_metric(self.description.task)
+        self.identity = model.digest if module is None else _identity(model, module)
+        self._module = module
+        self._libraries = library_versions()
+        self._structures = Structures(store, self.identity, self._libraries)
+        self._calibrator = Calibrator(dataset.train, dataset.fingerprint, store.cache)
+        self._base: Subject | None = None
+        self._baseline_outputs: np.ndarray | None = None
+
+    def baseline(self, context: Context | None = None) -> Measured:
+        """Measures the model itself, as an ONNX file."""
+        return self.measure(Recipe(), context)
+
+    def measure(
+        self,
+        recipe: Recipe | str | Sequence[Any] | Mapping[str, Any],
+        context: Context | None = None,
+    ) -> Measured:
+        """Returns the figures of a variant; measured now, or found from an earlier time.
+
+        Args:
+            recipe: Text, JSON form, or a mapping of layers.
+            context: Progress, stop and pause.
+
+        Raises:
+            InputError: The recipe is not valid.
+            UnsupportedError: It cannot work on this model; the reasons are in the message.
+            ParityError: The patched file answers differently from the module.
+        """
+        parsed = parse(recipe)
+        known = self.find(parsed)
+        if known is not None:
+            return known
+        with tempfile.TemporaryDirectory() as folder:
+            work = context or NullContext(Path(folder))
+            measured = self._measure(parsed, work, Path(folder))
+        self.store.cache.put(self._key(parsed), measured.to_json())
+        return measured
+
+    def find(self, recipe: Recipe | str) -> Measured | None:
+        """Returns the figures of a variant if they are known, without building anything."""
+        found = self.store.cache.get(self._key(parse(recipe)))
+        if found is None:
+            return None
+        measured = Measured.from_json(found)
+        return measured if self._exists(measured) else None
+
+    def build(self, recipe: Recipe | str, context: Context | None = None) -> Subject:
+        """Returns the variant's graph (and torch state) without measuring it."""
+        parsed = parse(recipe)
+        with tempfile.TemporaryDirectory() as folder:
+            tools = self.tools(context or NullContext(Path(folder)))
+            base = self.base(tools)
+            check_support(parsed, base)
+            return apply(
+                parsed,
+                base,
+                tools,
+                lambda subject, step, layers: self._structures.changed(
+                    subject, step, layers, tools
+                ),
+            )
+
+    def base(self, tools: Tools) -> Subject:
+        """Returns the model itself as a subject; exported at most once in a workspace."""
+        if self._base is None:
+            module = self._load_module()
+            if module is None:
+                self._base = imported_subject(self._model_path(), self.description)
+            else:
+                self._base = self._structures.base(module, self.description, tools)
+        return self._base
+
+    def tools(self, context: Context) -> Tools:
+        """Returns what methods may use."""
+        return Tools(self.dataset, context, self.cpu, self._calibrator, self.seed)
+
+    def path(self, measured: Measured) -> Path:
+        """Returns the path of the variant's ONNX file."""
+        return self.store.artifacts.path(self.store.artifacts.get(measured.artifact), "model.onnx")
+
+    def _measure(self, recipe: Recipe, context: Context, folder: Path) -> Measured:
+        baseline = None if recipe.is_baseline else self.baseline(context)
+        context.progress(0, 3, f"building {recipe}")
+        subject = self.build(recipe, context)
+        artifact = self._save(recipe, subject, folder)
+        path = self.store.artifacts.path(artifact, "model.onnx")
+        context.progress(1, 3, f"scoring {recipe}")
+        outputs = outputs_on(open_session(path, self.threads), self.dataset.val, context)
+        context.progress(2, 3, f"timing {recipe}")
+        reference = path if baseline is None else self.path(baseline)
+        timed = time_pair(
+            reference,
+            path,
+            spread(self.dataset.val, self.batch),
+            threads=self.threads,
+            budget_s=_BUDGET_S,
+        )
+        data = path.read_bytes()
+        before = outputs if baseline is None else self._outputs_of_baseline(baseline, context)
+        targets = np.asarray(self.dataset.val.targets)
+        context.progress(3, 3, f"measured {recipe}")
+        return Measured(
+            recipe=str(recipe),
+            recipe_json=recipe.to_json(),
+            metric=self.metric,
+            score=METRICS.get(self.metric).compute(outputs, targets),
+            higher_is_better=METRICS.get(self.metric).higher_is_better,
+            difference=paired_difference(self.metric, before, outputs, targets),
+            samples=len(targets),
+            size_bytes=len(data),
+            stored_bytes=stored_bytes(data),
+            latency_ms=timed.timing.p50_ms * _mood(timed, baseline),
+            latency_p95_ms=timed.timing.p95_ms * _mood(timed, baseline),
+            latency_ratio=timed.ratio,
+            batch=timed.timing.batch,
+            threads=self.threads,
+            cpu=self.cpu.to_json(),
+            artifact=artifact.digest,
+            parity=subject.parity,
+            reason=timed.reason,
+            notes=self._notes(subject, outputs),
+        )
+
+    def _save(self, recipe: Recipe, subject: Subject, folder: Path) -> Artifact:
+        path = save_graph(subject.graph, folder / "model.onnx")
+        meta = {
+            "description": self.description.to_json(),
+            "parent": self.model.digest,
+            "recipe": str(recipe),
+        }
+        return self.store.artifacts.save("onnx", {"model.onnx": path}, meta)
+
+    def _notes(self, subject: Subject, outputs: np.ndarray) -> tuple[str, ...]:
+        notes = list(subject.notes)
+        if subject.format == "int8" and self.cpu.saturates:
+            notes.append(self.cpu.words)
+        bad = int((~np.isfinite(outputs)).any(axis=tuple(range(1, outputs.ndim))).sum())
+        if bad:
+            notes.append(f"gives no number for {bad} of {len(outputs)} samples")
+        return tuple(notes)
+
+    def _outputs_of_baseline(self, baseline: Measured, context: Context) -> np.ndarray:
+        if self._baseline_outputs is None:
+            session = open_session(self.path(baseline), self.threads)
+            self._baseline_outputs = outputs_on(session, self.dataset.val, context)
+        return self._baseline_outputs
+
+    def _load_module(self) -> Any:
+        if self._module is None and self.model.kind == "network":
+            storage = optional.require("workbench.families.network", for_="loading a network")
+            self._module = storage.load_network(self.store, self.model)
+        return self._module
+
+    def _model_path(self) -> Path:
+        return self.store.artifacts.path(self.model, "model.onnx")
+
+    def _exists(self, measured: Measured) -> bool:
+        try:
+            return self.path(measured).exists()
+        except NotFoundError:
+            return False
+
+    def _key(self, recipe: Recipe) -> str:
+        return "measured:" + digest_json(
+            {
+                "version": _VERSION,
+                "model": self.identity,
+                "data": self.dataset.fingerprint,
+                "recipe": recipe.to_json(),
+                "libraries": self._libraries,
+                "cpu": self.cpu.to_json(),
+                "threads": self.threads,
+                "batch": self.batch,
+                "seed": self.seed,
+            }
+        )
+
+
+def front(measured: Sequence[Measured], x: str = "size_bytes", y: str = "score") -> list[Measured]:
+    """Returns the Pareto front: small `x`, good `y` (whichever way the metric is good).
+
+    Raises:
+        InputError: There is no such figure.
+    """
+    figures = ("size_bytes", "stored_bytes", "latency_ms", "latency_p95_ms", "score")
+    unknown = [name for name in (x, y) if name not in figures]
+    if unknown:
+        raise InputError(
+            f"No figure {', '.join(map(repr, unknown))}.", hint=f"Figures: {', '.join(figures)}."
+        )
+
+    def cost(name: str, item: Measured) -> float:
+        value = float(getattr(item, name))
+        return -value if name == "score" and item.higher_is_better else value
+
+    return pareto_front(measured, lambda item: cost(x, item), lambda item: -cost(y, item))
+
+
+def _mood(timed: TimedPair, baseline: Measured | None) -> float:
+    """Returns the factor that takes a time of this minute to the minute of the baseline's."""
+    return 1.0 if baseline is None else baseline.latency_ms / timed.baseline.p50_ms
+
+
+def library_versions() -> dict[str, str]:
+    """Returns the versions that a variant's bytes and figures depend on."""
+    found = {"python": platform.python_version()}
+    for name in _LIBRARIES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            found[name] = "none"
+    return found
+
+
+def _checked_description(model: Artifact) -> Description:
+    if model.kind not in {"network", "onnx"}:
+        raise InputError(
+            f"A study needs a model, got a {model.kind} artifact ({model.digest[:12]}).",
+            hint="Give a trained run, an imported model, or an ONNX file.",
+        )
+    return Description.from_json(model.meta["description"])
+
+
+def _identity(model: Artifact, module: nn.Module) -> str:
+    state_of = optional.require("workbench.exporting._state", for_="reading weights").state_of
+    parts = [(name, digest_bytes(value.tobytes())) for name, value in state_of(module).items()]
+    return digest_json({"model": model.digest, "weights": [list(part) for part in parts]})

@@ -1,0 +1,153 @@
+"""A model on its way through a recipe: graph, and the torch state it stands for. Never changed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from workbench.compression.method import Format
+from workbench.core import optional
+from workbench.core.errors import InputError, did_you_mean
+from workbench.core.ids import digest_bytes
+from workbench.exporting.fold_map import FoldMap
+
+if TYPE_CHECKING:
+    import numpy as np
+    import onnx
+
+    from workbench.core.records import Description
+
+_WEIGHT_INPUT = 1
+_WEIGHTED = frozenset({"Conv", "ConvTranspose", "Gemm", "MatMul"})
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One weighted layer, as the graph and as torch know it.
+
+    Attributes:
+        name: The torch name ("net.0") where there is a module, else the node's name.
+        node: Name of its ONNX node; empty if it is not one node.
+        initializer: Name of its weight in the graph; empty if it is not one initializer.
+        parameter: Name of its weight in the torch state; empty without a module.
+        op_type: ONNX operator, or the torch class where there is no single node.
+    """
+
+    name: str
+    node: str
+    initializer: str
+    parameter: str
+    op_type: str
+
+
+@dataclass(frozen=True)
+class Subject:
+    """See the module's docstring.
+
+    Attributes:
+        graph: The ONNX graph.
+        description: What the model says of itself.
+        layers: Its weighted layers, in the graph's order.
+        origin: The graph as exported, before any weight changed.
+        structure: Digest of `origin`; calibration ranges are remembered by it.
+        module: The torch module, None for an imported ONNX file.
+        state: The torch tensors `graph` stands for; empty without a module.
+        fold_map: How the graph's weights come from `state`.
+        format: Of the weights.
+        history: Of structural changes, JSON-able.
+        parity: Largest difference between torch and file, before any graph edit.
+        notes: What the user should know.
+    """
+
+    graph: onnx.ModelProto
+    description: Description
+    layers: tuple[Layer, ...]
+    origin: onnx.ModelProto
+    structure: str
+    module: Any = None
+    state: Mapping[str, np.ndarray] = field(default_factory=dict)
+    fold_map: FoldMap = field(default_factory=FoldMap)
+    format: Format = "float32"
+    history: tuple[Mapping[str, Any], ...] = ()
+    parity: float | None = None
+    notes: tuple[str, ...] = ()
+
+    @property
+    def identity(self) -> str:
+        """Digest of the graph with its weights."""
+        return digest_bytes(self.graph.SerializeToString(deterministic=True))
+
+    def with_notes(self, *notes: str) -> Subject:
+        """Returns the subject with more notes; none twice."""
+        return replace(self, notes=tuple(dict.fromkeys((*self.notes, *notes))))
+
+    def select(self, names: Iterable[str]) -> tuple[Layer, ...]:
+        """Returns the layers with these names (torch name or ONNX node name).
+
+        Raises:
+            InputError: Some are unknown, all named at once with the nearest.
+        """
+        by_name = {name: layer for layer in self.layers for name in (layer.node, layer.name)}
+        wanted = list(names)
+        known = [name for name in by_name if name]
+        problems = [
+            f"no layer '{name}'{did_you_mean(name, known)}" for name in wanted if name not in known
+        ]
+        if problems:
+            raise InputError(
+                "The recipe names layers that this model does not have.",
+                problems=problems,
+                hint=f"Layers: {', '.join(layer.name for layer in self.layers)}.",
+            )
+        return tuple(by_name[name] for name in wanted)
+
+
+def find_layers(
+    graph: onnx.ModelProto, module: Any = None, fold_map: FoldMap | None = None
+) -> tuple[Layer, ...]:
+    """Returns the weighted layers of a graph, named after `module` where there is one."""
+    nodes = _weighted_nodes(graph)
+    if module is None:
+        return tuple(Layer(n.name, n.name, w, "", n.op_type) for w, n in nodes.items())
+    fold_map = fold_map or FoldMap()
+    layers = []
+    for parameter, kind in _torch_weights(module):
+        initializer = fold_map.initializer_of(parameter) or ""
+        node = nodes.get(initializer)
+        layers.append(
+            Layer(
+                name=parameter.removesuffix(".weight"),
+                node="" if node is None else node.name,
+                initializer="" if node is None else initializer,
+                parameter=parameter,
+                op_type=kind if node is None else node.op_type,
+            )
+        )
+    order = {name: index for index, name in enumerate(nodes)}
+    return tuple(sorted(layers, key=lambda layer: order.get(layer.initializer, len(order))))
+
+
+def _weighted_nodes(graph: onnx.ModelProto) -> dict[str, onnx.NodeProto]:
+    names = {item.name for item in graph.graph.initializer}
+    found: dict[str, onnx.NodeProto] = {}
+    for node in graph.graph.node:
+        if node.op_type in _WEIGHTED and len(node.input) > _WEIGHT_INPUT:
+            weight = node.input[_WEIGHT_INPUT]
+            if weight in names:
+                found.setdefault(weight, node)
+    return found
+
+
+def _torch_weights(module: Any) -> list[tuple[str, str]]:
+    nn = optional.require("torch.nn", for_="compressing a PyTorch model")
+    conv = optional.require("torch.nn.modules.conv", for_="compressing a PyTorch model")._ConvNd
+    found = []
+    for name, part in module.named_modules():
+        prefix = f"{name}." if name else ""
+        if isinstance(part, conv | nn.Linear):
+            found.append((f"{prefix}weight", type(part).__name__))
+        elif isinstance(part, nn.RNNBase):
+            own = (key for key, value in part.named_parameters() if value.ndim > 1)
+            found += [(f"{prefix}{key}", type(part).__name__) for key in own]
+    return found

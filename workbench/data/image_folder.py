@@ -1,0 +1,157 @@
+"""Listing a folder of pictures: classes, given splits, what is odd - without opening a file."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from workbench.core.clock import now
+from workbench.core.errors import InputError
+from workbench.core.records import Finding
+from workbench.data.pictures import SUFFIXES
+from workbench.data.split import part_code
+from workbench.data.targets import sorted_names
+
+_SETTLED_S = 3.0
+_SHOWN = 50
+
+
+@dataclass(frozen=True)
+class Folder:
+    """Pictures by class.
+
+    Attributes:
+        files: Names relative to the root, with "/", sorted.
+        labels: Names of the classes.
+        targets: int64 (N,), indices into `labels`.
+        parts: int8 (N,), the given split; None if none is given.
+        state: Digest of names, sizes, inodes and times: equal if nothing was changed.
+        newest_s: The latest change, in seconds since 1970.
+        listed_s: When the folder was listed, likewise.
+        problems: Class folders without pictures.
+        findings: Files that are left out.
+    """
+
+    files: tuple[str, ...]
+    labels: tuple[str, ...]
+    targets: np.ndarray
+    parts: np.ndarray | None
+    state: str
+    newest_s: float
+    listed_s: float
+    problems: tuple[str, ...]
+    findings: tuple[Finding, ...]
+
+    @cached_property
+    def is_settled(self) -> bool:
+        """Whether the last change is old enough for times to tell the next one apart."""
+        return self.newest_s < self.listed_s - _SETTLED_S
+
+
+def list_folder(root: Path) -> Folder:
+    """Returns what lies in a folder of pictures, one folder for each class.
+
+    Raises:
+        InputError: There is no picture, or pictures lie beside the class folders.
+    """
+    listed_s = datetime.fromisoformat(now()).timestamp()
+    top = _folders(root)
+    is_split = _is_split(top)
+    entries = sorted(_walk(root, ""))
+    pictures, left_out = [], []
+    for name, _ in entries:
+        (pictures if Path(name).suffix.lower() in SUFFIXES else left_out).append(name)
+    depth = 2 if is_split else 1
+    _check_places(root, pictures, depth)
+    classes = [name.split("/")[depth - 1] for name in pictures]
+    labels = sorted_names(set(classes))
+    positions = {label: index for index, label in enumerate(labels)}
+    stats = dict(entries)
+    return Folder(
+        files=tuple(pictures),
+        labels=labels,
+        targets=np.array([positions[name] for name in classes], np.int64),
+        parts=_parts(pictures) if is_split else None,
+        state=_state(pictures, stats),
+        newest_s=max(max(stats[n].st_mtime, stats[n].st_ctime) for n in pictures),
+        listed_s=listed_s,
+        problems=tuple(_empty(root, top, is_split, pictures)),
+        findings=_left_out(left_out),
+    )
+
+
+def _folders(path: Path) -> list[str]:
+    with os.scandir(path) as entries:
+        return sorted(e.name for e in entries if e.is_dir() and not e.name.startswith("."))
+
+
+def _is_split(names: list[str]) -> bool:
+    codes = [part_code(name) for name in names]
+    return 0 in codes and len(codes) > 1 and None not in codes
+
+
+def _walk(root: Path, inside: str) -> Iterator[tuple[str, os.stat_result]]:
+    with os.scandir(root / inside) as entries:
+        for entry in entries:
+            if entry.name.startswith("."):
+                continue
+            name = f"{inside}/{entry.name}" if inside else entry.name
+            if entry.is_dir(follow_symlinks=not inside.count("/")):
+                yield from _walk(root, name)
+            elif entry.is_file():
+                yield name, entry.stat()
+
+
+def _check_places(root: Path, pictures: list[str], depth: int) -> None:
+    if not pictures:
+        raise InputError(
+            f"The folder '{root}' has no pictures.",
+            hint="Give a folder with one folder for each class, as in cats/cat/1.png, "
+            f"cats/dog/2.png. Known suffixes: {', '.join(sorted(SUFFIXES))}.",
+        )
+    loose = [name for name in pictures if name.count("/") < depth]
+    if loose:
+        raise InputError(
+            f"The folder '{root}' has {len(loose)} pictures outside any class folder.",
+            problems=loose[:1000],
+            hint="Move each into a folder named like its class.",
+        )
+
+
+def _parts(pictures: list[str]) -> np.ndarray:
+    return np.array([part_code(name.partition("/")[0]) for name in pictures], np.int8)
+
+
+def _state(pictures: list[str], stats: dict[str, os.stat_result]) -> str:
+    sha = hashlib.sha256()
+    for name in pictures:
+        stat = stats[name]
+        state = (name, stat.st_size, stat.st_ino, stat.st_mtime_ns, stat.st_ctime_ns)
+        sha.update(repr(state).encode())
+    return sha.hexdigest()
+
+
+def _empty(root: Path, top: list[str], is_split: bool, pictures: list[str]) -> Iterator[str]:
+    depth = 2 if is_split else 1
+    filled = {"/".join(name.split("/")[:depth]) for name in pictures}
+    for name in top:
+        inside = [f"{name}/{label}" for label in _folders(root / name)] if is_split else [name]
+        yield from (
+            f"{folder}/: the class folder has no pictures"
+            for folder in inside
+            if folder not in filled
+        )
+
+
+def _left_out(names: list[str]) -> tuple[Finding, ...]:
+    if not names:
+        return ()
+    message = f"{len(names)} files are left out, since their suffix is not that of a picture."
+    return (Finding("files_left_out", message, places=tuple(names[:_SHOWN])),)

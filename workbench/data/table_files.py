@@ -1,0 +1,161 @@
+"""Reading CSV and Parquet files: encodings, separators, and every ragged line named."""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import io
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from workbench.core.errors import InputError
+from workbench.core.optional import require
+from workbench.core.records import Finding
+from workbench.data.cells import plain
+from workbench.data.problems import Problems
+
+_PARQUET = (".parquet", ".pq")
+_MARKS = ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
+_TRIED = ("utf-8", "gb18030")
+_SEPARATORS = ",;\t|"
+_CHUNK = 1 << 20
+
+
+@dataclass
+class RawTable:
+    """Cells by column, where each row came from, and what was wrong or noticed."""
+
+    columns: dict[str, list[Any]]
+    lines: list[int]
+    unit: str
+    problems: Problems = field(default_factory=Problems)
+    findings: list[Finding] = field(default_factory=list)
+
+    def place(self, index: int) -> str:
+        """Returns where row `index` came from."""
+        return f"{self.unit} {self.lines[index]}"
+
+
+def read_table(path: Path, encoding: str | None, separator: str | None) -> RawTable:
+    """Returns the cells of a file: text from CSV, typed values from Parquet.
+
+    Args:
+        path: The file.
+        encoding: None tells UTF-8 (with or without mark), UTF-16 and GB18030 apart.
+        separator: None takes the one of , ; tab | that the header has most of.
+
+    Raises:
+        InputError: It is no such file.
+    """
+    if path.suffix.lower() in _PARQUET:
+        return _read_parquet(path)
+    with path.open("rb") as file:
+        known = encoding or find_encoding(file, path.name)
+        file.seek(0)
+        return _read_csv(file, known, separator, path.name)
+
+
+def find_encoding(file: BinaryIO, name: str) -> str:
+    """Returns the encoding of a text file, read in pieces.
+
+    Raises:
+        InputError: It is none of those known.
+    """
+    start = file.read(4)
+    for mark, encoding in _MARKS:
+        if start.startswith(mark):
+            return encoding
+    problems = []
+    for encoding in _TRIED:
+        file.seek(0)
+        bad = _first_bad(file, encoding)
+        if bad is None:
+            return encoding
+        problems.append(f"not {encoding.upper()}: the byte at position {bad} does not fit")
+    raise InputError(
+        f"The text encoding of '{name}' is not known.",
+        problems=problems,
+        hint="Name it, as in encoding='latin-1'.",
+    )
+
+
+def _first_bad(file: BinaryIO, encoding: str) -> int | None:
+    decoder = codecs.getincrementaldecoder(encoding)()
+    done = 0
+    while True:
+        piece = file.read(_CHUNK)
+        pending = len(decoder.getstate()[0])
+        try:
+            decoder.decode(piece, final=not piece)
+        except UnicodeDecodeError as error:
+            return done - pending + error.start
+        if not piece:
+            return None
+        done += len(piece)
+
+
+def _read_csv(file: BinaryIO, encoding: str, separator: str | None, name: str) -> RawTable:
+    try:
+        text = io.TextIOWrapper(file, encoding=encoding, newline="")
+        first = text.readline()
+        text.seek(0)
+        sep = separator or max(_SEPARATORS, key=first.count)
+        return _filled(csv.reader(text, delimiter=sep), name, encoding)
+    except (LookupError, UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"'{name}' cannot be read as {encoding} text: {error}.") from error
+
+
+def _filled(reader: Any, name: str, encoding: str) -> RawTable:
+    header = next((row for row in reader if row), None)
+    if header is None:
+        raise InputError(f"'{name}' is empty.", hint="Its first line must name the columns.")
+    names = [text.strip() or f"column_{i + 1}" for i, text in enumerate(header)]
+    table = RawTable({}, [], f"{name} line")
+    table.problems.extend(_twice(names))
+    cells: list[list[str]] = []
+    for line, row in _numbered(reader):
+        if len(row) == len(names):
+            cells.append(row)
+            table.lines.append(line)
+        else:
+            table.problems.add(f"{name} line {line}: {len(row)} cells, the header has {len(names)}")
+    columns = zip(*cells, strict=True) if cells else ([] for _ in names)
+    table.columns = dict(zip(names, map(list, columns), strict=False))
+    if encoding not in ("utf-8", "utf-8-sig"):
+        message = f"'{name}' was read as {encoding.upper()}."
+        table.findings.append(Finding("encoding", message, "info"))
+    return table
+
+
+def _numbered(reader: Any) -> Iterator[tuple[int, list[str]]]:
+    before = reader.line_num
+    for row in reader:
+        line, before = before + 1, reader.line_num
+        if row:
+            yield line, row
+
+
+def _twice(names: list[str]) -> list[str]:
+    return [
+        f"the header names column '{name}' {names.count(name)} times"
+        for name in dict.fromkeys(names)
+        if names.count(name) > 1
+    ]
+
+
+def _read_parquet(path: Path) -> RawTable:
+    parquet = require("pyarrow.parquet", for_="reading Parquet files")
+    try:
+        columns = parquet.read_table(path).to_pydict()
+    except (OSError, ValueError) as error:
+        raise InputError(f"'{path.name}' is no readable Parquet file: {error}.") from error
+    return from_columns(columns, f"{path.name} row")
+
+
+def from_columns(columns: dict[str, list[Any]], unit: str) -> RawTable:
+    """Returns a table of typed values; `unit` names its rows, counted from 0."""
+    count = len(next(iter(columns.values()))) if columns else 0
+    plain_columns = {name: [plain(cell) for cell in cells] for name, cells in columns.items()}
+    return RawTable(plain_columns, list(range(count)), unit)

@@ -1,0 +1,101 @@
+"""Commands of the registry: register, promote, rollback, verify, models, delete, gc."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from workbench.flow.cli.app import Json, app, emit, table, workspace
+from workbench.flow.version import ModelVersion
+
+_VERSION = "A version's ref, as in model:digits@champion or model:digits@3."
+
+
+@app.command()
+def register(
+    model: Annotated[str, typer.Argument(help="A run:, variant: or study: ref.")],
+    name: Annotated[str, typer.Argument(help="Name of the model.")],
+    as_json: Json = False,
+) -> None:
+    """Make a signed, numbered version."""
+    _emit_version(workspace().register(model, name), as_json)
+
+
+@app.command()
+def promote(
+    name: Annotated[str, typer.Argument(help="Name of the model.")],
+    version: Annotated[str, typer.Argument(help="Number of the version, or its ref.")],
+    alias: Annotated[str, typer.Option(help="The alias to move.")] = "champion",
+    force: Annotated[bool, typer.Option(help="Also if a rollback revoked the version.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Point an alias at a version."""
+    _emit_version(workspace().promote(name, version, alias, force), as_json)
+
+
+@app.command()
+def rollback(
+    name: Annotated[str, typer.Argument(help="Name of the model.")],
+    alias: Annotated[str, typer.Option(help="The alias to take back.")] = "champion",
+    as_json: Json = False,
+) -> None:
+    """Take an alias back to the version before."""
+    _emit_version(workspace().rollback(name, alias), as_json)
+
+
+@app.command()
+def verify(
+    ref: Annotated[str, typer.Argument(help=_VERSION)],
+    as_json: Json = False,
+) -> None:
+    """Re-hash a version's files and check its signature."""
+    version = workspace().verify(ref)
+    emit(
+        {"verified": True, **version.to_json()},
+        as_json,
+        f"{version.ref}: files, manifest and signature are what was registered.",
+    )
+
+
+@app.command()
+def models(as_json: Json = False) -> None:
+    """List models and versions."""
+    versions = [version.to_json() for version in workspace().models()]
+    rows = [
+        {
+            "version": v["ref"],
+            "aliases": ", ".join(v["aliases"]),
+            "kB": v["size_bytes"] / 1000,
+            "recipe": v["recipe"] or "",
+            "created": v["created"][:16].replace("T", " "),
+        }
+        for v in versions
+    ]
+    emit(versions, as_json, table(rows))
+
+
+@app.command()
+def delete(
+    ref: Annotated[str, typer.Argument(help="A version (model:name@3) or an ended run.")],
+    as_json: Json = False,
+) -> None:
+    """Delete a version or a run; its files go with `gc`."""
+    workspace().delete(ref)
+    emit({"deleted": ref}, as_json, f"Deleted {ref}.")
+
+
+@app.command()
+def gc(
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Remove files that nothing needs."""
+    freed = workspace().gc(dry_run=dry_run)
+    word = "would free" if dry_run else "freed"
+    emit(freed, as_json, f"{word} {freed['files']} files, {freed['bytes'] / 1e6:.1f} MB")
+
+
+def _emit_version(version: ModelVersion, as_json: bool) -> None:
+    chips = "".join(f" <{alias}>" for alias in version.aliases)
+    emit(version.to_json(), as_json, f"{version.ref}{chips}  {version.size_bytes / 1000:.1f} kB")

@@ -1,0 +1,75 @@
+"""What this machine and installation can do, and what is wrong with them, in words."""
+
+from __future__ import annotations
+
+import platform
+import shutil
+import sys
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+from workbench.core.errors import WorkbenchError
+from workbench.core.host import usable_cores
+from workbench.runtime.cpu import describe_cpu
+from workbench.store import Store
+from workbench.store.database import file_system
+
+_LIBRARIES = ("torch", "onnx", "onnxruntime", "numpy", "jupyterlab", "ipywidgets", "papermill")
+_LITTLE_DISK = 2e9
+
+
+def examine(store: Store) -> list[dict[str, Any]]:
+    """Returns one row a finding: what, what was found, and whether it is fine."""
+    return [
+        _row("python", platform.python_version(), sys.version_info >= (3, 11)),
+        *(_library(name) for name in _LIBRARIES),
+        _torch_build(),
+        _row("cores", str(usable_cores()), True),
+        _int8(),
+        _row("workspace", str(store.home.root), True),
+        _row("file system", file_system(store.home.root) or "unknown", True),
+        _disk(store),
+        _audit(store),
+    ]
+
+
+def _row(what: str, found: str, is_fine: bool, advice: str = "") -> dict[str, Any]:
+    return {"what": what, "found": found, "fine": "yes" if is_fine else "NO", "advice": advice}
+
+
+def _library(name: str) -> dict[str, Any]:
+    try:
+        return _row(name, version(name), True)
+    except PackageNotFoundError:
+        return _row(name, "missing", False, f"pip install {name}")
+
+
+def _torch_build() -> dict[str, Any]:
+    try:
+        found = version("torch")
+    except PackageNotFoundError:
+        return _row("torch build", "missing", False, "pip install maas-workbench")
+    is_cpu = "+cpu" in found
+    return _row(
+        "torch build",
+        "CPU" if is_cpu else "CUDA, or a build that does not say",
+        True,
+        "enough for everything here" if is_cpu else "",
+    )
+
+
+def _int8() -> dict[str, Any]:
+    cpu = describe_cpu()
+    return _row("int8", cpu.words, not cpu.saturates)
+
+
+def _disk(store: Store) -> dict[str, Any]:
+    free = shutil.disk_usage(store.home.root).free
+    return _row("free disk", f"{free / 1e9:.1f} GB", free > _LITTLE_DISK, "workbench gc frees some")
+
+
+def _audit(store: Store) -> dict[str, Any]:
+    try:
+        return _row("audit log", f"{store.audit.verify()} entries, unbroken", True)
+    except WorkbenchError as error:
+        return _row("audit log", error.message, False, error.hint)

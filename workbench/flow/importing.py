@@ -1,0 +1,211 @@
+"""Models of the user's own: a torch module or an ONNX file becomes a run that verbs accept."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from workbench.core.errors import InputError
+from workbench.core.lazy import lazy
+from workbench.core.records import Description, OutputKind
+from workbench.core.signature import Signature, TensorSpec
+from workbench.evaluation.step import evaluate as evaluate_predictor
+from workbench.evaluation.step import predict_split, primary_metric
+from workbench.flow import exports
+from workbench.flow.evaluating import check_fit
+from workbench.flow.resolve import ONNX, ONNX_FILE, looks_like_file
+from workbench.flow.run import Run
+from workbench.runtime.session import Session, open_session
+from workbench.store import Artifact, Context, RunRecord, Store
+
+if TYPE_CHECKING:
+    from workbench.data.dataset import Dataset
+    from workbench.flow import own_module
+    from workbench.training import step as training_step
+else:
+    own_module = lazy("workbench.flow.own_module")
+    training_step = lazy("workbench.training.step")
+
+_PROBES = 32
+_RANK_OF_SCORES = 2
+
+
+def import_model(
+    store: Store, model: Any, dataset: Dataset | None, *, loss: Any, metric: Any
+) -> Run:
+    """Does what `Workspace.import_model` says; the work is quick, so it is done in this process."""
+    is_file = looks_like_file(model)
+    if not is_file and not hasattr(model, "state_dict"):
+        raise InputError(
+            f"Got a {type(model).__name__}, which cannot be imported.",
+            hint="Give a torch.nn.Module or the path of an ONNX file.",
+        )
+    if not is_file and dataset is None:
+        raise InputError(
+            "A module says neither the shape nor the labels of what it takes.",
+            hint="Give the data it works on: wb.import_model(module, data).",
+        )
+    config = {
+        "source": Path(model).name if is_file else type(model).__name__,
+        "metric": metric if isinstance(metric, str) else getattr(metric, "__name__", None),
+        "needs_module": not is_file,
+    }
+    inputs = {} if dataset is None else {"data": dataset.artifact.digest, "data_ref": dataset.ref}
+    record = store.runs.create("import", config, inputs)
+    work = _Import(dataset=dataset, loss=loss, metric=metric, model=model)
+    run = Run(store, record.id, work).run_inline()
+    return Run(store, run.id, None if is_file else model)
+
+
+class _Import:
+    """What an import works on; never stored."""
+
+    def __init__(self, *, dataset: Dataset | None, loss: Any, metric: Any, model: Any) -> None:
+        self.dataset = dataset
+        self.loss = loss
+        self.metric = metric
+        self.model = model
+
+
+def run_import(store: Store, context: Context, record: RunRecord, work: _Import) -> None:
+    """The step: export and parity for a module, checks for a file, then the score."""
+    if looks_like_file(work.model):
+        artifact = _import_file(store, context, Path(work.model), work.dataset)
+    else:
+        artifact = _import_module(store, context, work)
+    if work.dataset is not None:
+        _score(context, exports.as_export(store, artifact).path, work)
+
+
+def _import_module(store: Store, context: Context, work: _Import) -> Artifact:
+    if work.dataset is None:
+        raise InputError("A module cannot be imported without data.")
+    context.progress(0, 2, "exporting")
+    module = own_module.trained(store, work.model, None)
+    description = training_step.describe(work.dataset, None)
+    artifact = own_module.save_own(store, context, module, description, work.dataset)
+    context.progress(1, 2, "scoring")
+    session = open_session(exports.as_export(store, artifact).path)
+    described = _described(session, work.dataset)
+    if described == description:
+        return artifact
+    return _redescribed(store, context, artifact, described)
+
+
+def _import_file(store: Store, context: Context, path: Path, dataset: Dataset | None) -> Artifact:
+    context.progress(0, 2, "checking")
+    session = open_session(path.expanduser())
+    _check_tensors(session, path)
+    description = _bare(session) if dataset is None else _described(session, dataset)
+    if dataset is not None:
+        check_fit(description, dataset)
+    artifact = store.artifacts.save(
+        ONNX,
+        {ONNX_FILE: session.path},
+        {"description": description.to_json(), "parity": None, "source": path.name},
+    )
+    context.output("model", artifact)
+    context.progress(1, 2, "scoring")
+    return artifact
+
+
+def _redescribed(
+    store: Store, context: Context, artifact: Artifact, description: Description
+) -> Artifact:
+    meta = {**artifact.meta, "description": description.to_json()}
+    again = store.artifacts.save(ONNX, dict(artifact.files), meta)
+    context.output("model", again)
+    return again
+
+
+def _score(context: Context, path: Path, work: _Import) -> None:
+    dataset = work.dataset
+    if dataset is None:
+        return
+    session = open_session(path)
+    keys = [work.metric] if isinstance(work.metric, str) else None
+    evaluation = evaluate_predictor(session.run, dataset, "val", keys)
+    metrics = {f"val_{name}": value for name, value in evaluation.metrics.items()}
+    if isinstance(work.metric, Callable):  # type: ignore[arg-type]
+        name = getattr(work.metric, "__name__", "metric")
+        metrics[f"val_{name}"] = float(work.metric(*predict_split(session.run, dataset.val)))
+    context.set_metrics(**metrics)
+    context.progress(2, 2, "done")
+    shown = primary_metric(dataset.task) if keys is None else keys[0]
+    context.event("score", metric=shown, value=metrics[f"val_{shown}"], samples=evaluation.samples)
+
+
+def _check_tensors(session: Session, path: Path) -> None:
+    signature = session.signature
+    problems = []
+    if len(signature.inputs) != 1:
+        names = ", ".join(t.name for t in signature.inputs)
+        problems.append(f"it takes {len(signature.inputs)} tensors ({names}); one is supported")
+    elif signature.inputs[0].dtype != "float32":
+        problems.append(f"its input is {signature.inputs[0].dtype}; float32 is supported")
+    if not signature.outputs[0].dtype.startswith("float"):
+        problems.append(
+            f"its first output is {signature.outputs[0].dtype}; scores or a value in floats are "
+            "needed"
+        )
+    if problems:
+        raise InputError(
+            f"The file '{path.name}' cannot be imported as a model.",
+            problems=problems,
+            hint="It can still be served as it is: workbench serve FILE.onnx",
+        )
+
+
+def _bare(session: Session) -> Description:
+    return Description(task="regression", output="value", labels=(), signature=session.signature)
+
+
+def _described(session: Session, dataset: Dataset) -> Description:
+    """Returns the description of a file that works on `dataset`, judged by what it answers."""
+    count = min(_PROBES, len(dataset.val))
+    outputs = _try_run(session, dataset.val.batch(np.arange(count))[0], dataset)
+    is_classifier = dataset.task == "classification"
+    if is_classifier and (outputs.ndim != _RANK_OF_SCORES or outputs.shape[1] < _classes(dataset)):
+        raise InputError(
+            f"The model answers {outputs.shape[1:]} for a sample, "
+            f"but {dataset.ref} has {len(dataset.labels)} labels.",
+            hint="Its first output should be one score a label, [batch, labels].",
+        )
+    base = training_step.describe(dataset, None)
+    kind: OutputKind = "value"
+    if is_classifier:
+        kind = "probabilities" if _sums_to_one(outputs) else "logits"
+    return replace(base, output=kind, signature=_batched(session.signature, outputs))
+
+
+def _try_run(session: Session, inputs: np.ndarray, dataset: Dataset) -> np.ndarray:
+    check_shape = session.signature.inputs[0].shape[1:]
+    fixed = [(a, b) for a, b in zip(check_shape, dataset.sample_shape, strict=False)]
+    if len(check_shape) != len(dataset.sample_shape) or any(
+        isinstance(a, int) and a != b for a, b in fixed
+    ):
+        raise InputError(
+            f"The model takes samples of shape {check_shape}, "
+            f"{dataset.ref} has {dataset.sample_shape}.",
+            hint="Load the data in the shape the model takes, or export the model with a reshape.",
+        )
+    return session.run(inputs)
+
+
+def _classes(dataset: Dataset) -> int:
+    return len(dataset.labels)
+
+
+def _sums_to_one(outputs: np.ndarray) -> bool:
+    return bool((outputs >= 0).all() and np.allclose(outputs.sum(axis=1), 1, atol=1e-3))
+
+
+def _batched(signature: Signature, outputs: np.ndarray) -> Signature:
+    first = signature.outputs[0]
+    shape = (first.shape[0] if first.shape else "batch", *(int(n) for n in outputs.shape[1:]))
+    named = TensorSpec(first.name, first.dtype, shape)
+    return Signature(signature.inputs, (named, *signature.outputs[1:]))

@@ -1,0 +1,311 @@
+"""The verbs. Each takes a record or its ref and returns a record; none of them holds state."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from workbench.core.errors import InputError, StateError, did_you_mean
+from workbench.core.ids import digest_json
+from workbench.core.lazy import lazy
+from workbench.core.refs import check_name, is_ref, parse_ref
+from workbench.flow import exports, resolve
+from workbench.flow.batch import is_batch
+from workbench.flow.progress import Bar
+from workbench.flow.registering import manifest_of
+from workbench.flow.run import Run
+from workbench.flow.version import ModelVersion
+from workbench.store import Store, open_store
+from workbench.store.gc import collect
+
+if TYPE_CHECKING:
+    from workbench import data as data_floor
+    from workbench.data.dataset import Dataset
+    from workbench.flow import endpoint as flow_endpoint
+    from workbench.flow import evaluating, importing
+    from workbench.flow import study as flow_study
+    from workbench.flow.endpoint import Endpoint
+    from workbench.flow.exports import Export
+    from workbench.flow.study import Study
+    from workbench.training import config as training_config
+else:
+    data_floor = lazy("workbench.data")
+    evaluating = lazy("workbench.flow.evaluating")
+    flow_endpoint = lazy("workbench.flow.endpoint")
+    flow_study = lazy("workbench.flow.study")
+    importing = lazy("workbench.flow.importing")
+    training_config = lazy("workbench.training.config")
+
+
+class Workspace:
+    """One workspace and what can be done in it.
+
+    Args:
+        root: Its folder; by default the one that the current folder belongs to.
+        inline: Whether runs are executed in this process; by default only in batch.
+    """
+
+    def __init__(self, root: Path | str | None = None, *, inline: bool | None = None) -> None:
+        self.store: Store = open_store(None if root is None else Path(root))
+        self.is_batch = is_batch()
+        self.inline = self.is_batch if inline is None else inline
+
+    def __repr__(self) -> str:
+        return f"Workspace({str(self.store.home.root)!r})"
+
+    def load(self, source: Any, **config: Any) -> Dataset:
+        """Prepares data: decoded, split, with statistics of the training split, fingerprinted.
+
+        Args:
+            source: "digits", "arrays", "images", "table" or another source; a CSV or Parquet
+                file; a folder of images by class; a DataFrame; a torch `Dataset`; a ref.
+            config: Options of the source, as `target="churn"`, `split=(.5, .25, .25)`, `seed=1`,
+                `augment="shift:1"`.
+
+        Returns:
+            The dataset, with `.train`, `.val`, `.test`, `.labels`, `.fingerprint`, `.findings`.
+
+        Raises:
+            InputError: With everything that is wrong with the data, at once.
+        """
+        with Bar("load") as bar:
+            return data_floor.load(self.store, source, progress=bar.set, **config)
+
+    def train(self, data: Any, family: Any = None, **options: Any) -> Run:
+        """Trains a model in the background; the cell returns at once.
+
+        Args:
+            data: A dataset or its ref.
+            family: "linear", "mlp", "cnn", "resnet", …, or a `torch.nn.Module` of your own.
+            options: Of the training (`epochs`, `batch_size`, `lr`, `seed`, `early_stopping`, …)
+                and of the family (`depth`, `width`, …).
+
+        Returns:
+            A run with `.wait()`, `.metrics`, `.history()`, `.stop()`, `.pause()`, `.resume()`.
+        """
+        dataset = resolve.resolve_data(self.store, data)
+        module = None if family is None or isinstance(family, str) else family
+        config = training_config.train_config(None if module is not None else family, options)
+        inputs = {"data": dataset.artifact.digest, "data_ref": dataset.ref}
+        stored = {**config.to_json(), "needs_module": module is not None}
+        if self.is_batch and module is None:
+            return self._remembered("train", stored, inputs)
+        run = Run(self.store, self.store.runs.create("train", stored, inputs).id, module)
+        return run.run_inline() if self.inline else run.start()
+
+    def import_model(
+        self, model: Any, data: Any = None, *, loss: Any = None, metric: Any = None
+    ) -> Run:
+        """Brings in a model of your own: a `torch.nn.Module` or an ONNX file.
+
+        Args:
+            model: The module, or the path of the ONNX file.
+            data: The dataset it works on; a module needs it, an ONNX file does without.
+            loss: For fine-tuning: a callable of (outputs, targets).
+            metric: Key of a metric to score it by, or a callable of (outputs, targets).
+
+        Returns:
+            A run that every verb accepts, with the score of the exported file in `.metrics`.
+        """
+        dataset = None if data is None else resolve.resolve_data(self.store, data)
+        return importing.import_model(self.store, model, dataset, loss=loss, metric=metric)
+
+    def evaluate(self, model: Any, data: Any = None, split: str = "val") -> dict[str, Any]:
+        """Scores a model's ONNX file on a split, on the runtime that serves it.
+
+        Args:
+            model: A run, variant, version, study or ref.
+            data: A dataset or ref; by default the one the model was made from.
+            split: "train", "val" or "test".
+        """
+        found = resolve.resolve_model(self.store, model)
+        dataset = resolve.resolve_data(self.store, data, found)
+        export = exports.export_model(self.store, found, dataset)
+        return evaluating.evaluate(export, found.description, dataset, split)
+
+    def export(self, model: Any, path: Path | str | None = None, exporter: str = "onnx") -> Export:
+        """Writes a model as ONNX, checked against the module it came from.
+
+        Args:
+            model: A run, variant, version, study or ref.
+            path: Where to copy the file to; by default it stays in the workspace.
+            exporter: Key of the exporter.
+
+        Returns:
+            The export, with `.path` and `.parity`.
+        """
+        found = resolve.resolve_model(self.store, model)
+        dataset = None
+        if found.artifact.kind != resolve.ONNX:
+            dataset = resolve.resolve_data(self.store, None, found)
+        done = exports.export_model(self.store, found, dataset, exporter)  # type: ignore[arg-type]
+        return done if path is None else exports.copied(done, Path(path))
+
+    def study(self, model: Any, data: Any = None) -> Study:
+        """Opens the compression study of a model on its data; the same pair is the same study.
+
+        Args:
+            model: A run, version or ref; or the ref of a study.
+            data: A dataset or ref; by default the one the model was made from.
+
+        Returns:
+            The study, with `.baseline` measured, `.measure(recipe)`, `.variants`, `.front()`.
+        """
+        if isinstance(model, str) and model.startswith("study:"):
+            return flow_study.open_study(self.store, parse_ref(model).name)
+        found = resolve.resolve_model(self.store, model)
+        return flow_study.make_study(
+            self.store, found, resolve.resolve_data(self.store, data, found)
+        )
+
+    def register(self, model: Any, name: str) -> ModelVersion:
+        """Makes a signed, numbered version of a variant, a run or an imported model.
+
+        Registering the same thing twice under one name gives the same version.
+        """
+        check_name(name, what="a model")
+        found = resolve.resolve_model(self.store, model)
+        dataset = None
+        if found.data is not None:
+            dataset = resolve.resolve_data(self.store, None, found)
+        export = exports.export_model(self.store, found, dataset)  # type: ignore[arg-type]
+        manifest = manifest_of(self.store, found, export, dataset)
+        return self._version(self.store.models.register(name, manifest))
+
+    def promote(
+        self, name: str, version: Any, alias: str = "champion", force: bool = False
+    ) -> ModelVersion:
+        """Points an alias at a version; endpoints that follow the alias switch to it.
+
+        Args:
+            name: The model.
+            version: A version, its number or its ref.
+            alias: The alias.
+            force: Also if a rollback revoked this version for this alias.
+        """
+        number = self._number(name, version)
+        return self._version(self.store.models.promote(name, number, alias, force=force))
+
+    def rollback(self, name: str, alias: str = "champion") -> ModelVersion:
+        """Takes an alias back to the version before and revokes the one it pointed at."""
+        return self._version(self.store.models.rollback(name, alias))
+
+    def verify(self, ref: Any) -> ModelVersion:
+        """Re-hashes a version's manifest and files and checks its signature.
+
+        Raises:
+            IntegrityError: Something is not what was registered.
+        """
+        version = self.store.models.resolve(ref if isinstance(ref, str) else ref.ref)
+        return self._version(self.store.models.verify(version))
+
+    def version(self, ref: str) -> ModelVersion:
+        """Returns the version a ref such as "model:digits@champion" points at."""
+        return self._version(self.store.models.resolve(ref))
+
+    def models(self) -> list[ModelVersion]:
+        """Returns all versions of all models."""
+        models = self.store.models
+        return [self._version(v) for name in models.names() for v in models.versions(name)]
+
+    def serve(self, model: Any, **options: Any) -> Endpoint:
+        """Starts an endpoint in a process of its own on 127.0.0.1; it is ready when this returns.
+
+        Args:
+            model: A version's ref (an alias is followed), a variant, a run or an ONNX file.
+            options: `name`, `port` and others of the endpoint.
+
+        Returns:
+            The endpoint, with `.url`, `.token`, `.predict(inputs)` and `.stop()`.
+        """
+        return flow_endpoint.serve(self.store, self._servable(model), **options)
+
+    def endpoints(self) -> list[Endpoint]:
+        """Returns the endpoints that run now, whichever process started them."""
+        return flow_endpoint.running(self.store)
+
+    def run(self, ref: str) -> Run:
+        """Re-attaches to a run by its ref."""
+        name = parse_ref(ref).name if is_ref(ref) else ref
+        return Run(self.store, self.store.runs.get(name).id)
+
+    def runs(self, kind: str | None = None) -> list[Run]:
+        """Returns the runs, newest first."""
+        return [Run(self.store, record.id) for record in self.store.runs.list(kind)]
+
+    def delete(self, ref: str) -> None:
+        """Deletes a version or an ended run; its files go with `gc`.
+
+        Raises:
+            StateError: An alias points at the version, or the run has not ended.
+        """
+        parsed = parse_ref(ref)
+        if parsed.kind == "model" and parsed.selector and parsed.selector.isdecimal():
+            self.store.models.delete(parsed.name, int(parsed.selector))
+        elif parsed.kind == "run":
+            self._delete_run(parsed.name)
+        else:
+            raise InputError(
+                f"'{ref}' cannot be deleted.", hint="Give a version (model:name@3) or a run."
+            )
+
+    def gc(self, *, dry_run: bool = False) -> dict[str, int]:
+        """Removes files that no version, run, study or dataset needs.
+
+        Returns:
+            How many files and bytes were (or would be) freed.
+        """
+        return collect(self.store, dry_run=dry_run)
+
+    def _servable(self, model: Any) -> str:
+        if isinstance(model, str) and model.startswith("model:"):
+            return model
+        if resolve.looks_like_file(model):
+            return str(model)
+        found = resolve.resolve_model(self.store, model)
+        if found.ref.startswith("model:"):
+            return found.ref
+        dataset = None
+        if found.artifact.kind != resolve.ONNX:
+            dataset = resolve.resolve_data(self.store, None, found)
+        done = exports.export_model(self.store, found, dataset)  # type: ignore[arg-type]
+        return f"artifact:{done.artifact.digest}"
+
+    def _remembered(self, kind: str, config: dict[str, Any], inputs: dict[str, str]) -> Run:
+        """Returns the batch step done before with the same content, or does or resumes it."""
+        key = digest_json({"step": kind, "config": config, "data": inputs["data"]})
+        known = self.store.cache.get(key)
+        if known is not None:
+            run = Run(self.store, known["run"])
+            if run.status == "succeeded":
+                return run
+            if run.status in ("interrupted", "cancelled", "created"):
+                self.store.runs.restart(run.id)
+                return run.run_inline()
+        run = Run(self.store, self.store.runs.create(kind, config, inputs).id)
+        self.store.cache.put(key, {"run": run.id})
+        return run.run_inline()
+
+    def _number(self, name: str, version: Any) -> int:
+        if isinstance(version, int):
+            return version
+        if isinstance(version, str) and version.isdecimal():
+            return int(version)
+        found = self.store.models.resolve(version if isinstance(version, str) else version.ref)
+        if found.name != name:
+            raise InputError(
+                f"{found.ref} is a version of '{found.name}', not of '{name}'"
+                f"{did_you_mean(name, [found.name]) or '.'}"
+            )
+        return found.number
+
+    def _version(self, version: Any) -> ModelVersion:
+        return ModelVersion(self.store, version)
+
+    def _delete_run(self, run_id: str) -> None:
+        record = self.store.runs.get(run_id)
+        if not record.is_finished:
+            raise StateError(f"{record.ref} is {record.status}.", hint="Stop it first.")
+        self.store.db.execute("DELETE FROM runs WHERE id = ?", run_id)
+        shutil.rmtree(self.store.runs.directory(run_id), ignore_errors=True)

@@ -1,0 +1,140 @@
+"""The place of one response in its connection: responses leave in the order of their requests."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Protocol
+
+from workbench.core.errors import WorkbenchError
+from workbench.serving.messages import Request, Response, error_response, status_line
+
+if TYPE_CHECKING:
+    from workbench.serving.batching import Job
+    from workbench.serving.served import Served
+
+Headers = tuple[tuple[bytes, bytes], ...]
+
+
+class Line(Protocol):
+    """What an answer needs of its connection."""
+
+    def flush(self) -> None:
+        """Writes what may leave now."""
+
+
+class Answer:
+    """Filled once: by `send`, or piece by piece by `start`, `write` and `finish`.
+
+    Attributes:
+        request: What is answered.
+        arrived: `loop.time()` when the request was complete.
+        is_dropped: The caller is gone; whatever is sent goes nowhere.
+        job: The work queued for it, so that a lost caller also drops its work.
+        served: The model version that answers; None if none does.
+        error_code: Code of the error it was answered with.
+        is_counted: Whether it is counted as in flight.
+        to_response: Gives an error the form that the caller's dialect expects.
+        on_done: Called once, after the last byte was handed over.
+    """
+
+    __slots__ = (
+        "_line",
+        "arrived",
+        "chunks",
+        "close",
+        "error_code",
+        "is_chunked",
+        "is_counted",
+        "is_done",
+        "is_dropped",
+        "is_started",
+        "job",
+        "on_done",
+        "request",
+        "served",
+        "status",
+        "task",
+        "to_response",
+    )
+
+    def __init__(self, line: Line, request: Request, arrived: float, *, close: bool) -> None:
+        self._line = line
+        self.request = request
+        self.arrived = arrived
+        self.close = close
+        self.chunks: list[bytes] = []
+        self.status = 0
+        self.is_started = False
+        self.is_chunked = False
+        self.is_done = False
+        self.is_dropped = False
+        self.is_counted = False
+        self.error_code: str | None = None
+        self.job: Job | None = None
+        self.task: asyncio.Task[None] | None = None
+        self.served: Served | None = None
+        self.to_response: Callable[[WorkbenchError], Response] = error_response
+        self.on_done: Callable[[Answer], None] | None = None
+
+    def send(self, response: Response) -> None:
+        """Answers with a complete response; ignored if an answer has begun already."""
+        if self.is_started:
+            return
+        self.is_started = True
+        self.status = response.status
+        self.chunks.append(response.head(close=self.close))
+        if response.body and self.request.method != "HEAD":
+            self.chunks.append(response.body)
+        self._end()
+
+    def fail(self, error: WorkbenchError) -> None:
+        """Answers with an error."""
+        if not self.is_started:
+            self.error_code = error.code
+            self.send(self.to_response(error))
+
+    def start(self, status: int, headers: Headers, *, has_length: bool) -> None:
+        """Begins a streamed response; without a length its body goes in chunks."""
+        if self.is_started:
+            return
+        self.is_started = True
+        self.status = status
+        self.is_chunked = not has_length and self.request.method != "HEAD"
+        lines = [name + b": " + value for name, value in headers]
+        if self.is_chunked:
+            lines.append(b"transfer-encoding: chunked")
+        if self.close:
+            lines.append(b"connection: close")
+        self.chunks.append(status_line(status) + b"\r\n".join([*lines, b"", b""]))
+
+    def write(self, data: bytes) -> None:
+        """Sends a piece of a streamed body."""
+        if data and self.request.method != "HEAD" and not self.is_done:
+            self.chunks.append(b"%x\r\n%s\r\n" % (len(data), data) if self.is_chunked else data)
+            self._line.flush()
+
+    def finish(self) -> None:
+        """Ends a streamed response."""
+        if not self.is_done:
+            if self.is_chunked:
+                self.chunks.append(b"0\r\n\r\n")
+            self._end()
+
+    def drop(self) -> None:
+        """Marks the caller as gone: queued work is skipped, a running handler is cancelled."""
+        self.is_dropped = True
+        if self.job is not None:
+            self.job.is_dropped = True
+        if self.task is not None:
+            self.task.cancel()
+        if not self.is_done:
+            self.status = 499
+            self._end()
+
+    def _end(self) -> None:
+        self.is_done = True
+        on_done, self.on_done = self.on_done, None
+        self._line.flush()
+        if on_done is not None:
+            on_done(self)

@@ -1,0 +1,247 @@
+"""The zero-wait micro-batcher: one thread a model takes what is queued, never waits for more.
+
+Knows tensors and threads; knows neither HTTP nor labels.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from queue import Empty, SimpleQueue
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from workbench.core.errors import CancelledError, OverloadedError, WorkbenchError
+from workbench.serving.engine import LoadedModel, Tensors
+from workbench.serving.errors import ModelError
+
+Outputs = dict[str, NDArray[Any]]
+Done = Callable[["Job"], None]
+
+
+class Job:
+    """One request's tensors on their way through the model.
+
+    Attributes:
+        inputs: By name, C-contiguous, of the signature's dtypes, each with `rows` rows.
+        rows: Size of the first dimension; 1 if the model does not batch.
+        outputs: Filled on success; None on failure.
+        error: Filled on failure.
+        is_dropped: The caller is gone.
+        queued, started, finished: `perf_counter` seconds.
+        batch_rows: Rows of the batch it was part of.
+    """
+
+    __slots__ = (
+        "batch_rows",
+        "done",
+        "error",
+        "finished",
+        "inputs",
+        "is_dropped",
+        "key",
+        "outputs",
+        "queued",
+        "rows",
+        "started",
+    )
+
+    def __init__(self, inputs: Tensors, rows: int, done: Done) -> None:
+        self.inputs = inputs
+        self.rows = rows
+        self.done = done
+        self.key = tuple((v.shape[1:], v.dtype) for v in inputs.values())
+        self.outputs: Outputs | None = None
+        self.error: WorkbenchError | None = None
+        self.is_dropped = False
+        self.queued = perf_counter()
+        self.started = self.finished = self.queued
+        self.batch_rows = 0
+
+
+@dataclass(frozen=True)
+class BatchLimits:
+    """How much is queued and put together.
+
+    Attributes:
+        rows: Most rows in one batch; a larger request runs alone.
+        queue: Most requests waiting or running; more are refused.
+        wait_s: A request that waited longer is refused instead of run.
+    """
+
+    rows: int = 64
+    queue: int = 512
+    wait_s: float = 30.0
+
+
+class Batcher:
+    """Feeds one model from one thread.
+
+    Args:
+        model: Runs in the batcher's thread only, from `start` on.
+        can_batch: Whether requests may share a run.
+        limits: Bounds.
+        on_batch: Called on the event loop after each run, with its jobs.
+    """
+
+    def __init__(
+        self,
+        model: LoadedModel,
+        *,
+        can_batch: bool,
+        limits: BatchLimits | None = None,
+        on_batch: Callable[[Sequence[Job]], None] | None = None,
+    ) -> None:
+        self.can_batch = can_batch
+        self.limits = limits or BatchLimits()
+        self.pending = 0
+        self._model = model
+        self._on_batch = on_batch
+        self._queue: SimpleQueue[Job | None] = SimpleQueue()
+        self._held: Job | None = None
+        self._thread: threading.Thread | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._idle = asyncio.Event()
+        self._idle.set()
+
+    def start(self, name: str) -> None:
+        """Starts the thread; to be called on the event loop."""
+        self._loop = asyncio.get_running_loop()
+        self._thread = threading.Thread(target=self._run, name=f"model-{name}", daemon=True)
+        self._thread.start()
+
+    def submit(self, inputs: Tensors, rows: int, done: Done) -> Job:
+        """Queues one request; `done(job)` is called on the event loop, unless it was dropped.
+
+        Raises:
+            OverloadedError: The queue is full.
+        """
+        if self.pending >= self.limits.queue:
+            raise OverloadedError(
+                f"{self.pending} requests are waiting, the most that may queue.",
+                hint="Try again after the time in Retry-After.",
+                context={"queue": self.limits.queue, "retry_after_s": 1},
+            )
+        job = Job(inputs, rows, done)
+        if not self.pending:
+            self._idle.clear()
+        self.pending += 1
+        self._queue.put(job)
+        return job
+
+    async def drain(self) -> None:
+        """Returns when nothing is waiting or running."""
+        await self._idle.wait()
+
+    async def close(self) -> None:
+        """Finishes what is queued, ends the thread and unloads the model."""
+        await self.drain()
+        self._queue.put(None)
+        thread, self._thread = self._thread, None
+        if thread is not None:
+            await asyncio.to_thread(thread.join)
+        self._model.close()
+
+    # the thread ----------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        while True:
+            batch = self._take()
+            if batch is None:
+                return
+            self._predict(batch)
+            loop = self._loop
+            if loop is None or loop.is_closed():
+                return
+            loop.call_soon_threadsafe(self._deliver, batch)
+
+    def _take(self) -> list[Job] | None:
+        """Waits for one request, then adds what else is queued already and fits."""
+        first = self._held or self._queue.get()
+        self._held = None
+        if first is None:
+            return None
+        batch, rows = [first], first.rows
+        while self.can_batch and rows < self.limits.rows:
+            try:
+                job = self._queue.get_nowait()
+            except Empty:
+                break
+            if job is None:
+                self._queue.put(None)
+                break
+            if job.key != first.key or rows + job.rows > self.limits.rows:
+                self._held = job
+                break
+            batch.append(job)
+            rows += job.rows
+        return batch
+
+    def _predict(self, batch: list[Job]) -> None:
+        started = perf_counter()
+        live = [job for job in batch if self._is_wanted(job, started)]
+        if live:
+            self._predict_live(live)
+        finished = perf_counter()
+        rows = sum(job.rows for job in live)
+        for job in batch:
+            job.started, job.finished, job.batch_rows = started, finished, rows
+
+    def _predict_live(self, jobs: list[Job]) -> None:
+        try:
+            self._predict_together(jobs)
+        except Exception as error:  # noqa: BLE001 (the border of the model's thread)
+            if len(jobs) == 1:
+                jobs[0].error = _as_workbench_error(error)
+                return
+            for job in jobs:
+                self._predict_live([job])
+
+    def _predict_together(self, jobs: list[Job]) -> None:
+        if len(jobs) == 1:
+            jobs[0].outputs = self._model.predict(jobs[0].inputs)
+            return
+        joined = {name: np.concatenate([j.inputs[name] for j in jobs]) for name in jobs[0].inputs}
+        outputs = self._model.predict(joined)
+        total = sum(job.rows for job in jobs)
+        if any(len(value) != total for value in outputs.values()):
+            raise ModelError("The model gave another number of rows than it got.")
+        begin = 0
+        for job in jobs:
+            end = begin + job.rows
+            job.outputs = {name: value[begin:end] for name, value in outputs.items()}
+            begin = end
+
+    def _is_wanted(self, job: Job, now: float) -> bool:
+        if job.is_dropped:
+            job.error = CancelledError("The caller went away.")
+        elif now - job.queued > self.limits.wait_s:
+            job.error = OverloadedError(
+                f"The request waited {now - job.queued:.1f} s, longer than {self.limits.wait_s} s.",
+                hint="Try again after the time in Retry-After.",
+                context={"retry_after_s": 1},
+            )
+        return job.error is None
+
+    # the event loop ------------------------------------------------------------------------
+
+    def _deliver(self, batch: list[Job]) -> None:
+        self.pending -= len(batch)
+        if not self.pending:
+            self._idle.set()
+        if self._on_batch is not None:
+            self._on_batch(batch)
+        for job in batch:
+            if not job.is_dropped:
+                job.done(job)
+
+
+def _as_workbench_error(error: Exception) -> WorkbenchError:
+    if isinstance(error, WorkbenchError):
+        return error
+    return ModelError(f"The model failed: {type(error).__name__}.")

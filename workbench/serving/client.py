@@ -1,0 +1,364 @@
+"""A typed client for one endpoint: what a person has goes in, predictions come out.
+
+Needs the standard library and NumPy only; one client may be used by several threads.
+"""
+
+from __future__ import annotations
+
+import base64
+import http.client
+import io
+import json
+import socket
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+import numpy as np
+from numpy.typing import NDArray
+
+from workbench.core.errors import InputError, NotFoundError, WorkbenchError, error_from_dict
+from workbench.core.records import Prediction
+from workbench.serving.errors import BadRequestError, EndpointGoneError
+
+_NPY = "application/x-npy"
+_JSON = "application/json"
+_CHUNK_ROWS = 1024
+
+
+class Client:
+    """Calls one endpoint.
+
+    Args:
+        url: Base URL, as in "http://127.0.0.1:8000".
+        token: The clear token.
+        model: Name of the model to call; None if the endpoint serves only one.
+        timeout_s: Longest wait for one answer.
+
+    Example:
+        >>> client = Client(endpoint.url, endpoint.token)       # doctest: +SKIP
+        >>> client.predict(data.test[0].input)[0].label         # doctest: +SKIP
+        '7'
+    """
+
+    def __init__(
+        self, url: str, token: str, model: str | None = None, *, timeout_s: float = 60.0
+    ) -> None:
+        self.url = url.rstrip("/")
+        self.model = model
+        self._token = token
+        self._timeout_s = timeout_s
+        self._base = urlsplit(self.url)
+        self._local = threading.local()
+        self._about: dict[str, Any] | None = None
+
+    def __repr__(self) -> str:
+        return f"Client({self.url!r}, model={self.model!r})"
+
+    def predict(self, inputs: Any, *, version: str | None = None) -> list[Prediction]:
+        """Returns a prediction for each sample.
+
+        Args:
+            inputs: One sample or a batch. Arrays are told apart by rank; a list is always a batch
+                (of arrays, file paths, bytes, Pillow images, texts or dicts of columns); a
+                DataFrame is a batch of rows; a dict is one row.
+            version: A version number or alias served beside the first.
+
+        Raises:
+            InputError: The inputs do not fit the model.
+            WorkbenchError: Any other refusal of the endpoint.
+        """
+        path = self._path(version)
+        if _is_array(inputs):
+            return self._predict_array(path, _as_array(inputs))
+        if isinstance(inputs, (bytes, bytearray)) or _is_picture(inputs):
+            return self._post(path, _file_bytes(inputs), "application/octet-stream")
+        if isinstance(inputs, (str, Path)) and self._takes_files(inputs):
+            return self._post(path, _file_bytes(inputs), "application/octet-stream")
+        if _is_frame(inputs):
+            inputs = [dict(row) for row in inputs.to_dict("records")]
+        if isinstance(inputs, (list, tuple)):
+            return self._predict_list(path, list(inputs))
+        return self._post_json(path, self._jsonable(inputs))
+
+    def about(self) -> dict[str, Any]:
+        """Returns what the endpoint says of the model: task, labels, modality, signature."""
+        if self._about is None:
+            self._about = self._call("GET", self._path(None))
+        return self._about
+
+    def infer(
+        self, inputs: Mapping[str, NDArray[Any]], *, version: str | None = None
+    ) -> dict[str, NDArray[Any]]:
+        """Returns the model's own output tensors for its own input tensors, by V2 in binary.
+
+        Raises:
+            InputError: The tensors do not fit the signature.
+        """
+        name = self.model or str(self.about()["model"])
+        path = f"/v2/models/{quote(name, safe='')}"
+        if version is not None:
+            path += f"/versions/{quote(version, safe='')}"
+        head, blobs = _v2_request(inputs)
+        headers = {
+            "content-type": "application/octet-stream",
+            "inference-header-content-length": str(len(head)),
+        }
+        response, body = self._send("POST", f"{path}/infer", b"".join([head, *blobs]), headers)
+        return _v2_outputs(response.getheader("inference-header-content-length"), body)
+
+    def is_ready(self) -> bool:
+        """Returns whether the endpoint answers and its models predict."""
+        try:
+            response, _ = self._send("GET", "/v2/health/ready")
+        except WorkbenchError:
+            return False
+        return response.status == 200
+
+    def health(self) -> dict[str, Any]:
+        """Returns readiness, the models served and what became of followed aliases."""
+        return self._call("GET", "/v2/health/ready")
+
+    def metrics(self) -> str:
+        """Returns the Prometheus page."""
+        return self._send("GET", "/metrics")[1].decode()
+
+    def close(self) -> None:
+        """Closes this thread's connection."""
+        connection = getattr(self._local, "connection", None)
+        if connection is not None:
+            connection.close()
+            self._local.connection = None
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    # what is sent --------------------------------------------------------------------------
+
+    def _predict_array(self, path: str, array: NDArray[Any]) -> list[Prediction]:
+        buffer = io.BytesIO()
+        np.save(buffer, array, allow_pickle=False)
+        return self._post(path, buffer.getvalue(), _NPY)
+
+    def _predict_list(self, path: str, items: list[Any]) -> list[Prediction]:
+        if not items:
+            return []
+        if all(_is_array(item) for item in items):
+            arrays = [_as_array(item) for item in items]
+            if len({(array.shape, array.dtype) for array in arrays}) == 1:
+                return self._predict_array(path, np.stack(arrays))
+        found: list[Prediction] = []
+        for begin in range(0, len(items), _CHUNK_ROWS):
+            part = [self._jsonable(item) for item in items[begin : begin + _CHUNK_ROWS]]
+            found += self._post_json(path, part)
+        return found
+
+    def _jsonable(self, value: Any) -> Any:
+        """Returns a value as JSON has it; files become base64."""
+        if isinstance(value, (bytes, bytearray, Path)) or _is_picture(value):
+            return {"b64": base64.b64encode(_file_bytes(value)).decode()}
+        if isinstance(value, str) and self._takes_files(value):
+            return {"b64": base64.b64encode(_file_bytes(value)).decode()}
+        if isinstance(value, Mapping):
+            return {str(key): self._jsonable(item) for key, item in value.items()}
+        if isinstance(value, (list, tuple)):
+            return [self._jsonable(item) for item in value]
+        return _scalar(value)
+
+    def _takes_files(self, value: Any) -> bool:
+        """Whether a text names a file: for pictures and sounds it does, for texts and rows not."""
+        return isinstance(value, Path) or self.about()["modality"] in ("image", "audio")
+
+    def _path(self, version: str | None) -> str:
+        if version is None:
+            return "/predict" if self.model is None else f"/predict/{quote(self.model, safe='')}"
+        name = self.model or str(self.about()["model"])
+        return f"/predict/{quote(name, safe='')}/{quote(version, safe='')}"
+
+    # the wire ------------------------------------------------------------------------------
+
+    def _post_json(self, path: str, inputs: Any) -> list[Prediction]:
+        try:
+            body = json.dumps({"inputs": inputs}, allow_nan=False).encode()
+        except (TypeError, ValueError) as error:
+            raise InputError(
+                f"The inputs cannot be sent: {error}.",
+                hint="Arrays, files, numbers, texts, dicts and lists of them can be.",
+            ) from error
+        return self._post(path, body, _JSON)
+
+    def _post(self, path: str, body: bytes, content_type: str) -> list[Prediction]:
+        answer = self._call("POST", path, body, {"content-type": content_type})
+        return [
+            Prediction(item.get("label"), item.get("scores") or {}, item.get("value"))
+            for item in answer["predictions"]
+        ]
+
+    def _call(
+        self, method: str, path: str, body: bytes | None = None, headers: Mapping[str, str] = {}
+    ) -> dict[str, Any]:
+        return dict(json.loads(self._send(method, path, body, headers)[1]))
+
+    def _send(
+        self, method: str, path: str, body: bytes | None = None, headers: Mapping[str, str] = {}
+    ) -> tuple[http.client.HTTPResponse, bytes]:
+        """Sends a request; a kept connection that the endpoint closed meanwhile is made anew."""
+        full = {"authorization": f"Bearer {self._token}", **headers}
+        for is_last in (False, True):
+            connection, is_new = self._connection()
+            try:
+                connection.request(method, f"{self._base.path}{path}", body, full)
+                response = connection.getresponse()
+                data = response.read()
+            except (OSError, http.client.HTTPException) as error:
+                self.close()
+                if is_new or is_last or isinstance(error, TimeoutError):
+                    raise self._gone(error) from error
+                continue
+            if response.status >= 400:
+                raise _rebuilt(response, data)
+            return response, data
+        raise AssertionError("unreachable")
+
+    def _connection(self) -> tuple[http.client.HTTPConnection, bool]:
+        kept = getattr(self._local, "connection", None)
+        if kept is not None:
+            return kept, False
+        cls = http.client.HTTPSConnection if self._base.scheme == "https" else _Connection
+        made = cls(self._base.hostname or "", self._base.port, timeout=self._timeout_s)
+        self._local.connection = made
+        return made, True
+
+    def _gone(self, error: Exception) -> EndpointGoneError:
+        what = "did not answer in time" if isinstance(error, TimeoutError) else "cannot be reached"
+        return EndpointGoneError(
+            f"The endpoint at {self.url} {what}: {error}.",
+            hint="wb.endpoints() lists those that run; wb.serve(ref) starts one.",
+        )
+
+
+class _Connection(http.client.HTTPConnection):
+    """Sends small requests at once instead of waiting for more to send."""
+
+    def connect(self) -> None:
+        super().connect()
+        self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+
+def _rebuilt(response: http.client.HTTPResponse, body: bytes) -> WorkbenchError:
+    try:
+        data = json.loads(body)
+        if isinstance(data, dict) and "code" in data:
+            return error_from_dict(data)
+    except ValueError:
+        pass
+    return BadRequestError(
+        f"Got HTTP {response.status} {response.reason}, not an answer of the workbench.",
+        hint="Is there a proxy in between?",
+    )
+
+
+def _v2_request(inputs: Mapping[str, NDArray[Any]]) -> tuple[bytes, list[bytes]]:
+    tensors, blobs = [], []
+    for name, value in inputs.items():
+        array = np.ascontiguousarray(value)
+        datatype = _DATATYPES.get(array.dtype.name)
+        if datatype is None:
+            raise InputError(
+                f"{name}: got an array of {array.dtype}; numbers or booleans can be sent."
+            )
+        blobs.append(array.tobytes())
+        tensors.append(
+            {
+                "name": name,
+                "shape": list(array.shape),
+                "datatype": datatype,
+                "parameters": {"binary_data_size": len(blobs[-1])},
+            }
+        )
+    head = {"inputs": tensors, "parameters": {"binary_data_output": True}}
+    return json.dumps(head).encode(), blobs
+
+
+def _v2_outputs(head_length: str | None, body: bytes) -> dict[str, NDArray[Any]]:
+    end = len(body) if head_length is None else int(head_length)
+    found: dict[str, NDArray[Any]] = {}
+    for item in json.loads(body[:end])["outputs"]:
+        dtype = _DTYPES.get(item["datatype"], "object")
+        if "data" in item:
+            array = np.asarray(item["data"], dtype=dtype)
+        else:
+            size = item["parameters"]["binary_data_size"]
+            array = np.frombuffer(body[end : end + size], dtype=dtype)
+            end += size
+        found[item["name"]] = array.reshape(item["shape"])
+    return found
+
+
+_DTYPES = {
+    "BOOL": "bool",
+    **{f"UINT{n}": f"uint{n}" for n in (8, 16, 32, 64)},
+    **{f"INT{n}": f"int{n}" for n in (8, 16, 32, 64)},
+    **{f"FP{n}": f"float{n}" for n in (16, 32, 64)},
+}
+_DATATYPES = {dtype: datatype for datatype, dtype in _DTYPES.items()}
+
+
+def _is_array(value: Any) -> bool:
+    return isinstance(value, np.ndarray) or (
+        hasattr(value, "__array__")
+        and not _is_frame(value)
+        and not _is_picture(value)
+        and not np.isscalar(value)
+    )
+
+
+def _as_array(value: Any) -> NDArray[Any]:
+    if hasattr(value, "detach"):
+        value = value.detach().cpu()
+    return np.asarray(value)
+
+
+def _is_frame(value: Any) -> bool:
+    return hasattr(value, "to_dict") and hasattr(value, "columns")
+
+
+def _is_picture(value: Any) -> bool:
+    return hasattr(value, "save") and hasattr(value, "getbbox")
+
+
+def _file_bytes(value: Any) -> bytes:
+    if isinstance(value, (bytes, bytearray)):
+        return bytes(value)
+    if _is_picture(value):
+        buffer = io.BytesIO()
+        value.save(buffer, format="PNG")
+        return buffer.getvalue()
+    path = Path(value).expanduser()
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise NotFoundError(
+            f"The file '{path}' cannot be read: {error.strerror}.", hint="Check the path."
+        ) from error
+
+
+def _scalar(value: Any) -> Any:
+    """Returns numbers of NumPy and pandas as Python's; NaN, NaT and NA as null."""
+    if isinstance(value, np.ndarray):
+        return value.tolist()
+    if hasattr(value, "isoformat"):
+        text = value.isoformat()
+        return None if text == "NaT" else text
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, float) and value != value:
+        return None
+    if type(value).__name__ == "NAType":
+        return None
+    return value

@@ -1,0 +1,142 @@
+"""Discovery files: how another process finds a running endpoint and its token.
+
+One file an endpoint, readable by its owner only, in the Jupyter runtime directory. The rules for
+that directory are jupyter_core's, repeated here since an endpoint does not import Jupyter.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from workbench.core.errors import InputError
+from workbench.core.host import process_start
+
+_PREFIX, _SUFFIX = "workbench-endpoint-", ".json"
+
+
+@dataclass(frozen=True)
+class EndpointInfo:
+    """A running endpoint as another process finds it.
+
+    Attributes:
+        id: Of the endpoint.
+        url: Base URL, without a slash at the end.
+        token: The clear token; it is nowhere else on disk.
+        models: Names served.
+        refs: What each was asked for by.
+        pid: Process id.
+        pid_started: When that process began, in the system's own count; tells a reused pid.
+        started: ISO 8601.
+        home: The workspace.
+    """
+
+    id: str
+    url: str
+    token: str
+    models: tuple[str, ...]
+    refs: tuple[str, ...]
+    pid: int
+    pid_started: str
+    started: str
+    home: str
+
+    def __repr__(self) -> str:
+        return f"EndpointInfo(id={self.id!r}, url={self.url!r}, models={self.models!r})"
+
+
+def runtime_folder() -> Path:
+    """Returns the Jupyter runtime directory, as jupyter_core would."""
+    env = os.environ
+    if chosen := env.get("JUPYTER_RUNTIME_DIR"):
+        return Path(chosen)
+    if data := env.get("JUPYTER_DATA_DIR"):
+        return Path(data) / "runtime"
+    home = Path.home()
+    if sys.platform == "darwin":
+        apple = (
+            "Library/Application Support/jupyter" if _uses_platform_dirs() else "Library/Jupyter"
+        )
+        return home / apple / "runtime"
+    if sys.platform == "win32":
+        appdata = env.get("LOCALAPPDATA" if _uses_platform_dirs() else "APPDATA")
+        return (Path(appdata) if appdata else home / ".jupyter" / "data") / "jupyter" / "runtime"
+    return Path(env.get("XDG_DATA_HOME") or home / ".local" / "share") / "jupyter" / "runtime"
+
+
+def write(info: EndpointInfo, folder: Path | None = None) -> Path:
+    """Writes the discovery file, whole at once and readable by its owner only."""
+    folder = folder or runtime_folder()
+    path = path_of(info.id, folder)
+    aside = path.with_suffix(f".{info.pid}.tmp")
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        handle = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            json.dump(asdict(info), file, ensure_ascii=False)
+        aside.replace(path)
+    except OSError as error:
+        raise InputError(
+            f"The discovery folder {folder} cannot be written: {error.strerror}.",
+            hint="Set JUPYTER_RUNTIME_DIR to a folder of yours.",
+        ) from error
+    return path
+
+
+def read(id_: str, folder: Path | None = None) -> EndpointInfo | None:
+    """Returns the endpoint `id_` if it runs."""
+    info = _load(path_of(id_, folder or runtime_folder()))
+    return info if info is not None and is_alive(info) else None
+
+
+def running(folder: Path | None = None, *, home: Path | None = None) -> list[EndpointInfo]:
+    """Returns all running endpoints, oldest first; removes the files of those that are gone.
+
+    Args:
+        folder: Where to look; by default the runtime directory.
+        home: Only those of this workspace.
+    """
+    found: list[EndpointInfo] = []
+    for path in (folder or runtime_folder()).glob(f"{_PREFIX}*{_SUFFIX}"):
+        info = _load(path)
+        if info is None:
+            continue
+        if not is_alive(info):
+            path.unlink(missing_ok=True)
+        elif home is None or Path(info.home) == home:
+            found.append(info)
+    return sorted(found, key=lambda info: (info.started, info.id))
+
+
+def forget(info: EndpointInfo, folder: Path | None = None) -> None:
+    """Removes an endpoint's discovery file."""
+    path_of(info.id, folder or runtime_folder()).unlink(missing_ok=True)
+
+
+def is_alive(info: EndpointInfo) -> bool:
+    """Returns whether the very process that wrote the file still runs."""
+    return process_start(info.pid) == info.pid_started
+
+
+def path_of(id_: str, folder: Path) -> Path:
+    """Returns the discovery file of an endpoint."""
+    return folder / f"{_PREFIX}{id_}{_SUFFIX}"
+
+
+def _load(path: Path) -> EndpointInfo | None:
+    try:
+        data: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        known = {field.name for field in fields(EndpointInfo)}
+        values = {key: value for key, value in data.items() if key in known}
+        lists = {key: tuple(values[key]) for key in ("models", "refs")}
+        return EndpointInfo(**{**values, **lists})
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _uses_platform_dirs() -> bool:
+    return os.environ.get("JUPYTER_PLATFORM_DIRS", "").lower() in ("1", "true", "yes", "on", "y")

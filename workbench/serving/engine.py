@@ -1,0 +1,110 @@
+"""What an engine is: it loads one model file and answers with named tensors. Knows no HTTP."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from workbench.core.config import Config
+from workbench.core.plugins import Plugin
+from workbench.core.signature import Signature
+
+Tensors = Mapping[str, NDArray[Any]]
+
+
+class LoadedModel(Protocol):
+    """A model in memory. `predict` is called from one thread only."""
+
+    signature: Signature
+
+    def predict(self, inputs: Tensors) -> dict[str, NDArray[Any]]:
+        """Returns the outputs by name, in the order of the signature."""
+
+    def close(self) -> None:
+        """Gives the memory back."""
+
+
+class Engine(Plugin):
+    """Loads model files of one sort, chosen by their suffix."""
+
+    suffixes: tuple[str, ...] = ()
+
+    def load(self, path: Path, config: Config) -> LoadedModel:
+        """Loads the model at `path`.
+
+        Raises:
+            InputError: The file is not what its suffix says.
+        """
+        raise NotImplementedError
+
+
+def example_inputs(
+    signature: Signature, rows: int, *, seed: int = 0, free: int = 4
+) -> dict[str, NDArray[Any]]:
+    """Returns made-up inputs that fit a signature, each row on another scale.
+
+    Args:
+        signature: The model's tensors.
+        rows: The size of a symbolic first dimension.
+        seed: Of the numbers.
+        free: The size of every other symbolic dimension.
+    """
+    generator = np.random.default_rng(seed)
+    made: dict[str, NDArray[Any]] = {}
+    for spec in signature.inputs:
+        shape = [dim if isinstance(dim, int) else free for dim in spec.shape]
+        if spec.is_batched:
+            shape[0] = rows
+        made[spec.name] = _random(generator, spec.dtype, tuple(shape))
+    return made
+
+
+def is_batchable(signature: Signature) -> bool:
+    """Returns whether every input and output has the same symbolic first dimension."""
+    tensors = (*signature.inputs, *signature.outputs)
+    return all(t.is_batched for t in tensors) and len({t.shape[0] for t in tensors}) == 1
+
+
+def batches_faithfully(model: LoadedModel, *, rows: int = 3, seed: int = 0) -> bool:
+    """Returns whether a row's answer does not depend on its neighbours in the batch.
+
+    A dynamically quantized model fails this: its scale is taken over the whole batch.
+    """
+    if not is_batchable(model.signature):
+        return False
+    inputs = example_inputs(model.signature, rows, seed=seed)
+    together = model.predict(inputs)
+    for row in range(rows):
+        alone = model.predict({name: value[row : row + 1] for name, value in inputs.items()})
+        for name, value in alone.items():
+            if len(together[name]) != rows or not _close(together[name][row : row + 1], value):
+                return False
+    return True
+
+
+def _close(one: NDArray[Any], other: NDArray[Any]) -> bool:
+    if one.shape != other.shape:
+        return False
+    if one.dtype.kind != "f":
+        return bool(np.array_equal(one, other))
+    largest = float(np.max(np.abs(other), initial=0.0))
+    return bool(np.allclose(one, other, rtol=1e-3, atol=1e-4 * largest + 1e-6, equal_nan=True))
+
+
+def _random(generator: np.random.Generator, dtype: str, shape: tuple[int, ...]) -> NDArray[Any]:
+    if dtype == "str":
+        return np.full(shape, "a", dtype=object)
+    kind = np.dtype(dtype).kind
+    if kind == "b":
+        return generator.integers(0, 2, shape).astype(bool)
+    if kind in "iu":
+        return generator.integers(0, 2, shape).astype(dtype)
+    scales = np.asarray([1.0, 0.1, 10.0])[np.arange(shape[0] if shape else 1) % 3]
+    numbers = generator.standard_normal(shape)
+    if shape:
+        numbers = numbers * scales.reshape(-1, *[1] * (len(shape) - 1))
+    return numbers.astype(dtype)

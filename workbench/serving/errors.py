@@ -1,0 +1,59 @@
+"""Errors that only an HTTP endpoint knows. They follow the grammar of `core.errors`."""
+
+from __future__ import annotations
+
+from workbench.core.errors import WorkbenchError
+
+
+class BadRequestError(WorkbenchError):
+    """The bytes are not the HTTP or JSON they claim to be."""
+
+    code = "bad_request"
+    http_status = 400
+
+
+class MethodNotAllowedError(WorkbenchError):
+    """The path exists, but not for this HTTP method; `context["allow"]` lists those that do."""
+
+    code = "method_not_allowed"
+    http_status = 405
+
+
+class RequestTimeoutError(WorkbenchError):
+    """The request came too slowly."""
+
+    code = "request_timeout"
+    http_status = 408
+
+
+class TooLargeError(WorkbenchError):
+    """The request's body or header is larger than the endpoint's limit."""
+
+    code = "too_large"
+    http_status = 413
+
+
+class MediaTypeError(WorkbenchError):
+    """The body's type or encoding is not one that the route takes."""
+
+    code = "media_type"
+    http_status = 415
+
+
+class ModelError(WorkbenchError):
+    """The model itself failed on an input that fits its signature."""
+
+    code = "model_failed"
+
+
+class StartError(WorkbenchError):
+    """The endpoint could not be started; the message carries the process's own words."""
+
+    code = "endpoint_start"
+
+
+class EndpointGoneError(WorkbenchError):
+    """No endpoint answers at this address."""
+
+    code = "endpoint_gone"
+    http_status = 502

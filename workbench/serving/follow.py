@@ -1,0 +1,165 @@
+"""Follows aliases: loads, verifies and warms the new version aside, switches, drains the old one.
+
+One thread for all aliases; it reads the registry a few times a second and does the heavy work, so
+that the event loop only exchanges one loaded model for another.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+from collections.abc import Callable, Coroutine, Sequence
+from time import monotonic
+from typing import Any, Protocol
+
+from workbench.core.clock import now
+from workbench.core.errors import WorkbenchError
+from workbench.core.refs import parse_ref
+from workbench.serving.served import Loaded, Source
+
+_LOGGER = logging.getLogger(__name__)
+_RETRY_S = 30.0
+
+
+class Registry(Protocol):
+    """What following needs of the store."""
+
+    def number(self, model: str, alias: str) -> int | None:
+        """Returns what an alias points at; one indexed read."""
+
+    def source(self, follower: Follower, number: int) -> Source:
+        """Returns the verified source of a version."""
+
+    def note(self, action: str, subject: str, data: dict[str, Any]) -> None:
+        """Writes to the audit log."""
+
+
+class Follower:
+    """One alias, and what became of its last moves.
+
+    Args:
+        source: What is served now.
+    """
+
+    def __init__(self, source: Source) -> None:
+        self.name = source.name
+        self.ref = source.ref
+        self.model = parse_ref(source.ref).name
+        self.alias = str(source.alias)
+        self.number = int(source.version)
+        self.switched: str | None = None
+        self.refused: dict[str, Any] | None = None
+        self._retry_at = 0.0
+
+    def wants(self, number: int | None) -> bool:
+        """Returns whether the version that the alias points at should be loaded now."""
+        if number is None or number == self.number:
+            if number is not None:
+                self.refused = None
+            return False
+        if self.refused is not None and self.refused["version"] == str(number):
+            return monotonic() >= self._retry_at
+        return True
+
+    def refuse(self, number: int, error: WorkbenchError) -> None:
+        """Notes that a version is not served, and why."""
+        self._retry_at = monotonic() + _RETRY_S
+        self.refused = {
+            "version": str(number),
+            "code": error.code,
+            "message": str(error),
+            "time": now(),
+        }
+
+    def accept(self, number: int) -> None:
+        """Notes that a version is served."""
+        self.number, self.switched, self.refused = number, now(), None
+
+    def about(self) -> dict[str, Any]:
+        """Returns the state as JSON-able values."""
+        return {
+            "model": self.name,
+            "alias": self.alias,
+            "version": str(self.number),
+            "switched": self.switched,
+            "refused": self.refused,
+        }
+
+
+class FollowThread:
+    """Watches all aliases of one endpoint.
+
+    Args:
+        followers: The aliases.
+        registry: Where they point.
+        load: Loads and warms a source.
+        switch: Puts a loaded model in the place of the old one, on the event loop; returns once
+            requests reach it.
+        interval_s: Time between two looks.
+    """
+
+    def __init__(
+        self,
+        followers: Sequence[Follower],
+        registry: Registry,
+        load: Callable[[Source], Loaded],
+        switch: Callable[[Follower, Loaded], Coroutine[Any, Any, None]],
+        *,
+        on_refused: Callable[[Follower], None] = lambda follower: None,
+        interval_s: float = 0.25,
+    ) -> None:
+        self._followers = followers
+        self._registry = registry
+        self._load = load
+        self._switch = switch
+        self._on_refused = on_refused
+        self._interval_s = interval_s
+        self._stop = threading.Event()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread = threading.Thread(target=self._run, name="follow", daemon=True)
+
+    def start(self) -> None:
+        """Starts watching; on the event loop."""
+        self._loop = asyncio.get_running_loop()
+        if self._followers:
+            self._thread.start()
+
+    def stop(self) -> None:
+        """Stops watching; a load under way is left to end by itself."""
+        self._stop.set()
+
+    def _run(self) -> None:
+        while not self._stop.wait(self._interval_s):
+            for follower in self._followers:
+                try:
+                    self._look(follower)
+                except Exception:
+                    _LOGGER.exception("following %s failed; trying again", follower.ref)
+
+    def _look(self, follower: Follower) -> None:
+        number = self._registry.number(follower.model, follower.alias)
+        if number is None or not follower.wants(number):
+            return
+        subject = f"model:{follower.model}@{follower.alias}"
+        before = follower.number
+        try:
+            loaded = self._load(self._registry.source(follower, number))
+        except WorkbenchError as error:
+            is_news = follower.refused is None or follower.refused["version"] != str(number)
+            follower.refuse(number, error)
+            _LOGGER.warning("%s: version %s refused, %s stays: %s", subject, number, before, error)
+            if is_news:
+                self._on_refused(follower)
+                data = {"version": number, "kept": before, "code": error.code}
+                self._registry.note("serve_refused", subject, data)
+            return
+        self._hand_over(follower, loaded)
+        follower.accept(number)
+        _LOGGER.info("%s: now serving version %s (before: %s)", subject, number, before)
+        self._registry.note("serve_switched", subject, {"from": before, "to": number})
+
+    def _hand_over(self, follower: Follower, loaded: Loaded) -> None:
+        loop = self._loop
+        if loop is not None and not loop.is_closed():
+            asyncio.run_coroutine_threadsafe(self._switch(follower, loaded), loop).result()

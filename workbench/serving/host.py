@@ -1,0 +1,44 @@
+"""What a host is: it starts endpoint processes somewhere and stops them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from workbench.core.plugins import Plugin
+from workbench.serving.discovery import EndpointInfo
+
+
+@dataclass(frozen=True)
+class Order:
+    """What is to be served, as handed to a host.
+
+    Attributes:
+        refs: Registry refs, artifact digests or .onnx files.
+        home: The workspace.
+        name: Name for the only ref; None for its own.
+        port: 0 lets the system choose.
+        options: Further arguments of `workbench serve`.
+    """
+
+    refs: tuple[str, ...]
+    home: Path
+    name: str | None = None
+    port: int = 0
+    options: tuple[str, ...] = ()
+
+
+class Host(Plugin):
+    """Runs endpoints on one sort of place."""
+
+    def start(self, order: Order, *, timeout_s: float = 60.0) -> EndpointInfo:
+        """Starts an endpoint and returns when it is ready: when its models have answered.
+
+        Raises:
+            WorkbenchError: The endpoint's own reason why it did not start.
+        """
+        raise NotImplementedError
+
+    def stop(self, info: EndpointInfo, *, timeout_s: float = 30.0) -> None:
+        """Ends an endpoint after it has answered what it owes; nothing happens if it is gone."""
+        raise NotImplementedError

@@ -1,0 +1,341 @@
+"""HTTP/1.1 on a socket: bytes in, complete requests out, responses back in order.
+
+Parsing is httptools (llhttp). Knows limits and time-outs, but no route and no model.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from dataclasses import dataclass
+from typing import Protocol, cast
+
+import httptools
+
+from workbench.core.errors import OverloadedError, WorkbenchError
+from workbench.serving.answer import Answer
+from workbench.serving.errors import BadRequestError, RequestTimeoutError, TooLargeError
+from workbench.serving.messages import Request, error_response
+
+_DISCARD_BYTES = 64 * 1024
+_MAX_PIPELINED = 64
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one connection may take. Sizes in bytes, times in seconds."""
+
+    body_bytes: int = 64 * 1024 * 1024
+    head_bytes: int = 64 * 1024
+    header_s: float = 10.0
+    body_s: float = 30.0
+    body_bytes_per_s: int = 10_000
+    keep_alive_s: float = 75.0
+    linger_s: float = 2.0
+    connections: int = 1024
+
+
+class Application(Protocol):
+    """What stands behind the connections."""
+
+    limits: Limits
+    connections: set[HttpConnection]
+    is_draining: bool
+
+    def admit(self, request: Request) -> None:
+        """Raises when the head alone shows that the request will be refused."""
+
+    def handle(self, answer: Answer, refusal: WorkbenchError | None) -> None:
+        """Answers a complete request, now or later; never raises."""
+
+
+class HttpConnection(asyncio.Protocol):
+    """One connection: keep-alive, pipelining in order, limits, half-close."""
+
+    def __init__(self, app: Application) -> None:
+        self._app = app
+        self._limits = app.limits
+        self._loop = asyncio.get_running_loop()
+        self._parser = httptools.HttpRequestParser(self)
+        self._transport: asyncio.Transport | None = None
+        self._pending: deque[Answer] = deque()
+        self._is_reading = True
+        self._is_writable = True
+        self._is_ending = False
+        self._is_half_closed = False
+        self._linger_since: float | None = None
+        self._active = self._loop.time()
+        self._reset()
+
+    def _reset(self) -> None:
+        self._in_message = False
+        self._has_head = False
+        self._target = b""
+        self._headers: dict[bytes, bytes] = {}
+        self._head_bytes = 0
+        self._body: list[bytes] = []
+        self._body_bytes = 0
+        self._request: Request | None = None
+        self._refusal: WorkbenchError | None = None
+
+    # asyncio -------------------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Takes the connection, or says that there are too many."""
+        self._transport = cast(asyncio.Transport, transport)
+        self._app.connections.add(self)
+        if len(self._app.connections) > self._limits.connections:
+            self._refuse(
+                OverloadedError(
+                    f"{self._limits.connections} connections are open, the most allowed.",
+                    hint="Use one connection for many requests (keep-alive), or try again later.",
+                    context={"retry_after_s": 1},
+                )
+            )
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Drops the work of a caller that is gone."""
+        self._app.connections.discard(self)
+        self._transport = None
+        pending, self._pending = self._pending, deque()
+        for answer in pending:
+            answer.drop()
+
+    def data_received(self, data: bytes) -> None:
+        """Feeds the parser; whatever is not HTTP is answered by 400 and the end."""
+        if self._is_ending:
+            return
+        if not self._in_message:
+            self._active = self._loop.time()
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            self._end_after_pending()
+        except httptools.HttpParserError as error:
+            cause = error.__context__
+            known = cause if isinstance(cause, WorkbenchError) else None
+            self._refuse(known or _bad_request(error))
+
+    def eof_received(self) -> bool:
+        """Keeps the way back open while answers are due."""
+        self._is_half_closed = True
+        if self._in_message and not self._is_ending:
+            self._reset()
+        return bool(self._pending)
+
+    def pause_writing(self) -> None:
+        """Stops reading from a caller that does not read."""
+        self._is_writable = False
+        self._steer_reading()
+
+    def resume_writing(self) -> None:
+        """Reads again."""
+        self._is_writable = True
+        self._steer_reading()
+
+    # httptools -----------------------------------------------------------------------------
+
+    def on_message_begin(self) -> None:
+        """A request begins."""
+        self._reset()
+        self._in_message = True
+        self._active = self._loop.time()
+
+    def on_url(self, url: bytes) -> None:
+        """A piece of the request line's target."""
+        self._target += url
+        self._count_head(len(url))
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """One header."""
+        self._count_head(len(name) + len(value))
+        name = name.lower()
+        if name in self._headers:
+            if name == b"host":
+                raise BadRequestError("Got two Host headers; a request has one.")
+            value = self._headers[name] + b", " + value
+        self._headers[name] = value
+
+    def on_headers_complete(self) -> None:
+        """Refuses early what the head alone rules out; lets an expecting caller go on."""
+        self._has_head = True
+        method = self._parser.get_method().decode("latin-1")
+        request = self._request = Request(method, self._target, self._headers)
+        length = self._headers.get(b"content-length")
+        announced = int(length) if length and length.isdigit() else 0
+        try:
+            self._check_head(request, announced)
+        except WorkbenchError as error:
+            if announced > _DISCARD_BYTES or b"transfer-encoding" in self._headers:
+                raise
+            self._refusal = error
+        if self._headers.get(b"expect", b"").lower() == b"100-continue":
+            self._answer_expectation()
+
+    def on_body(self, data: bytes) -> None:
+        """A piece of the body, already de-chunked."""
+        self._body_bytes += len(data)
+        if self._body_bytes > self._limits.body_bytes:
+            raise self._too_large(self._body_bytes)
+        self._body.append(data)
+
+    def on_message_complete(self) -> None:
+        """Hands a complete request on."""
+        request, refusal = self._request, self._refusal
+        if request is None or self._is_ending:
+            return
+        request.body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
+        close = self._parser.should_upgrade() or not self._parser.should_keep_alive()
+        close = close or self._app.is_draining
+        answer = Answer(self, request, self._loop.time(), close=close)
+        self._pending.append(answer)
+        self._reset()
+        if len(self._pending) >= _MAX_PIPELINED:
+            self._steer_reading()
+        self._app.handle(answer, refusal)
+
+    # answers -------------------------------------------------------------------------------
+
+    def flush(self) -> None:
+        """Writes every answer whose turn it is."""
+        transport, pending = self._transport, self._pending
+        if transport is None:
+            return
+        out: list[bytes] = []
+        close = False
+        while pending and not close:
+            answer = pending[0]
+            out += answer.chunks
+            answer.chunks = []
+            if not answer.is_done:
+                break
+            pending.popleft()
+            close = answer.close
+        if out:
+            transport.write(out[0] if len(out) == 1 else b"".join(out))
+        is_last = self._is_half_closed or (self._app.is_draining and not self._in_message)
+        if close or (is_last and not pending):
+            self._end()
+        elif not self._is_reading:
+            self._steer_reading()
+        if not pending and not self._in_message:
+            self._active = self._loop.time()
+
+    def sweep(self, now: float) -> None:
+        """Ends a connection that is too slow or idle; called about once a second."""
+        limits, transport = self._limits, self._transport
+        waited = now - self._active
+        if transport is None:
+            return
+        if self._linger_since is not None:
+            if now - self._linger_since > limits.linger_s:
+                transport.abort()
+        elif self._in_message and not self._has_head and waited > limits.header_s:
+            self._refuse(_too_slow("head", limits.header_s))
+        elif self._in_message and self._has_head:
+            allowed = limits.body_s + self._body_bytes / limits.body_bytes_per_s
+            if waited > allowed:
+                self._refuse(_too_slow("body", allowed))
+        elif not self._pending and not self._in_message and waited > limits.keep_alive_s:
+            transport.close()
+
+    def drain(self) -> None:
+        """Ends the connection once what it owes is answered."""
+        if self._pending and not self._in_message and not self._pending[-1].is_started:
+            self._pending[-1].close = True
+        if not self._pending and not self._in_message and self._transport is not None:
+            self._transport.close()
+
+    def abort(self) -> None:
+        """Ends the connection now."""
+        if self._transport is not None:
+            self._transport.abort()
+
+    @property
+    def is_owing(self) -> bool:
+        """Whether a request was begun or taken and not yet answered."""
+        return bool(self._pending) or (self._in_message and not self._is_ending)
+
+    # private -------------------------------------------------------------------------------
+
+    def _check_head(self, request: Request, announced: int) -> None:
+        if announced > self._limits.body_bytes:
+            raise self._too_large(announced)
+        if b"host" not in request.headers and self._parser.get_http_version() == "1.1":
+            raise BadRequestError("Got no Host header; HTTP/1.1 needs one.")
+        self._app.admit(request)
+
+    def _answer_expectation(self) -> None:
+        if self._refusal is not None:
+            raise self._refusal
+        if self._transport is not None and not self._pending:
+            self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+    def _count_head(self, size: int) -> None:
+        self._head_bytes += size
+        if self._head_bytes > self._limits.head_bytes:
+            raise TooLargeError(
+                f"Got a request head of more than {self._limits.head_bytes} bytes.",
+                hint="Send large values in the body.",
+            )
+
+    def _too_large(self, got: int) -> TooLargeError:
+        limit = self._limits.body_bytes
+        return TooLargeError(
+            f"Got a body of {got} bytes or more; the limit is {limit}.",
+            hint="Send fewer samples a request, or raise --max-body.",
+            context={"limit_bytes": limit},
+        )
+
+    def _refuse(self, error: WorkbenchError) -> None:
+        """Answers outside the order of requests, after those still owed, and ends."""
+        if self._transport is None or self._is_ending:
+            return
+        request = self._request or Request("GET", self._target or b"/", self._headers)
+        answer = Answer(self, request, self._loop.time(), close=True)
+        self._reset()
+        self._is_ending = True
+        self._pending.append(answer)
+        answer.send(error_response(error))
+
+    def _end_after_pending(self) -> None:
+        self._is_ending = True
+        if self._pending:
+            last = self._pending[-1]
+            last.close = True
+        else:
+            self._end()
+
+    def _end(self) -> None:
+        """Closes; a caller still sending first gets a moment to read why."""
+        transport = self._transport
+        if transport is None or self._linger_since is not None:
+            return
+        is_quiet = self._is_half_closed or not self._is_ending
+        if is_quiet or not transport.can_write_eof():
+            transport.close()
+            return
+        self._linger_since = self._loop.time()
+        transport.write_eof()
+
+    def _steer_reading(self) -> None:
+        transport = self._transport
+        should_read = self._is_writable and len(self._pending) < _MAX_PIPELINED
+        if transport is None or transport.is_closing() or should_read == self._is_reading:
+            return
+        self._is_reading = should_read
+        if should_read:
+            transport.resume_reading()
+        else:
+            transport.pause_reading()
+
+
+def _bad_request(error: Exception) -> BadRequestError:
+    return BadRequestError(
+        f"Got bytes that are not HTTP/1.1: {error}.",
+        hint="Check the request line, the headers and the length of the body.",
+    )
+
+
+def _too_slow(part: str, seconds: float) -> RequestTimeoutError:
+    return RequestTimeoutError(f"The request's {part} was not complete after {seconds:.0f} s.")

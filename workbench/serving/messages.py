@@ -1,0 +1,122 @@
+"""One HTTP request and one response, as plain values. Knows nothing of sockets or models."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from workbench.core.errors import OverloadedError, UnauthorizedError, WorkbenchError
+
+if TYPE_CHECKING:
+    from workbench.serving.routes import Route
+
+JSON = b"application/json"
+_REASONS = {status.value: status.phrase.encode() for status in HTTPStatus}
+_REASONS[499] = b"Client Closed Request"
+
+
+class Request:
+    """A request whose body has arrived in full.
+
+    Attributes:
+        method: As in "POST".
+        target: Path and query as they came.
+        path: The raw path, percent-encoded, without the query.
+        query: The raw query, without "?".
+        headers: By lower-case name; repeated headers are joined by ", ".
+        body: The bytes, de-chunked.
+        params: What the route's template caught, percent-decoded.
+        caller: Name of the token that was used; None on an open route.
+        route: The route found for it; None if it goes to the ASGI app.
+    """
+
+    __slots__ = (
+        "body",
+        "caller",
+        "headers",
+        "method",
+        "params",
+        "path",
+        "query",
+        "route",
+        "target",
+    )
+
+    def __init__(self, method: str, target: bytes, headers: dict[bytes, bytes]) -> None:
+        self.method = method
+        self.target = target
+        self.path, _, self.query = target.partition(b"?")
+        self.headers = headers
+        self.body: bytes = b""
+        self.params: Mapping[str, str] = {}
+        self.caller: str | None = None
+        self.route: Route | None = None
+
+    def header(self, name: bytes) -> str:
+        """Returns the header `name` (lower case), or an empty string."""
+        return self.headers.get(name, b"").decode("latin-1")
+
+    @property
+    def media_type(self) -> str:
+        """The content type without its parameters, in lower case."""
+        return self.header(b"content-type").partition(";")[0].strip().lower()
+
+
+class Response:
+    """A complete response; `headers` are extra ones, beside length, type and connection."""
+
+    __slots__ = ("body", "content_type", "headers", "status")
+
+    def __init__(
+        self,
+        status: int,
+        body: bytes = b"",
+        *,
+        content_type: bytes = JSON,
+        headers: tuple[tuple[bytes, bytes], ...] = (),
+    ) -> None:
+        self.status = status
+        self.body = body
+        self.content_type = content_type
+        self.headers = headers
+
+    def head(self, *, close: bool) -> bytes:
+        """Returns status line and headers, with the blank line that ends them."""
+        lines = [
+            b"HTTP/1.1 %d %s" % (self.status, _REASONS.get(self.status, b"")),
+            b"content-type: " + self.content_type,
+            b"content-length: %d" % len(self.body),
+        ]
+        lines += [name + b": " + value for name, value in self.headers]
+        if close:
+            lines.append(b"connection: close")
+        return b"\r\n".join(lines) + b"\r\n\r\n"
+
+
+def status_line(status: int) -> bytes:
+    """Returns the first line of a response, with its line end."""
+    return b"HTTP/1.1 %d %s\r\n" % (status, _REASONS.get(status, b""))
+
+
+def json_response(data: Any, status: int = 200) -> Response:
+    """Returns `data` (JSON values and NumPy arrays) as a JSON response."""
+    return Response(status, orjson.dumps(data, option=orjson.OPT_SERIALIZE_NUMPY))
+
+
+def error_response(error: WorkbenchError, extra: Mapping[str, Any] | None = None) -> Response:
+    """Returns an error as a response: its own dict is the body, `extra` fields are added to it."""
+    body = orjson.dumps({**error.to_dict(), **(extra or {})}, default=str)
+    return Response(error.http_status, body, headers=_error_headers(error))
+
+
+def _error_headers(error: WorkbenchError) -> tuple[tuple[bytes, bytes], ...]:
+    if isinstance(error, UnauthorizedError):
+        return ((b"www-authenticate", b'Bearer realm="workbench"'),)
+    if isinstance(error, OverloadedError):
+        return ((b"retry-after", str(error.context.get("retry_after_s", 1)).encode()),)
+    if "allow" in error.context:
+        return ((b"allow", ", ".join(error.context["allow"]).encode()),)
+    return ()

@@ -1,0 +1,173 @@
+"""Counters and histograms, and their Prometheus text. Touched on the event loop only."""
+
+from __future__ import annotations
+
+import os
+import time
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+
+SECONDS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
+ROWS = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0)
+CONTENT_TYPE = b"text/plain; version=0.0.4; charset=utf-8"
+_STATM = Path("/proc/self/statm")
+Labels = tuple[tuple[str, str], ...]
+
+
+class Histogram:
+    """Counts of values by bucket."""
+
+    __slots__ = ("bounds", "counts", "total")
+
+    def __init__(self, bounds: Sequence[float]) -> None:
+        self.bounds = bounds
+        self.counts = [0] * (len(bounds) + 1)
+        self.total = 0.0
+
+    def observe(self, value: float) -> None:
+        """Adds a value."""
+        self.counts[bisect_left(self.bounds, value)] += 1
+        self.total += value
+
+
+class ModelMetrics:
+    """What is counted of one model version."""
+
+    def __init__(self, model: str, version: str) -> None:
+        self.labels: Labels = (("model", model), ("version", version))
+        self.requests: dict[tuple[str, int], int] = {}
+        self.errors: dict[str, int] = {}
+        self.request_seconds = Histogram(SECONDS)
+        self.queue_seconds = Histogram(SECONDS)
+        self.predict_seconds = Histogram(SECONDS)
+        self.batch_rows = Histogram(ROWS)
+        self.in_flight = 0
+
+    def count(self, dialect: str, status: int, seconds: float) -> None:
+        """Adds a finished request."""
+        key = (dialect, status)
+        self.requests[key] = self.requests.get(key, 0) + 1
+        self.request_seconds.observe(seconds)
+
+
+class Metrics:
+    """Everything that /metrics shows."""
+
+    def __init__(self) -> None:
+        self.models: dict[tuple[str, str], ModelMetrics] = {}
+        self.other: dict[tuple[str, int], int] = {}
+        self.swaps: dict[tuple[str, str], int] = {}
+        self.gauges: dict[str, tuple[str, Callable[[], Iterable[tuple[Labels, float]]]]] = {}
+
+    def model(self, name: str, version: str) -> ModelMetrics:
+        """Returns the counters of a model version, made when new."""
+        key = (name, version)
+        if key not in self.models:
+            self.models[key] = ModelMetrics(name, version)
+        return self.models[key]
+
+    def count_other(self, dialect: str, status: int) -> None:
+        """Adds a request that reached no model."""
+        self.other[(dialect, status)] = self.other.get((dialect, status), 0) + 1
+
+    def count_swap(self, model: str, outcome: str) -> None:
+        """Adds a change of version: "switched" or "refused"."""
+        self.swaps[(model, outcome)] = self.swaps.get((model, outcome), 0) + 1
+
+    def gauge(
+        self, name: str, help_: str, read: Callable[[], Iterable[tuple[Labels, float]]]
+    ) -> None:
+        """Adds a figure that is read when the page is asked for."""
+        self.gauges[name] = (help_, read)
+
+    def render(self) -> bytes:
+        """Returns the page in Prometheus' text format."""
+        lines: list[str] = []
+        self._render_requests(lines)
+        for name, help_, pick in _HISTOGRAMS:
+            _head(lines, name, "histogram", help_)
+            for model in self.models.values():
+                _histogram(lines, name, model.labels, pick(model))
+        _head(lines, "workbench_in_flight", "gauge", "Requests taken and not yet answered.")
+        for model in self.models.values():
+            _line(lines, "workbench_in_flight", model.labels, model.in_flight)
+        for name, (help_, read) in self.gauges.items():
+            _head(lines, name, "gauge", help_)
+            for labels, value in read():
+                _line(lines, name, labels, value)
+        _render_process(lines)
+        return "\n".join([*lines, ""]).encode()
+
+    def _render_requests(self, lines: list[str]) -> None:
+        name = "workbench_requests_total"
+        _head(lines, name, "counter", "Requests answered.")
+        for model in self.models.values():
+            for (dialect, status), count in model.requests.items():
+                labels = (*model.labels, ("dialect", dialect), ("status", str(status)))
+                _line(lines, name, labels, count)
+        for (dialect, status), count in self.other.items():
+            _line(lines, name, (("dialect", dialect), ("status", str(status))), count)
+        name = "workbench_errors_total"
+        _head(lines, name, "counter", "Requests answered with an error, by its code.")
+        for model in self.models.values():
+            for code, count in model.errors.items():
+                _line(lines, name, (*model.labels, ("code", code)), count)
+        name = "workbench_swaps_total"
+        _head(lines, name, "counter", "Changes of version by a followed alias.")
+        for (swapped, outcome), count in self.swaps.items():
+            _line(lines, name, (("model", swapped), ("outcome", outcome)), count)
+
+
+_HISTOGRAMS: tuple[tuple[str, str, Callable[[ModelMetrics], Histogram]], ...] = (
+    (
+        "workbench_request_seconds",
+        "From the complete request to the answer.",
+        lambda m: m.request_seconds,
+    ),
+    ("workbench_queue_seconds", "Waiting for the model.", lambda m: m.queue_seconds),
+    ("workbench_predict_seconds", "One run of the model.", lambda m: m.predict_seconds),
+    ("workbench_batch_rows", "Rows in one run of the model.", lambda m: m.batch_rows),
+)
+
+
+def resident_bytes() -> int | None:
+    """Returns the memory this process occupies; None where the system does not tell."""
+    try:
+        pages = int(_STATM.read_bytes().split()[1])
+    except OSError:
+        return None
+    return pages * os.sysconf("SC_PAGE_SIZE")
+
+
+def _render_process(lines: list[str]) -> None:
+    occupied = resident_bytes()
+    if occupied is not None:
+        _head(lines, "process_resident_memory_bytes", "gauge", "Memory occupied.")
+        _line(lines, "process_resident_memory_bytes", (), occupied)
+    _head(lines, "process_cpu_seconds_total", "counter", "CPU time used.")
+    _line(lines, "process_cpu_seconds_total", (), round(time.process_time(), 3))
+
+
+def _head(lines: list[str], name: str, kind: str, help_: str) -> None:
+    lines += [f"# HELP {name} {help_}", f"# TYPE {name} {kind}"]
+
+
+def _line(lines: list[str], name: str, labels: Labels, value: float) -> None:
+    inner = ",".join(f'{key}="{_escape(text)}"' for key, text in labels)
+    lines.append(f"{name}{{{inner}}} {value:g}" if inner else f"{name} {value}")
+
+
+def _histogram(lines: list[str], name: str, labels: Labels, histogram: Histogram) -> None:
+    running = 0
+    for bound, count in zip(histogram.bounds, histogram.counts, strict=False):
+        running += count
+        _line(lines, f"{name}_bucket", (*labels, ("le", f"{bound:g}")), running)
+    running += histogram.counts[-1]
+    _line(lines, f"{name}_bucket", (*labels, ("le", "+Inf")), running)
+    _line(lines, f"{name}_sum", labels, histogram.total)
+    _line(lines, f"{name}_count", labels, running)
+
+
+def _escape(text: str) -> str:
+    return text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")

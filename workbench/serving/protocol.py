@@ -1,0 +1,57 @@
+"""What a dialect is: routes, the form of its errors, and one example request for each model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from workbench.core.errors import WorkbenchError
+from workbench.core.plugins import Plugin
+from workbench.serving.engine import Tensors
+from workbench.serving.follow import Follower
+from workbench.serving.messages import Response, error_response
+from workbench.serving.router import Router
+from workbench.serving.routes import Route
+from workbench.serving.security import Gate
+from workbench.serving.served import Served
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """What a dialect may use of the endpoint it speaks for."""
+
+    router: Router
+    gate: Gate
+    followers: Sequence[Follower] = ()
+    is_draining: Callable[[], bool] = field(default=lambda: False)
+
+
+@dataclass(frozen=True)
+class Example:
+    """A request that a served model answers with status 200."""
+
+    method: str
+    path: str
+    headers: dict[str, str]
+    body: bytes
+
+
+class Dialect(Plugin):
+    """One way to talk to the endpoint. Decodes a request into tensors and encodes the outputs."""
+
+    def routes(self, endpoint: Endpoint) -> Sequence[Route]:
+        """Returns the paths it answers."""
+        raise NotImplementedError
+
+    def error(self, error: WorkbenchError) -> Response:
+        """Returns an error in the form that clients of this dialect read."""
+        return error_response(error, self.error_fields(error))
+
+    def error_fields(self, error: WorkbenchError) -> dict[str, Any]:
+        """Returns what the dialect adds to the error's own fields."""
+        return {}
+
+    def example(self, served: Served, inputs: Tensors) -> Example:
+        """Returns a prediction request for `served` with these tensors."""
+        raise NotImplementedError

@@ -1,0 +1,8 @@
+"""Dialects: one file each, named by what it speaks."""
+
+from workbench.core.plugins import Registry
+from workbench.serving.protocol import Dialect
+
+PROTOCOLS: Registry[Dialect] = Registry("protocols", __name__, Dialect)
+
+__all__ = ["PROTOCOLS"]

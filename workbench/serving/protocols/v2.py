@@ -1,0 +1,317 @@
+"""Open Inference Protocol, version 2: REST with JSON, and the binary tensor extension.
+
+Source: https://github.com/kserve/open-inference-protocol and, for binary tensors,
+https://github.com/triton-inference-server/server/blob/main/docs/protocol/extension_binary_data.md
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import orjson
+from numpy.typing import NDArray
+
+from workbench.core.errors import InputError, WorkbenchError, did_you_mean
+from workbench.core.signature import TensorSpec
+from workbench.serving.answer import Answer
+from workbench.serving.batching import Outputs
+from workbench.serving.binary import pack, unpack
+from workbench.serving.engine import Tensors
+from workbench.serving.errors import BadRequestError, ModelError
+from workbench.serving.jsonbody import check_encoding, json_kind, parse_object
+from workbench.serving.messages import Request, Response, json_response
+from workbench.serving.protocol import Dialect, Endpoint, Example
+from workbench.serving.routes import Route
+from workbench.serving.served import Served
+from workbench.serving.tensors import as_tensor, input_error
+
+_HEADER_LENGTH = b"inference-header-content-length"
+_OCTETS = b"application/octet-stream"
+_DATATYPES = {
+    "bool": "BOOL",
+    **{f"uint{n}": f"UINT{n}" for n in (8, 16, 32, 64)},
+    **{f"int{n}": f"INT{n}" for n in (8, 16, 32, 64)},
+    **{f"float{n}": f"FP{n}" for n in (16, 32, 64)},
+    "str": "BYTES",
+}
+_VERSION = "2"
+
+
+@dataclass(frozen=True)
+class Call:
+    """A parsed infer request.
+
+    Attributes:
+        inputs: Tensors by name.
+        id: The caller's own id for the request.
+        wanted: Names of the outputs asked for; empty for all.
+        binary: Names of the outputs to send as bytes.
+    """
+
+    inputs: Tensors
+    id: str | None
+    wanted: tuple[str, ...]
+    binary: frozenset[str]
+
+
+class V2(Dialect):
+    """The dialect that Triton, KServe, MLServer and Seldon share."""
+
+    summary = "Open Inference Protocol V2 (REST, JSON and binary tensors)"
+
+    def routes(self, endpoint: Endpoint) -> Sequence[Route]:
+        """Returns the paths of the specification."""
+        ask = _Questions(endpoint)
+        open_ = [
+            ("/v2/health/live", ask.live),
+            ("/v2/health/ready", ask.ready),
+        ]
+        routes = [Route("GET", path, None, handler, self.key) for path, handler in open_]
+        routes += [Route("GET", path, "predict", ask.server, self.key) for path in ("/v2", "/v2/")]
+        routes.append(Route("POST", "/v2/repository/index", "predict", ask.index, self.key))
+        for base in ("/v2/models/{model}", "/v2/models/{model}/versions/{version}"):
+            routes += [
+                Route("GET", base, "predict", ask.model, self.key),
+                Route("GET", f"{base}/ready", "predict", ask.model_ready, self.key),
+                Route("POST", f"{base}/infer", "predict", ask.infer, self.key),
+            ]
+        return routes
+
+    def error_fields(self, error: WorkbenchError) -> dict[str, Any]:
+        """Adds the one field the specification asks for: the error in words."""
+        return {"error": str(error)}
+
+    def example(self, served: Served, inputs: Tensors) -> Example:
+        """Returns a JSON infer request."""
+        body = {"inputs": [_to_json(name, value) for name, value in inputs.items()]}
+        return Example(
+            "POST",
+            f"/v2/models/{served.name}/infer",
+            {"content-type": "application/json"},
+            orjson.dumps(body, option=orjson.OPT_SERIALIZE_NUMPY),
+        )
+
+
+class _Questions:
+    """The handlers, over one endpoint."""
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        self._endpoint = endpoint
+        self._router = endpoint.router
+
+    def live(self, request: Request, answer: Answer) -> Response:
+        return json_response({"live": True})
+
+    def ready(self, request: Request, answer: Answer) -> Response:
+        names = self._router.names()
+        is_ready = bool(names) and not self._endpoint.is_draining()
+        body: dict[str, Any] = {"ready": is_ready}
+        if self._endpoint.gate.is_known(request):
+            body["models"] = [served.about() for served in self._router]
+            body["following"] = [follower.about() for follower in self._endpoint.followers]
+        return json_response(body, 200 if is_ready else 503)
+
+    def server(self, request: Request, answer: Answer) -> Response:
+        return json_response(
+            {
+                "name": "workbench",
+                "version": _VERSION,
+                "extensions": ["binary_tensor_data", "model_repository(index)"],
+            }
+        )
+
+    def index(self, request: Request, answer: Answer) -> Response:
+        return json_response(
+            [{"name": s.name, "version": s.version, "state": "READY"} for s in self._router]
+        )
+
+    def model(self, request: Request, answer: Answer) -> Response:
+        served = self._find(request, answer)
+        return json_response(
+            {
+                "name": served.name,
+                "versions": [s.version for s in self._router if s.name == served.name],
+                "platform": "onnxruntime_onnx",
+                "inputs": [_spec(spec) for spec in served.signature.inputs],
+                "outputs": [_spec(spec) for spec in served.signature.outputs],
+            }
+        )
+
+    def model_ready(self, request: Request, answer: Answer) -> Response:
+        served = self._find(request, answer)
+        return json_response({"name": served.name, "ready": True})
+
+    def infer(self, request: Request, answer: Answer) -> None:
+        served = self._find(request, answer)
+        check_encoding(request)
+        call = _parse(request, served)
+        served.submit(answer, call.inputs, lambda outputs: _encode(served, call, outputs))
+
+    def _find(self, request: Request, answer: Answer) -> Served:
+        params = request.params
+        served = answer.served = self._router.find(params["model"], params.get("version"))
+        return served
+
+
+def _parse(request: Request, served: Served) -> Call:
+    header, blobs = _split(request)
+    body = parse_object(header)
+    items = body.get("inputs")
+    if not isinstance(items, list):
+        raise BadRequestError(
+            f"inputs: got {json_kind(items) if 'inputs' in body else 'nothing'}; "
+            "a list of tensors would be right.",
+            hint='As in {"inputs": [{"name": …, "shape": …, "datatype": …, "data": …}]}.',
+        )
+    specs = {spec.name: spec for spec in served.signature.inputs}
+    inputs: dict[str, NDArray[Any]] = {}
+    problems: list[str] = []
+    for place, item in enumerate(items):
+        try:
+            name, value, blobs = _tensor(item, place, specs, blobs)
+            if name in inputs:
+                problems.append(f"{name}: given twice; once would be right")
+            inputs[name] = value
+        except InputError as error:
+            problems.append(error.message)
+    if len(blobs):
+        problems.append(f"the body has {len(blobs)} bytes more than its tensors need")
+    wanted, binary = _outputs(body, served, problems)
+    if problems:
+        raise input_error(problems, served.signature)
+    id_ = body.get("id")
+    return Call(inputs, None if id_ is None else str(id_), wanted, binary)
+
+
+def _split(request: Request) -> tuple[bytes, memoryview]:
+    length = request.headers.get(_HEADER_LENGTH)
+    if length is None:
+        return request.body, memoryview(b"")
+    if not length.isdigit() or int(length) > len(request.body):
+        raise BadRequestError(
+            f"Inference-Header-Content-Length: got {length.decode('latin-1')[:20]!r} for a body of "
+            f"{len(request.body)} bytes; the length of its JSON part would be right."
+        )
+    end = int(length)
+    return request.body[:end], memoryview(request.body)[end:]
+
+
+def _tensor(
+    item: Any, place: int, specs: Mapping[str, TensorSpec], blobs: memoryview
+) -> tuple[str, NDArray[Any], memoryview]:
+    if not isinstance(item, dict) or not isinstance(item.get("name"), str):
+        raise InputError(f"inputs[{place}]: got {json_kind(item)} without a name; a tensor")
+    name = item["name"]
+    parameters = item.get("parameters") or {}
+    size = parameters.get("binary_data_size") if isinstance(parameters, dict) else None
+    rest = blobs
+    if isinstance(size, int) and not isinstance(size, bool):
+        if not 0 <= size <= len(blobs):
+            raise InputError(f"{name}: binary_data_size is {size}; {len(blobs)} bytes are left")
+        blobs, rest = blobs[:size], blobs[size:]
+    spec = specs.get(name)
+    if spec is None:
+        raise InputError(f"{name}: the model has no such input{did_you_mean(name, specs)}")
+    shape = _shape(item, spec)
+    _check_datatype(item, spec)
+    if size is not None:
+        return name, unpack(blobs, spec, shape), rest
+    if "data" not in item:
+        raise InputError(f"{name}: got no data; a list of values would be right")
+    return name, as_tensor(item["data"], spec, shape), rest
+
+
+def _shape(item: Mapping[str, Any], spec: TensorSpec) -> list[int]:
+    shape = item.get("shape")
+    is_list = isinstance(shape, list)
+    if not is_list or any(type(dim) is not int or dim < 0 for dim in shape):
+        raise InputError(
+            f"{spec.name}: got the shape {str(shape)[:60]}; a list of sizes would be right"
+        )
+    return list(shape)
+
+
+def _check_datatype(item: Mapping[str, Any], spec: TensorSpec) -> None:
+    wanted = _DATATYPES[spec.dtype]
+    if item.get("datatype") != wanted:
+        got = str(item.get("datatype"))[:20]
+        raise InputError(f"{spec.name}: got the datatype {got!r}; '{wanted}' would be right")
+
+
+def _outputs(
+    body: Mapping[str, Any], served: Served, problems: list[str]
+) -> tuple[tuple[str, ...], frozenset[str]]:
+    known = [spec.name for spec in served.signature.outputs]
+    parameters = body.get("parameters")
+    all_binary = isinstance(parameters, dict) and parameters.get("binary_data_output") is True
+    items = body.get("outputs")
+    if not items:
+        return (), frozenset(known if all_binary else ())
+    wanted: list[str] = []
+    binary: set[str] = set()
+    for item in items if isinstance(items, list) else [items]:
+        name = item.get("name") if isinstance(item, dict) else None
+        if name not in known:
+            problems.append(
+                f"outputs: the model has no '{str(name)[:60]}'{did_you_mean(str(name), known)}; "
+                f"it gives {', '.join(known)}"
+            )
+            continue
+        wanted.append(name)
+        options = item.get("parameters")
+        choice = options.get("binary_data") if isinstance(options, dict) else None
+        if choice is True or (choice is None and all_binary):
+            binary.add(name)
+    return tuple(wanted), frozenset(binary)
+
+
+def _encode(served: Served, call: Call, outputs: Outputs) -> Response:
+    names = call.wanted or tuple(outputs)
+    head: dict[str, Any] = {"model_name": served.name, "model_version": served.version}
+    if call.id is not None:
+        head["id"] = call.id
+    blobs: list[bytes] = []
+    head["outputs"] = tensors = []
+    for name in names:
+        if name in call.binary:
+            data = pack(outputs[name])
+            blobs.append(data)
+            tensors.append({**_head(name, outputs[name]), **_sized(len(data))})
+        else:
+            tensors.append(_to_json(name, outputs[name]))
+    if not blobs:
+        return json_response(head)
+    text = orjson.dumps(head, option=orjson.OPT_SERIALIZE_NUMPY)
+    length = (_HEADER_LENGTH, str(len(text)).encode())
+    return Response(200, b"".join([text, *blobs]), content_type=_OCTETS, headers=(length,))
+
+
+def _sized(size: int) -> dict[str, Any]:
+    return {"parameters": {"binary_data_size": size}}
+
+
+def _head(name: str, value: NDArray[Any]) -> dict[str, Any]:
+    datatype = _DATATYPES.get(value.dtype.name, "BYTES")
+    return {"name": name, "shape": list(value.shape), "datatype": datatype}
+
+
+def _to_json(name: str, value: NDArray[Any]) -> dict[str, Any]:
+    if value.dtype.kind == "f" and not np.isfinite(value).all():
+        raise ModelError(
+            f"The output '{name}' holds values that are not finite (NaN or infinity), "
+            "which JSON cannot carry.",
+            hint="Ask for it as a binary tensor, or check the model on this input.",
+        )
+    flat = np.ascontiguousarray(value).ravel()
+    return {**_head(name, value), "data": flat.tolist() if flat.dtype.kind in "OU" else flat}
+
+
+def _spec(spec: TensorSpec) -> dict[str, Any]:
+    shape = [dim if isinstance(dim, int) else -1 for dim in spec.shape]
+    return {"name": spec.name, "datatype": _DATATYPES[spec.dtype], "shape": shape}
+
+
+PLUGIN = V2()

@@ -1,0 +1,86 @@
+"""From a name, and perhaps a version or alias, to the loaded model that answers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from workbench.core.errors import InputError, NotFoundError, unknown_name
+from workbench.serving.served import Served
+
+
+class Router:
+    """All models of one endpoint. Changed on the event loop only.
+
+    The first version added under a name is the one that the bare name reaches.
+    """
+
+    def __init__(self) -> None:
+        self._names: dict[str, list[Served]] = {}
+
+    def add(self, served: Served) -> None:
+        """Adds a model beside the others.
+
+        Raises:
+            InputError: The same version of the same name is served already.
+        """
+        line = self._names.setdefault(served.name, [])
+        if any(other.source.ref == served.source.ref for other in line):
+            raise InputError(f"'{served.source.ref}' is served already.")
+        line.append(served)
+
+    def switch(self, old: Served, new: Served) -> None:
+        """Puts `new` in the place of `old`; requests from now on reach `new`."""
+        line = self._names[old.name]
+        line[line.index(old)] = new
+
+    def remove(self, served: Served) -> None:
+        """Takes a model out; the name goes with its last version."""
+        line = self._names[served.name]
+        line.remove(served)
+        if not line:
+            del self._names[served.name]
+
+    def names(self) -> list[str]:
+        """Returns the names served, in the order they were added."""
+        return list(self._names)
+
+    def __iter__(self) -> Iterator[Served]:
+        for line in self._names.values():
+            yield from line
+
+    def find(self, name: str | None, selector: str | None = None) -> Served:
+        """Returns the model to answer.
+
+        Args:
+            name: As served; None reaches the only one there is.
+            selector: A version number or an alias.
+
+        Raises:
+            NotFoundError: Nothing of that name or version is served here.
+            InputError: No name was given and there are several.
+        """
+        line = self._names.get(name) if name is not None else self._only()
+        if line is None:
+            raise unknown_name("model", str(name), self._names)
+        if selector is None:
+            return line[0]
+        for served in line:
+            if selector in (served.version, served.source.alias):
+                return served
+        raise NotFoundError(
+            f"'{line[0].name}' is not served in version '{selector}'.",
+            hint=f"Served here: {', '.join(_selectors(line))}.",
+            context={"what": "version", "got": selector, "known": _selectors(line)},
+        )
+
+    def _only(self) -> list[Served] | None:
+        if len(self._names) > 1:
+            raise InputError(
+                "Got no model name, and this endpoint serves several.",
+                hint=f"Name one of: {', '.join(self._names)}.",
+            )
+        return next(iter(self._names.values()), None)
+
+
+def _selectors(line: Iterable[Served]) -> list[str]:
+    return [text for served in line for text in (served.version, served.source.alias) if text]

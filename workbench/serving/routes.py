@@ -1,0 +1,109 @@
+"""Paths to handlers. A path seen before is one dictionary look-up."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Coroutine, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import unquote_to_bytes
+
+from workbench.core.errors import InputError
+from workbench.serving.answer import Answer
+from workbench.serving.errors import MethodNotAllowedError
+from workbench.serving.messages import Request, Response
+from workbench.serving.security import Scope
+
+Handler = Callable[[Request, Answer], Coroutine[Any, Any, Response] | Response | None]
+_CACHED_PATHS = 1024
+
+
+@dataclass(frozen=True)
+class Route:
+    """One path of one dialect.
+
+    Attributes:
+        method: HTTP method; GET also answers HEAD.
+        path: Template, as in "/v2/models/{model}/infer".
+        scope: What the caller's token must allow; None is open.
+        handler: Returns a response, a coroutine of one, or None if it will fill the answer itself.
+        dialect: Key of the protocol plug-in, for metrics and for the form of errors.
+    """
+
+    method: str
+    path: str
+    scope: Scope | None
+    handler: Handler
+    dialect: str = ""
+
+
+@dataclass(frozen=True)
+class Match:
+    """A route with what its template caught."""
+
+    route: Route
+    params: Mapping[str, str]
+
+
+class RouteTable:
+    """All routes of the endpoint's dialects."""
+
+    def __init__(self, routes: Iterable[Route]) -> None:
+        self._routes = [(re.compile(_pattern(route.path)), route) for route in routes]
+        self._seen: dict[tuple[str, bytes], Match] = {}
+        _check_unique(route for _, route in self._routes)
+
+    def find(self, method: str, path: bytes) -> Match | None:
+        """Returns the match, or None if no route has this path.
+
+        Raises:
+            MethodNotAllowedError: The path exists for other methods only.
+        """
+        match = self._seen.get((method, path))
+        if match is None:
+            match = self._search(method, path)
+            if match is not None and len(self._seen) < _CACHED_PATHS:
+                self._seen[(method, path)] = match
+        return match
+
+    def _search(self, method: str, path: bytes) -> Match | None:
+        text = path.decode("latin-1")
+        wanted = "GET" if method == "HEAD" else method
+        allowed: list[str] = []
+        for pattern, route in self._routes:
+            caught = pattern.fullmatch(text)
+            if caught is None:
+                continue
+            if route.method == wanted:
+                return Match(route, {k: _decoded(v) for k, v in caught.groupdict().items()})
+            allowed.append(route.method)
+        if allowed:
+            raise MethodNotAllowedError(
+                f"Got {method} {text}; this path takes {' or '.join(sorted(allowed))}.",
+                context={"allow": sorted(allowed)},
+            )
+        return None
+
+
+def _pattern(template: str) -> str:
+    parts = re.split(r"\{(\w+)\}", template)
+    return "".join(
+        f"(?P<{part}>[^/]+)" if i % 2 else re.escape(part) for i, part in enumerate(parts)
+    )
+
+
+def _check_unique(routes: Iterable[Route]) -> None:
+    seen: dict[tuple[str, str], Route] = {}
+    for route in routes:
+        shape = (route.method, re.sub(r"\{\w+\}", "{}", route.path))
+        if shape in seen:
+            raise InputError(
+                f"Two dialects claim {route.method} {route.path}: "
+                f"'{seen[shape].dialect}' and '{route.dialect}'.",
+                hint="Give one of them another path.",
+            )
+        seen[shape] = route
+
+
+def _decoded(part: str) -> str:
+    return unquote_to_bytes(part.encode("latin-1")).decode("utf-8", "replace")

@@ -1,0 +1,197 @@
+"""One model version, loaded, warmed and ready: tensors go in, responses come out."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from workbench.core.clock import now
+from workbench.core.config import Config
+from workbench.core.errors import WorkbenchError
+from workbench.core.records import Description
+from workbench.core.signature import Signature
+from workbench.serving.answer import Answer
+from workbench.serving.batching import Batcher, BatchLimits, Job, Outputs
+from workbench.serving.decoding import Decoder, decoder_for
+from workbench.serving.engine import Engine, LoadedModel, Tensors, batches_faithfully
+from workbench.serving.engine import example_inputs as made_inputs
+from workbench.serving.errors import ModelError
+from workbench.serving.messages import Response
+from workbench.serving.metrics import ModelMetrics
+from workbench.serving.tensors import check_tensors
+
+_WARM_ROWS = 8
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a model comes from.
+
+    Attributes:
+        name: The name it is served under.
+        version: Its number, or "1" for a bare file.
+        path: The verified model file.
+        description: What it says of itself; None for a bare file.
+        ref: What was asked for.
+        alias: The alias to follow; None if the version is fixed.
+    """
+
+    name: str
+    version: str
+    path: Path
+    description: Description | None
+    ref: str
+    alias: str | None = None
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A model in memory that has answered: made off the event loop, served on it."""
+
+    source: Source
+    model: LoadedModel
+    can_batch: bool
+    decoder: Decoder
+
+
+def load(source: Source, engine: Engine, config: Config) -> Loaded:
+    """Loads a model and makes it answer once, so that ready means it predicts.
+
+    Raises:
+        WorkbenchError: The file cannot be loaded or the model does not answer.
+    """
+    model = engine.load(source.path, config)
+    try:
+        model.predict(made_inputs(model.signature, 1))
+        can_batch = _can_batch(model)
+        decoder = decoder_for(source.description, model.signature)
+    except BaseException:
+        model.close()
+        raise
+    return Loaded(source, model, can_batch, decoder)
+
+
+def _can_batch(model: LoadedModel) -> bool:
+    try:
+        can_batch = batches_faithfully(model)
+        if can_batch:
+            model.predict(made_inputs(model.signature, _WARM_ROWS))
+    except ModelError:
+        return False
+    return can_batch
+
+
+class Served:
+    """A loaded version with its queue and its counters."""
+
+    def __init__(self, loaded: Loaded, metrics: ModelMetrics, limits: BatchLimits) -> None:
+        self.source = loaded.source
+        self.name = loaded.source.name
+        self.version = loaded.source.version
+        self.description = loaded.source.description
+        self.signature: Signature = loaded.model.signature
+        self.decoder = loaded.decoder
+        self.metrics = metrics
+        self.since = now()
+        self.batcher = Batcher(
+            loaded.model, can_batch=loaded.can_batch, limits=limits, on_batch=self._count
+        )
+        self._users = 0
+        self._free = asyncio.Event()
+        self._free.set()
+
+    def start(self) -> None:
+        """Starts the model's thread; on the event loop."""
+        self.batcher.start(f"{self.name}@{self.version}")
+
+    def submit(
+        self, answer: Answer, inputs: Tensors, encode: Callable[[Outputs], Response]
+    ) -> None:
+        """Checks and queues tensors; the answer is filled when the model has run.
+
+        Raises:
+            InputError: The tensors do not fit the signature.
+            OverloadedError: The queue is full.
+        """
+        rows = check_tensors(self.signature, inputs)
+
+        def done(job: Job) -> None:
+            try:
+                if job.error is not None or job.outputs is None:
+                    answer.fail(job.error or ModelError("The model gave nothing."))
+                else:
+                    answer.send(encode(job.outputs))
+            except WorkbenchError as error:
+                answer.fail(error)
+            except Exception as error:  # noqa: BLE001 (the border of requests)
+                answer.fail(_unexpected(error))
+
+        answer.job = self.batcher.submit(inputs, rows, done)
+
+    async def predict(self, answer: Answer, inputs: Tensors) -> Outputs:
+        """Returns the outputs for tensors that do not come straight from a request.
+
+        Raises:
+            WorkbenchError: As `submit`, or the model's own failure.
+        """
+        rows = check_tensors(self.signature, inputs)
+        future: asyncio.Future[Job] = asyncio.get_running_loop().create_future()
+
+        def done(job: Job) -> None:
+            if not future.done():
+                future.set_result(job)
+
+        answer.job = self.batcher.submit(inputs, rows, done)
+        job = await future
+        if job.error is not None or job.outputs is None:
+            raise job.error or ModelError("The model gave nothing.")
+        return job.outputs
+
+    @contextmanager
+    def use(self) -> Iterator[Served]:
+        """Keeps the version loaded while a request works towards its tensors."""
+        self._users += 1
+        self._free.clear()
+        try:
+            yield self
+        finally:
+            self._users -= 1
+            if not self._users:
+                self._free.set()
+
+    async def close(self) -> None:
+        """Answers what it owes, then unloads."""
+        await self._free.wait()
+        await self.batcher.close()
+
+    def _count(self, jobs: Sequence[Job]) -> None:
+        metrics = self.metrics
+        first = jobs[0]
+        metrics.predict_seconds.observe(first.finished - first.started)
+        metrics.batch_rows.observe(first.batch_rows)
+        for job in jobs:
+            metrics.queue_seconds.observe(job.started - job.queued)
+
+    def about(self) -> dict[str, Any]:
+        """Returns what a caller may know of it, as JSON-able values."""
+        description = self.description
+        return {
+            "model": self.name,
+            "version": self.version,
+            "ref": self.source.ref,
+            "alias": self.source.alias,
+            "task": description.task if description else None,
+            "modality": description.modality if description else None,
+            "labels": list(description.labels) if description else [],
+            "signature": self.signature.to_json(),
+            "is_batched": self.batcher.can_batch,
+            "since": self.since,
+        }
+
+
+def _unexpected(error: Exception) -> ModelError:
+    return ModelError(f"The answer could not be written: {type(error).__name__}.")

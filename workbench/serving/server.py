@@ -1,0 +1,209 @@
+"""The endpoint's server: admits requests, hands them to dialects or the ASGI app, counts."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Coroutine, Sequence
+from typing import Any
+
+from workbench.core.clock import now
+from workbench.core.errors import WorkbenchError
+from workbench.serving.answer import Answer
+from workbench.serving.app import make_app
+from workbench.serving.asgi import run_app
+from workbench.serving.http import HttpConnection, Limits
+from workbench.serving.messages import Request, Response
+from workbench.serving.metrics import Metrics
+from workbench.serving.protocol import Dialect, Endpoint
+from workbench.serving.request_log import RequestLog
+from workbench.serving.routes import RouteTable
+
+_LOGGER = logging.getLogger(__name__)
+_SWEEP_S = 1.0
+_DRAIN_STEP_S = 0.01
+
+
+class UnexpectedError(WorkbenchError):
+    """A defect of the endpoint; its trace is in the endpoint's log."""
+
+    code = "unexpected"
+
+
+class Server:
+    """Listens on one address and answers.
+
+    Args:
+        endpoint: Models and gate.
+        dialects: The protocol plug-ins to speak.
+        metrics: Counters.
+        log: The request log; None keeps none.
+        limits: Of each connection.
+    """
+
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        dialects: Sequence[Dialect],
+        metrics: Metrics,
+        log: RequestLog | None = None,
+        limits: Limits | None = None,
+    ) -> None:
+        self.limits = limits or Limits()
+        self.connections: set[HttpConnection] = set()
+        self.is_draining = False
+        self._endpoint = endpoint
+        self._dialects = {dialect.key: dialect for dialect in dialects}
+        self._table = RouteTable(r for d in dialects for r in d.routes(endpoint))
+        self._metrics = metrics
+        self._log = log
+        self._app = make_app(endpoint, metrics)
+        self._server: asyncio.Server | None = None
+        self._sweeper: asyncio.TimerHandle | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def start(self, host: str, port: int) -> int:
+        """Listens; returns the port, which the system chooses if `port` is 0."""
+        loop = asyncio.get_running_loop()
+        self._server = await loop.create_server(
+            lambda: HttpConnection(self), host, port, backlog=1024
+        )
+        self._sweeper = loop.call_later(_SWEEP_S, self._sweep)
+        return int(self._server.sockets[0].getsockname()[1])
+
+    async def drain(self, timeout_s: float) -> bool:
+        """Takes no new connection, answers what was begun; returns whether all was answered."""
+        self.is_draining = True
+        if self._server is not None:
+            self._server.close()
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + timeout_s
+        while self.connections and loop.time() < deadline:
+            for connection in list(self.connections):
+                connection.drain()
+            await asyncio.sleep(_DRAIN_STEP_S)
+        is_complete = not any(connection.is_owing for connection in self.connections)
+        for connection in list(self.connections):
+            connection.abort()
+        if self._sweeper is not None:
+            self._sweeper.cancel()
+        return is_complete
+
+    # Application ---------------------------------------------------------------------------
+
+    def admit(self, request: Request) -> None:
+        """Checks Host, route and token from the head alone.
+
+        Raises:
+            WorkbenchError: The request is refused.
+        """
+        gate = self._endpoint.gate
+        gate.check_host(request)
+        match = self._table.find(request.method, request.path)
+        if match is None:
+            return
+        request.route, request.params = match.route, match.params
+        token = gate.check(request, match.route.scope)
+        request.caller = None if token is None else token.name
+
+    def handle(self, answer: Answer, refusal: WorkbenchError | None) -> None:
+        """Answers one request; the border where every failure becomes a response."""
+        answer.on_done = self._count
+        route = answer.request.route
+        try:
+            if route is not None and route.dialect:
+                answer.to_response = self._dialects[route.dialect].error
+            if refusal is not None:
+                answer.fail(refusal)
+            elif route is None:
+                self._spawn(run_app(self._app, answer), answer)
+            else:
+                result = route.handler(answer.request, answer)
+                if isinstance(result, Response):
+                    answer.send(result)
+                elif result is not None:
+                    self._spawn(_send(result, answer), answer)
+        except WorkbenchError as error:
+            answer.fail(error)
+        except Exception as error:  # noqa: BLE001 (the border of requests)
+            self._fail_unexpectedly(answer, error)
+        if answer.served is not None and not answer.is_done:
+            answer.served.metrics.in_flight += 1
+            answer.is_counted = True
+
+    def _spawn(self, work: Coroutine[Any, Any, None], answer: Answer) -> None:
+        task = asyncio.get_running_loop().create_task(self._guard(work, answer))
+        answer.task = task
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _guard(self, work: Coroutine[Any, Any, None], answer: Answer) -> None:
+        try:
+            await work
+        except WorkbenchError as error:
+            answer.fail(error)
+        except Exception as error:  # noqa: BLE001 (the border of requests)
+            self._fail_unexpectedly(answer, error)
+
+    def _fail_unexpectedly(self, answer: Answer, error: Exception) -> None:
+        path = answer.request.path.decode("latin-1")
+        _LOGGER.exception("%s %s failed", answer.request.method, path, exc_info=error)
+        problem = UnexpectedError(
+            f"The endpoint failed on this request: {type(error).__name__}.",
+            hint="The trace is in the endpoint's log; please report it.",
+        )
+        answer.fail(problem)
+
+    # counting ------------------------------------------------------------------------------
+
+    def _count(self, answer: Answer) -> None:
+        seconds = asyncio.get_running_loop().time() - answer.arrived
+        request, served = answer.request, answer.served
+        dialect = request.route.dialect if request.route is not None else "app"
+        if served is None:
+            self._metrics.count_other(dialect, answer.status)
+        else:
+            metrics = served.metrics
+            metrics.count(dialect, answer.status, seconds)
+            if answer.error_code is not None:
+                code = answer.error_code
+                metrics.errors[code] = metrics.errors.get(code, 0) + 1
+            if answer.is_counted:
+                metrics.in_flight -= 1
+        if self._log is not None and request.route is not None and request.route.scope is not None:
+            self._log.add(_line(answer, dialect, seconds))
+
+    def _sweep(self) -> None:
+        loop = asyncio.get_running_loop()
+        now_s = loop.time()
+        for connection in list(self.connections):
+            connection.sweep(now_s)
+        self._sweeper = loop.call_later(_SWEEP_S, self._sweep)
+
+
+async def _send(work: Coroutine[Any, Any, Response], answer: Answer) -> None:
+    answer.send(await work)
+
+
+def _line(answer: Answer, dialect: str, seconds: float) -> dict[str, Any]:
+    request, served, job = answer.request, answer.served, answer.job
+    line: dict[str, Any] = {
+        "time": now(),
+        "dialect": dialect,
+        "method": request.method,
+        "path": request.path.decode("latin-1")[:200],
+        "status": answer.status,
+        "model": served.name if served else None,
+        "version": served.version if served else None,
+        "caller": request.caller,
+        "bytes": len(request.body),
+        "total_ms": round(seconds * 1e3, 3),
+    }
+    if answer.error_code is not None:
+        line["error"] = answer.error_code
+    if job is not None and job.batch_rows:
+        line["rows"] = job.rows
+        line["queue_ms"] = round((job.started - job.queued) * 1e3, 3)
+        line["predict_ms"] = round((job.finished - job.started) * 1e3, 3)
+        line["batch_rows"] = job.batch_rows
+    return line

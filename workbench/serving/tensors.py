@@ -1,0 +1,198 @@
+"""Named tensors checked against a signature: every problem at once, with what would be right."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from workbench.core.errors import InputError, did_you_mean
+from workbench.core.signature import Signature, TensorSpec
+
+_MAX_PROBLEMS = 20
+_MAX_DEPTH = 32
+
+
+def check_tensors(signature: Signature, inputs: Mapping[str, NDArray[Any]]) -> int:
+    """Returns the number of rows: the common first dimension, or 1 if the model takes no batch.
+
+    Raises:
+        InputError: A tensor is missing, unknown, of another dtype or shape, empty, or not finite.
+    """
+    problems: list[str] = []
+    sizes: dict[str, int] = {}
+    for spec in signature.inputs:
+        value = inputs.get(spec.name)
+        if value is None:
+            problems.append(f"{spec.name}: missing; {describe(spec)} would be right")
+        else:
+            problems += _problems(spec, value, sizes)
+    known = [spec.name for spec in signature.inputs]
+    for name in inputs:
+        if name not in known:
+            problems.append(f"{name}: the model has no such input{did_you_mean(name, known)}")
+    if problems:
+        raise input_error(problems, signature)
+    first = signature.inputs[0] if signature.inputs else None
+    return len(inputs[first.name]) if first is not None and first.is_batched else 1
+
+
+def input_error(problems: Sequence[str], signature: Signature) -> InputError:
+    """Returns the error for tensors that do not fit, with the whole signature as the hint."""
+    shown = list(problems[:_MAX_PROBLEMS])
+    if len(problems) > _MAX_PROBLEMS:
+        shown.append(f"… and {len(problems) - _MAX_PROBLEMS} more")
+    takes = "; ".join(f"{spec.name}: {describe(spec)}" for spec in signature.inputs)
+    return InputError(
+        "The inputs do not fit the model.", problems=shown, hint=f"The model takes {takes}."
+    )
+
+
+def describe(spec: TensorSpec) -> str:
+    """Returns a tensor in words, as in "float32 [batch, 1, 8, 8]"."""
+    return f"{spec.dtype} [{', '.join(str(dim) for dim in spec.shape)}]"
+
+
+def as_tensor(data: Any, spec: TensorSpec, shape: Sequence[int] | None = None) -> NDArray[Any]:
+    """Returns JSON values as an array of the signature's dtype; see `cast_to`.
+
+    Args:
+        data: Nested or flat lists.
+        spec: The tensor it is meant for.
+        shape: The shape announced for flat data; None takes the nesting as it is.
+
+    Raises:
+        InputError: Ragged, the wrong sort of values, or another count than the shape says.
+    """
+    if spec.dtype == "str":
+        array = _text_array(data, spec)
+    else:
+        array = cast_to(_number_array(data, spec), spec)
+    if shape is None:
+        return array
+    wanted = math.prod(shape)
+    if array.size != wanted:
+        raise InputError(
+            f"{spec.name}: got {array.size} values for the shape {list(shape)}; "
+            f"{wanted} would be right"
+        )
+    return array.reshape(shape)
+
+
+def cast_to(array: NDArray[Any], spec: TensorSpec) -> NDArray[Any]:
+    """Returns `array` as the signature's dtype where nothing is lost in kind.
+
+    Integers and booleans become floats, a float64 becomes a float32; a float never becomes an
+    integer, nor a number one that does not fit.
+
+    Raises:
+        InputError: The kinds do not go together or a number is out of range.
+    """
+    if array.dtype == spec.dtype:
+        return np.ascontiguousarray(array)
+    kind, wanted = array.dtype.kind, np.dtype(spec.dtype)
+    allowed = {"f": "fiub", "i": "iu", "u": "iu", "b": "b"}.get(wanted.kind, "")
+    if array.size and kind not in allowed:
+        raise InputError(
+            f"{spec.name}: got {_kind_in_words(kind)}; {_kind_in_words(wanted.kind)} would be right"
+        )
+    if wanted.kind in "iu" and array.size:
+        bounds = np.iinfo(wanted)
+        low, high = array.min(), array.max()
+        if low < bounds.min or high > bounds.max:
+            raise InputError(
+                f"{spec.name}: got {low if low < bounds.min else high}; "
+                f"{bounds.min} to {bounds.max} fit in {wanted}"
+            )
+    with np.errstate(over="ignore"):
+        return array.astype(wanted)
+
+
+def _number_array(data: Any, spec: TensorSpec) -> NDArray[Any]:
+    try:
+        array = np.asarray(data)
+    except (ValueError, OverflowError) as error:
+        raise InputError(f"{spec.name}: {_ragged(data)}") from error
+    if array.dtype.kind in "OUS":
+        raise InputError(f"{spec.name}: {_first_wrong(data)}")
+    return array
+
+
+def _text_array(data: Any, spec: TensorSpec) -> NDArray[Any]:
+    array = np.asarray(data, dtype=object)
+    for value in array.flat:
+        if not isinstance(value, str):
+            raise InputError(f"{spec.name}: got {repr(value)[:50]}; text would be right")
+    return array
+
+
+def _ragged(data: Any) -> str:
+    if isinstance(data, list) and data:
+        lengths = [len(item) if isinstance(item, list) else None for item in data]
+        odd = next((i for i, n in enumerate(lengths) if n != lengths[0]), None)
+        if odd is not None:
+            got = "a number" if lengths[odd] is None else f"{lengths[odd]} values"
+            first = "a number" if lengths[0] is None else f"{lengths[0]}"
+            return f"ragged: row {odd} has {got}, row 0 has {first}; equal rows would be right"
+    return "ragged: the nested lists have different lengths; equal ones would be right"
+
+
+def _first_wrong(data: Any, place: str = "") -> str:
+    if place.count("[") > _MAX_DEPTH:
+        return f"got lists nested deeper than {_MAX_DEPTH}; the model's shape would be right"
+    if isinstance(data, list):
+        for index, item in enumerate(data):
+            found = _first_wrong(item, f"{place}[{index}]")
+            if found:
+                return found
+        return ""
+    if isinstance(data, (int, float)):
+        return ""
+    got = "null" if data is None else repr(data)[:50]
+    return f"got {got} at {place or 'the top'}; a number would be right"
+
+
+def _problems(spec: TensorSpec, value: NDArray[Any], sizes: dict[str, int]) -> list[str]:
+    problems: list[str] = []
+    if value.dtype != spec.dtype and not (spec.dtype == "str" and value.dtype.kind in "OU"):
+        problems.append(f"{spec.name}: got {value.dtype}; {spec.dtype} would be right")
+    fits = value.ndim == len(spec.shape)
+    for got, dim in zip(value.shape, spec.shape, strict=False):
+        if isinstance(dim, str):
+            fits = fits and got == sizes.setdefault(dim, got)
+        else:
+            fits = fits and got == dim
+    if not fits:
+        named = [sizes.get(dim, dim) if isinstance(dim, str) else dim for dim in spec.shape]
+        same = f", with {_sizes(spec, sizes)} as in the others" if _differs(spec, sizes) else ""
+        wanted = ", ".join(str(dim) for dim in (named if same else spec.shape))
+        problems.append(
+            f"{spec.name}: got shape {list(value.shape)}; [{wanted}] would be right{same}"
+        )
+    elif not value.size:
+        problems.append(f"{spec.name}: got no values (shape {list(value.shape)}); at least one row")
+    if value.dtype.kind == "f" and not np.isfinite(value).all():
+        count = int(value.size - np.count_nonzero(np.isfinite(value)))
+        where = np.argwhere(~np.isfinite(value))[0].tolist()
+        problems.append(
+            f"{spec.name}: {count} of {value.size} values are not finite (NaN or infinity), "
+            f"the first at {where}; finite numbers would be right"
+        )
+    return problems
+
+
+def _differs(spec: TensorSpec, sizes: Mapping[str, int]) -> bool:
+    return len(sizes) > len({dim for dim in spec.shape if isinstance(dim, str)})
+
+
+def _sizes(spec: TensorSpec, sizes: Mapping[str, int]) -> str:
+    return ", ".join(f"{dim} = {sizes[dim]}" for dim in spec.shape if isinstance(dim, str))
+
+
+def _kind_in_words(kind: str) -> str:
+    return {"f": "fractions", "i": "whole numbers", "u": "whole numbers", "b": "true or false"}.get(
+        kind, "text"
+    )
