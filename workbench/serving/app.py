@@ -1,4 +1,4 @@
-"""The ASGI app for all that is not prediction: /, /metrics, tokens, and the 404 of everything else."""
+"""The ASGI app for all that is not prediction: /, /metrics, tokens, and the 404 of the rest."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Lets an ASGI app answer on the same port what the fast routes do not. Source: ASGI 3.0, HTTP 2.4."""
+"""Lets an ASGI 3.0 app answer, on the same port, what the fast routes do not."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The zero-wait micro-batcher: one thread a model, which takes what is queued and never waits for more.
+"""The zero-wait micro-batcher: one thread a model takes what is queued, never waits for more.
 
 Knows tensors and threads; knows neither HTTP nor labels.
 """
@@ -195,7 +195,7 @@ class Batcher:
     def _predict_live(self, jobs: list[Job]) -> None:
         try:
             self._predict_together(jobs)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 (the border of the model's thread)
             if len(jobs) == 1:
                 jobs[0].error = _as_workbench_error(error)
                 return

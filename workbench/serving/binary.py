@@ -21,7 +21,7 @@ def unpack(data: memoryview, spec: TensorSpec, shape: Sequence[int]) -> NDArray[
         InputError: The bytes are not what dtype and shape need.
     """
     count = math.prod(shape)
-    if spec.dtype == "object":
+    if spec.dtype == "str":
         return _unpack_texts(data, spec, count).reshape(shape)
     dtype = np.dtype(spec.dtype).newbyteorder("<")
     if len(data) != count * dtype.itemsize:

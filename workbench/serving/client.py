@@ -11,7 +11,7 @@ import io
 import json
 import socket
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
@@ -311,7 +311,9 @@ _DATATYPES = {dtype: datatype for datatype, dtype in _DTYPES.items()}
 
 def _is_array(value: Any) -> bool:
     return isinstance(value, np.ndarray) or (
-        hasattr(value, "__array__") and not _is_frame(value) and not _is_picture(value)
+        hasattr(value, "__array__")
+        and not _is_frame(value)
+        and not _is_picture(value)
         and not np.isscalar(value)
     )
 

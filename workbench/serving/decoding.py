@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 from workbench.core.errors import InputError, UnsupportedError
 from workbench.core.records import Description
 from workbench.core.signature import Signature, TensorSpec
-from workbench.serving.tensors import as_tensor, cast_to, describe
+from workbench.data.modalities import MODALITIES
+from workbench.data.modality import Modality
+from workbench.serving.tensors import as_tensor, cast_to, describe, input_error
 
 Inputs = dict[str, NDArray[Any]]
 
@@ -32,8 +34,69 @@ class Decoder(Protocol):
 
 
 def decoder_for(description: Description | None, signature: Signature) -> Decoder:
-    """Returns the decoder that a model's description asks for."""
-    return TensorDecoder(signature)
+    """Returns the decoder that a model's description asks for.
+
+    Raises:
+        UnsupportedError: The modality gives tensors that the model does not take.
+        NotFoundError: The modality is not installed here.
+    """
+    if description is None or description.modality is None or description.preprocessing is None:
+        return TensorDecoder(signature)
+    modality = MODALITIES.get(description.modality)
+    config = modality_config(description.modality, description.preprocessing)
+    spec = signature.inputs[0]
+    shape = modality.sample_shape(config)
+    if len(signature.inputs) != 1 or spec.dtype != "float32" or not _accepts(spec, shape):
+        raise UnsupportedError(
+            f"The model's preprocessing ({description.modality}) gives float32 {list(shape)} a "
+            f"sample, but its file takes {', '.join(describe(s) for s in signature.inputs)}.",
+            hint="Export and register the model again with the data it was trained on.",
+        )
+    return ModalityDecoder(modality, config, spec)
+
+
+def modality_config(key: str, saved: Mapping[str, Any]) -> Any:
+    """Returns a modality's preprocessing from its saved form."""
+    values = {name: value for name, value in saved.items() if name not in ("kind", "version")}
+    return MODALITIES.parse(key, values)
+
+
+class ModalityDecoder:
+    """The same decoding that prepared the training data."""
+
+    def __init__(self, modality: Modality, config: Any, spec: TensorSpec) -> None:
+        self._modality = modality
+        self._config = config
+        self._spec = spec
+        shape = ", ".join(str(size) for size in modality.sample_shape(config))
+        self.takes = f"{modality.key}: {modality.summary}; prepared to float32 [{shape}]"
+
+    def from_json(self, value: Any) -> Inputs:
+        """Takes a sample, a batch, or base64 texts of files."""
+        if value is None or value == []:
+            got = "null" if value is None else "an empty list"
+            raise InputError(f"Got {got}; at least one sample would be right.")
+        return self._decode(self._modality.from_json(value, self._config))
+
+    def from_array(self, array: NDArray[Any]) -> Inputs:
+        """Takes raw samples as the data set had them."""
+        return self._decode(array)
+
+    def from_files(self, files: list[bytes]) -> Inputs:
+        """Takes the contents of files, one sample each."""
+        return self._decode(files)
+
+    def _decode(self, value: Any) -> Inputs:
+        samples: Any = self._modality.split_batch(value, self._config)
+        if isinstance(value, np.ndarray) and value.ndim:
+            is_one = len(samples) == 1 and np.shape(samples[0]) == value.shape
+            samples = value[np.newaxis] if is_one else value
+        if not len(samples):
+            raise InputError("Got no samples; at least one would be right.")
+        batch = self._modality.decode_batch(samples, self._config)
+        if len(self._spec.shape) < batch.ndim and len(batch) == 1:
+            batch = batch[0]
+        return {self._spec.name: np.ascontiguousarray(batch, np.float32)}
 
 
 class TensorDecoder:
@@ -62,7 +125,10 @@ class TensorDecoder:
         specs = self._signature.inputs
         if len(specs) != 1:
             raise self._refusal(array)
-        return {specs[0].name: _batched(cast_to(array, specs[0]), specs[0])}
+        try:
+            return {specs[0].name: _batched(cast_to(array, specs[0]), specs[0])}
+        except InputError as error:
+            raise input_error([error.message], self._signature) from error
 
     def from_files(self, files: list[bytes]) -> Inputs:
         """Refuses: what a file means was not declared."""
@@ -72,7 +138,10 @@ class TensorDecoder:
         )
 
     def _one(self, value: Any, spec: TensorSpec) -> NDArray[Any]:
-        return _batched(as_tensor(value, spec), spec)
+        try:
+            return _batched(as_tensor(value, spec), spec)
+        except InputError as error:
+            raise input_error([error.message], self._signature) from error
 
     def _refusal(self, value: Any) -> InputError:
         kind = "an object" if isinstance(value, Mapping) else type(value).__name__
@@ -84,6 +153,15 @@ class TensorDecoder:
 
 def _batched(array: NDArray[Any], spec: TensorSpec) -> NDArray[Any]:
     """Adds the batch dimension to a single sample."""
-    if spec.is_batched and array.ndim == len(spec.shape) - 1:
+    takes_batch = spec.is_batched or spec.shape[:1] == (1,)
+    if takes_batch and array.ndim == len(spec.shape) - 1:
         return array[np.newaxis]
     return array
+
+
+def _accepts(spec: TensorSpec, sample_shape: tuple[int, ...]) -> bool:
+    """Whether samples of this shape fit the tensor, as a batch or one alone."""
+    shape = spec.shape[1:] if len(spec.shape) == len(sample_shape) + 1 else spec.shape
+    return len(shape) == len(sample_shape) and all(
+        isinstance(dim, str) or dim == size for dim, size in zip(shape, sample_shape, strict=True)
+    )

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from workbench.core.errors import InputError
+from workbench.core.host import process_start
 
 _PREFIX, _SUFFIX = "workbench-endpoint-", ".json"
 
@@ -57,24 +58,14 @@ def runtime_folder() -> Path:
         return Path(data) / "runtime"
     home = Path.home()
     if sys.platform == "darwin":
-        apple = "Library/Application Support/jupyter" if _uses_platform_dirs() else "Library/Jupyter"
+        apple = (
+            "Library/Application Support/jupyter" if _uses_platform_dirs() else "Library/Jupyter"
+        )
         return home / apple / "runtime"
     if sys.platform == "win32":
         appdata = env.get("LOCALAPPDATA" if _uses_platform_dirs() else "APPDATA")
         return (Path(appdata) if appdata else home / ".jupyter" / "data") / "jupyter" / "runtime"
     return Path(env.get("XDG_DATA_HOME") or home / ".local" / "share") / "jupyter" / "runtime"
-
-
-def process_start(pid: int) -> str | None:
-    """Returns when a process began, in the system's own count; None if it is not running."""
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_text()
-        return stat.rpartition(")")[2].split()[19]
-    except OSError:
-        pass
-    if Path("/proc/self/stat").exists() or not _is_running(pid):
-        return None
-    return "unknown"
 
 
 def write(info: EndpointInfo, folder: Path | None = None) -> Path:
@@ -121,6 +112,11 @@ def running(folder: Path | None = None, *, home: Path | None = None) -> list[End
     return sorted(found, key=lambda info: (info.started, info.id))
 
 
+def forget(info: EndpointInfo, folder: Path | None = None) -> None:
+    """Removes an endpoint's discovery file."""
+    path_of(info.id, folder or runtime_folder()).unlink(missing_ok=True)
+
+
 def is_alive(info: EndpointInfo) -> bool:
     """Returns whether the very process that wrote the file still runs."""
     return process_start(info.pid) == info.pid_started
@@ -140,16 +136,6 @@ def _load(path: Path) -> EndpointInfo | None:
         return EndpointInfo(**{**values, **lists})
     except (OSError, ValueError, KeyError, TypeError):
         return None
-
-
-def _is_running(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:
-        return True
-    return True
 
 
 def _uses_platform_dirs() -> bool:

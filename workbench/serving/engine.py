@@ -96,7 +96,7 @@ def _close(one: NDArray[Any], other: NDArray[Any]) -> bool:
 
 
 def _random(generator: np.random.Generator, dtype: str, shape: tuple[int, ...]) -> NDArray[Any]:
-    if dtype == "object":
+    if dtype == "str":
         return np.full(shape, "a", dtype=object)
     kind = np.dtype(dtype).kind
     if kind == "b":

@@ -54,7 +54,7 @@ def parse_object(body: bytes | memoryview) -> dict[str, Any]:
     value = parse_json(body)
     if not isinstance(value, dict):
         raise BadRequestError(
-            f"Got a JSON {json_kind(value)}; an object such as {{\"inputs\": …}} would be right."
+            f'Got a JSON {json_kind(value)}; an object such as {{"inputs": …}} would be right.'
         )
     return value
 

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import os
-import resource
-import sys
 import time
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 
 SECONDS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 ROWS = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0)
 CONTENT_TYPE = b"text/plain; version=0.0.4; charset=utf-8"
+_STATM = Path("/proc/self/statm")
 Labels = tuple[tuple[str, str], ...]
 
 
@@ -131,19 +131,20 @@ _HISTOGRAMS: tuple[tuple[str, str, Callable[[ModelMetrics], Histogram]], ...] = 
 )
 
 
-def resident_bytes() -> int:
-    """Returns the memory this process occupies now (where that cannot be read, its peak)."""
+def resident_bytes() -> int | None:
+    """Returns the memory this process occupies; None where the system does not tell."""
     try:
-        with open("/proc/self/statm", "rb") as file:
-            return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+        pages = int(_STATM.read_bytes().split()[1])
     except OSError:
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        return peak if sys.platform == "darwin" else peak * 1024
+        return None
+    return pages * os.sysconf("SC_PAGE_SIZE")
 
 
 def _render_process(lines: list[str]) -> None:
-    _head(lines, "process_resident_memory_bytes", "gauge", "Memory occupied.")
-    _line(lines, "process_resident_memory_bytes", (), resident_bytes())
+    occupied = resident_bytes()
+    if occupied is not None:
+        _head(lines, "process_resident_memory_bytes", "gauge", "Memory occupied.")
+        _line(lines, "process_resident_memory_bytes", (), occupied)
     _head(lines, "process_cpu_seconds_total", "counter", "CPU time used.")
     _line(lines, "process_cpu_seconds_total", (), round(time.process_time(), 3))
 

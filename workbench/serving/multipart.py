@@ -10,7 +10,7 @@ from workbench.serving.errors import BadRequestError
 _MAX_PARTS = 1024
 _BOUNDARY = re.compile(r'boundary=(?:"([^"]{1,200})"|([^;\s]{1,200}))', re.IGNORECASE)
 _NAME = re.compile(rb'\bname="([^"]*)"')
-_FILE = re.compile(rb'\bfilename\*?=', re.IGNORECASE)
+_FILE = re.compile(rb"\bfilename\*?=", re.IGNORECASE)
 
 
 @dataclass(frozen=True)

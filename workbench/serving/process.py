@@ -13,12 +13,13 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from workbench.core.clock import now
 from workbench.core.errors import InputError, WorkbenchError
+from workbench.core.host import process_start
 from workbench.core.ids import new_id
 from workbench.serving import discovery
 from workbench.serving.batching import BatchLimits
@@ -48,6 +49,7 @@ class Options:
         token: The clear token; None makes one.
         allowed_hosts: Further names for the Host header.
         is_json: Print the ready line as JSON.
+        is_quiet: Print no ready line: whoever started it reads the discovery file.
         keeps_log: Whether to write the request log.
         settings: How it runs.
     """
@@ -61,8 +63,9 @@ class Options:
     token: str | None = None
     allowed_hosts: tuple[str, ...] = ()
     is_json: bool = False
+    is_quiet: bool = False
     keeps_log: bool = True
-    settings: Settings = Settings()
+    settings: Settings = field(default_factory=Settings)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -74,7 +77,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return run(_options(arguments), _announce)
     except WorkbenchError as error:
-        if arguments.json:
+        if arguments.json or arguments.quiet:
             _say(json.dumps({"error": error.to_dict()}, ensure_ascii=False))
         else:
             sys.stderr.write(f"{error}\n")
@@ -116,7 +119,7 @@ class _Info:
     def at(self, port: int, models: Sequence[str]) -> EndpointInfo:
         options = self._options
         pid = os.getpid()
-        host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(options.host, options.host)  # noqa: S104
+        host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(options.host, options.host)
         return EndpointInfo(
             id=options.id or new_id(),
             url=f"http://{f'[{host}]' if ':' in host and host[0] != '[' else host}:{port}",
@@ -124,7 +127,7 @@ class _Info:
             models=tuple(models),
             refs=options.refs,
             pid=pid,
-            pid_started=discovery.process_start(pid) or "unknown",
+            pid_started=process_start(pid) or "unknown",
             started=now(),
             home=self._home,
         )
@@ -167,6 +170,8 @@ def _on_signals(stop: asyncio.Event) -> None:
 
 
 def _announce(options: Options, info: EndpointInfo) -> None:
+    if options.is_quiet:
+        return
     if options.is_json:
         ready = {
             "url": info.url,
@@ -208,6 +213,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--token-file", type=Path, help="file with the token; default a new one")
     parser.add_argument("--allow-host", action="append", default=[], help="further Host names")
     parser.add_argument("--json", action="store_true", help="print the ready line as JSON")
+    parser.add_argument("--quiet", action="store_true", help="print no ready line")
     parser.add_argument("--no-log", action="store_true", help="keep no request log")
     parser.add_argument("--threads", type=int, default=1, help="threads inside a prediction")
     parser.add_argument("--max-batch", type=int, default=64, help="rows in one run")
@@ -231,6 +237,7 @@ def _options(arguments: argparse.Namespace) -> Options:
         token=_read_token(arguments.token_file),
         allowed_hosts=tuple(arguments.allow_host),
         is_json=arguments.json,
+        is_quiet=arguments.quiet,
         keeps_log=not arguments.no_log,
         settings=Settings(
             threads=arguments.threads,

@@ -16,7 +16,7 @@ from workbench.core.records import Description
 from workbench.core.signature import Signature
 from workbench.serving.answer import Answer
 from workbench.serving.batching import Batcher, BatchLimits, Job, Outputs
-from workbench.serving.decoding import decoder_for
+from workbench.serving.decoding import Decoder, decoder_for
 from workbench.serving.engine import Engine, LoadedModel, Tensors, batches_faithfully
 from workbench.serving.engine import example_inputs as made_inputs
 from workbench.serving.errors import ModelError
@@ -55,6 +55,7 @@ class Loaded:
     source: Source
     model: LoadedModel
     can_batch: bool
+    decoder: Decoder
 
 
 def load(source: Source, engine: Engine, config: Config) -> Loaded:
@@ -67,10 +68,11 @@ def load(source: Source, engine: Engine, config: Config) -> Loaded:
     try:
         model.predict(made_inputs(model.signature, 1))
         can_batch = _can_batch(model)
+        decoder = decoder_for(source.description, model.signature)
     except BaseException:
         model.close()
         raise
-    return Loaded(source, model, can_batch)
+    return Loaded(source, model, can_batch, decoder)
 
 
 def _can_batch(model: LoadedModel) -> bool:
@@ -92,7 +94,7 @@ class Served:
         self.version = loaded.source.version
         self.description = loaded.source.description
         self.signature: Signature = loaded.model.signature
-        self.decoder = decoder_for(self.description, self.signature)
+        self.decoder = loaded.decoder
         self.metrics = metrics
         self.since = now()
         self.batcher = Batcher(
@@ -125,7 +127,7 @@ class Served:
                     answer.send(encode(job.outputs))
             except WorkbenchError as error:
                 answer.fail(error)
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 (the border of requests)
                 answer.fail(_unexpected(error))
 
         answer.job = self.batcher.submit(inputs, rows, done)

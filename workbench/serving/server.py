@@ -1,4 +1,4 @@
-"""The endpoint's server: admits requests, sends them to dialects or the ASGI app, counts answers."""
+"""The endpoint's server: admits requests, hands them to dialects or the ASGI app, counts."""
 
 from __future__ import annotations
 
@@ -125,7 +125,7 @@ class Server:
                     self._spawn(_send(result, answer), answer)
         except WorkbenchError as error:
             answer.fail(error)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 (the border of requests)
             self._fail_unexpectedly(answer, error)
         if answer.served is not None and not answer.is_done:
             answer.served.metrics.in_flight += 1
@@ -142,7 +142,7 @@ class Server:
             await work
         except WorkbenchError as error:
             answer.fail(error)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 (the border of requests)
             self._fail_unexpectedly(answer, error)
 
     def _fail_unexpectedly(self, answer: Answer, error: Exception) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -39,8 +39,8 @@ class Settings:
 
     dialects: tuple[str, ...] = ()
     threads: int = 1
-    batch: BatchLimits = BatchLimits()
-    limits: Limits = Limits()
+    batch: BatchLimits = field(default_factory=BatchLimits)
+    limits: Limits = field(default_factory=Limits)
     poll_s: float = 0.25
     drain_s: float = 20.0
 
@@ -74,7 +74,7 @@ class Service:
         self._loaded = loaded
         self._closing: set[asyncio.Task[None]] = set()
         endpoint = Endpoint(self.router, gate, self.followers, lambda: self.server.is_draining)
-        keys = self.settings.dialects or tuple(PROTOCOLS.keys())
+        keys = self.settings.dialects or tuple(PROTOCOLS)
         self.server = Server(
             endpoint,
             [PROTOCOLS.get(key) for key in keys],
@@ -155,7 +155,7 @@ def load_source(source: Source, threads: int = 1) -> Loaded:
     Raises:
         InputError: No engine runs such files, or the file is broken.
     """
-    for key in ENGINES.keys():
+    for key in ENGINES:
         engine = ENGINES.get(key)
         if source.path.suffix.lower() in engine.suffixes:
             return load(source, engine, engine.Config.parse({"threads": threads}, what=key))

@@ -37,7 +37,9 @@ def find_source(ref: str, store: Store | None, name: str | None = None) -> Sourc
     return _from_artifact(ref, store, name)
 
 
-def version_source(store: Store, version: Version, *, ref: str, alias: str | None, name: str) -> Source:
+def version_source(
+    store: Store, version: Version, *, ref: str, alias: str | None, name: str
+) -> Source:
     """Returns the source of a registry version after checking its hashes and signature.
 
     Raises:

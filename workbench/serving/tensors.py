@@ -1,4 +1,4 @@
-"""Named tensors checked against a signature: every problem at once, each with what would be right."""
+"""Named tensors checked against a signature: every problem at once, with what would be right."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def describe(spec: TensorSpec) -> str:
 
 
 def as_tensor(data: Any, spec: TensorSpec, shape: Sequence[int] | None = None) -> NDArray[Any]:
-    """Returns JSON numbers as an array of the signature's dtype; integers become floats, never back.
+    """Returns JSON values as an array of the signature's dtype; see `cast_to`.
 
     Args:
         data: Nested or flat lists.
@@ -67,7 +67,7 @@ def as_tensor(data: Any, spec: TensorSpec, shape: Sequence[int] | None = None) -
     Raises:
         InputError: Ragged, the wrong sort of values, or another count than the shape says.
     """
-    if spec.dtype == "object":
+    if spec.dtype == "str":
         array = _text_array(data, spec)
     else:
         array = cast_to(_number_array(data, spec), spec)
@@ -125,7 +125,7 @@ def _text_array(data: Any, spec: TensorSpec) -> NDArray[Any]:
     array = np.asarray(data, dtype=object)
     for value in array.flat:
         if not isinstance(value, str):
-            raise InputError(f"{spec.name}: got {value!r:.50}; text would be right")
+            raise InputError(f"{spec.name}: got {repr(value)[:50]}; text would be right")
     return array
 
 
@@ -151,25 +151,21 @@ def _first_wrong(data: Any, place: str = "") -> str:
         return ""
     if isinstance(data, (int, float)):
         return ""
-    got = "null" if data is None else f"{data!r:.50}"
+    got = "null" if data is None else repr(data)[:50]
     return f"got {got} at {place or 'the top'}; a number would be right"
 
 
 def _problems(spec: TensorSpec, value: NDArray[Any], sizes: dict[str, int]) -> list[str]:
     problems: list[str] = []
-    if value.dtype != spec.dtype:
+    if value.dtype != spec.dtype and not (spec.dtype == "str" and value.dtype.kind in "OU"):
         problems.append(f"{spec.name}: got {value.dtype}; {spec.dtype} would be right")
-    fits = value.ndim == len(spec.shape)
-    for got, dim in zip(value.shape, spec.shape, strict=False):
-        if isinstance(dim, str):
-            fits = fits and got == sizes.setdefault(dim, got)
-        else:
-            fits = fits and got == dim
+    fits, others = _fits(spec, value.shape, sizes)
     if not fits:
-        named = [sizes.get(dim, dim) if isinstance(dim, str) else dim for dim in spec.shape]
-        same = f", with {_sizes(spec, sizes)} as in the others" if _differs(spec, sizes) else ""
-        wanted = ", ".join(str(dim) for dim in (named if same else spec.shape))
-        problems.append(f"{spec.name}: got shape {list(value.shape)}; [{wanted}] would be right{same}")
+        wanted = ", ".join(str(others.get(str(dim), dim)) for dim in spec.shape)
+        why = "".join(f", since {dim} = {size} in another input" for dim, size in others.items())
+        problems.append(
+            f"{spec.name}: got shape {list(value.shape)}; [{wanted}] would be right{why}"
+        )
     elif not value.size:
         problems.append(f"{spec.name}: got no values (shape {list(value.shape)}); at least one row")
     if value.dtype.kind == "f" and not np.isfinite(value).all():
@@ -182,12 +178,21 @@ def _problems(spec: TensorSpec, value: NDArray[Any], sizes: dict[str, int]) -> l
     return problems
 
 
-def _differs(spec: TensorSpec, sizes: Mapping[str, int]) -> bool:
-    return len(sizes) > len({dim for dim in spec.shape if isinstance(dim, str)})
+def _fits(
+    spec: TensorSpec, shape: Sequence[int], sizes: dict[str, int]
+) -> tuple[bool, dict[str, int]]:
+    """Returns whether a shape fits, and the symbolic sizes that another input has otherwise.
 
-
-def _sizes(spec: TensorSpec, sizes: Mapping[str, int]) -> str:
-    return ", ".join(f"{dim} = {sizes[dim]}" for dim in spec.shape if dim in sizes)
+    A symbolic size met for the first time is noted in `sizes`.
+    """
+    fits = len(shape) == len(spec.shape)
+    others: dict[str, int] = {}
+    for got, dim in zip(shape, spec.shape, strict=False):
+        if isinstance(dim, int):
+            fits = fits and got == dim
+        elif sizes.setdefault(dim, got) != got:
+            others[dim] = sizes[dim]
+    return fits and not others, others
 
 
 def _kind_in_words(kind: str) -> str:

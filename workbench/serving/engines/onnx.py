@@ -9,37 +9,26 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from workbench.core.config import Config
-from workbench.core.errors import InputError, NotFoundError
-from workbench.core.optional import require
-from workbench.core.signature import Signature, TensorSpec
+from workbench.core.config import Config as BaseConfig
+from workbench.core.errors import UnsupportedError
+from workbench.core.signature import Signature
+from workbench.runtime.session import Session, open_session
 from workbench.serving.engine import Engine, Tensors
 from workbench.serving.errors import ModelError
 
-_DTYPES = {
-    "float": "float32",
-    "double": "float64",
-    "string": "object",
-    **{f"float{n}": f"float{n}" for n in (16,)},
-    **{f"{sign}int{n}": f"{sign}int{n}" for sign in ("", "u") for n in (8, 16, 32, 64)},
-    "bool": "bool",
-}
-_ERRORS_ONLY = 3
 
-
-class OnnxConfig(Config):
+class OnnxConfig(BaseConfig):
     """How ONNX Runtime runs a model."""
 
     threads: int = Field(1, ge=1, le=256, description="Threads inside one prediction")
 
 
 class OnnxModel:
-    """One session."""
+    """One session, opened just as the measurements of a study open theirs."""
 
-    def __init__(self, session: Any) -> None:
-        self._session = session
-        self.signature = Signature(_specs(session.get_inputs()), _specs(session.get_outputs()))
-        self._outputs = [spec.name for spec in self.signature.outputs]
+    def __init__(self, session: Session) -> None:
+        self._session: Session | None = session
+        self.signature: Signature = session.signature
 
     def predict(self, inputs: Tensors) -> dict[str, NDArray[Any]]:
         """Returns the outputs by name.
@@ -47,16 +36,16 @@ class OnnxModel:
         Raises:
             ModelError: ONNX Runtime failed on these inputs.
         """
+        if self._session is None:
+            raise ModelError("The model was unloaded.", hint="Send the request again.")
         try:
-            values = self._session.run(self._outputs, inputs)
+            values = self._session.run_named(inputs)
         except Exception as error:
             raise ModelError(
                 f"The model failed on an input that fits its signature: {_first_line(error)}",
                 hint="Try one sample alone; if it fails too, the model file is at fault.",
             ) from error
-        return {
-            name: np.asarray(value) for name, value in zip(self._outputs, values, strict=True)
-        }
+        return {name: np.asarray(value) for name, value in values.items()}
 
     def close(self) -> None:
         """Gives the session's memory back."""
@@ -71,50 +60,23 @@ class OnnxEngine(Engine):
     Config = OnnxConfig
     suffixes = (".onnx",)
 
-    def load(self, path: Path, config: Config) -> OnnxModel:
+    def load(self, path: Path, config: BaseConfig) -> OnnxModel:
         """Loads the file; see `Engine.load`."""
-        if not path.is_file():
-            raise NotFoundError(f"No file '{path}'.", hint="Give the path of an .onnx file.")
-        runtime = require("onnxruntime", for_="serving ONNX files")
-        options = runtime.SessionOptions()
-        options.intra_op_num_threads = getattr(config, "threads", 1)
-        options.inter_op_num_threads = 1
-        options.log_severity_level = _ERRORS_ONLY
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        try:
-            session = runtime.InferenceSession(
-                str(path), options, providers=["CPUExecutionProvider"]
-            )
-        except Exception as error:
-            raise InputError(
-                f"Got '{path.name}', which ONNX Runtime cannot load: {_first_line(error)}",
-                hint="An ONNX model that passes onnx.checker would be right.",
-            ) from error
+        session = open_session(path, getattr(config, "threads", 1))
+        for spec in (*session.signature.inputs, *session.signature.outputs):
+            if not _is_servable(spec.dtype):
+                raise UnsupportedError(
+                    f"The tensor '{spec.name}' is a {spec.dtype}, which cannot be served.",
+                    hint="Export the model with plain tensors (for scikit-learn: zipmap=False).",
+                )
         return OnnxModel(session)
 
 
-def _specs(arguments: list[Any]) -> tuple[TensorSpec, ...]:
-    return tuple(
-        TensorSpec(arg.name, _dtype(arg), tuple(_dim(dim, i) for i, dim in enumerate(arg.shape)))
-        for arg in arguments
-    )
-
-
-def _dtype(argument: Any) -> str:
-    inner = argument.type.removeprefix("tensor(").removesuffix(")")
-    if inner not in _DTYPES:
-        raise InputError(
-            f"The tensor '{argument.name}' is a {argument.type}; "
-            f"tensors of {', '.join(_DTYPES)} can be served.",
-            hint="Export the model with plain tensors (for scikit-learn: zipmap=False).",
-        )
-    return _DTYPES[inner]
-
-
-def _dim(dim: Any, place: int) -> int | str:
-    if isinstance(dim, int):
-        return dim
-    return str(dim) if dim else ("batch" if place == 0 else f"dim{place}")
+def _is_servable(dtype: str) -> bool:
+    try:
+        return np.dtype(dtype).kind in "fiubU"
+    except TypeError:
+        return False
 
 
 def _first_line(error: Exception) -> str:

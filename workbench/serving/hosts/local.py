@@ -7,8 +7,8 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
-from time import monotonic
 
 from workbench.core.errors import WorkbenchError, error_from_dict
 from workbench.core.host import start_detached
@@ -27,25 +27,26 @@ class Local(Host):
 
     summary = "A process on this machine, listening on 127.0.0.1"
 
+    def __init__(self) -> None:
+        self._children: dict[int, subprocess.Popen[bytes]] = {}
+
     def start(self, order: Order, *, timeout_s: float = 60.0) -> EndpointInfo:
         """Starts the process and waits for its discovery file; see `Host.start`."""
         id_ = new_id()
         folder = order.home / "endpoints" / id_
         folder.mkdir(parents=True, exist_ok=True)
         with (folder / "stdout").open("wb") as out, (folder / "log").open("wb") as log:
-            os.fchmod(out.fileno(), 0o600)
-            process = start_detached(_command(order, id_), stdout=out, stderr=log)
-        deadline = monotonic() + timeout_s
-        while monotonic() < deadline:
+            child = start_detached(_command(order, id_), stdout=out, stderr=log)
+        self._children[child.pid] = child
+        deadline = time.monotonic() + timeout_s
+        while time.monotonic() < deadline:
             info = discovery.read(id_)
             if info is not None:
                 return info
-            try:
-                process.wait(_STEP_S)
-            except subprocess.TimeoutExpired:
-                continue
-            raise _reason(folder, process.returncode)
-        process.kill()
+            if child.poll() is not None:
+                raise _reason(folder, child.returncode)
+            time.sleep(_STEP_S)
+        child.kill()
         raise StartError(
             f"The endpoint was not ready after {timeout_s:.0f} s.",
             hint=f"Its log is {folder / 'log'}.",
@@ -53,31 +54,42 @@ class Local(Host):
 
     def stop(self, info: EndpointInfo, *, timeout_s: float = 30.0) -> None:
         """Sends SIGTERM and waits; kills a process that does not end in time."""
-        if not discovery.is_alive(info):
-            return
         for number in (signal.SIGTERM, getattr(signal, "SIGKILL", signal.SIGTERM)):
-            try:
-                os.kill(info.pid, number)
-            except ProcessLookupError:
-                return
-            if _ended(info, timeout_s):
-                return
+            if not discovery.is_alive(info):
+                break
+            os.kill(info.pid, number)
+            self._wait(info, timeout_s)
+        child = self._children.pop(info.pid, None)
+        if child is not None:
+            child.poll()
+        discovery.forget(info)
+
+    def _wait(self, info: EndpointInfo, timeout_s: float) -> None:
+        deadline = time.monotonic() + timeout_s
+        while discovery.is_alive(info) and time.monotonic() < deadline:
+            time.sleep(_STEP_S)
 
 
 def _command(order: Order, id_: str) -> list[str]:
     command = [sys.executable, "-m", "workbench.serving.process", *order.refs]
-    command += ["--home", str(order.home), "--id", id_, "--port", str(order.port), "--json"]
+    command += ["--home", str(order.home), "--id", id_, "--port", str(order.port), "--quiet"]
     if order.name is not None:
         command += ["--name", order.name]
     return [*command, *order.options]
 
 
-def _ended(info: EndpointInfo, timeout_s: float) -> bool:
-    """Waits until the process is gone; reaps it if it is a child of this one."""
-    deadline = monotonic() + timeout_s
-    while monotonic() < deadline:
-        _reap(info.pid)
-        if not discovery.is_alive(info):
-            return True
-        signal_free_wait(_STEP_S)
-    return False
+def _reason(folder: Path, code: int) -> WorkbenchError:
+    """Returns why a process ended before it was ready: its own error, else the end of its log."""
+    said = (folder / "stdout").read_text(encoding="utf-8", errors="replace").strip()
+    try:
+        return error_from_dict(json.loads(said)["error"])
+    except (ValueError, KeyError, TypeError):
+        log = (folder / "log").read_text(encoding="utf-8", errors="replace")
+    return StartError(
+        f"The endpoint ended with code {code} before it was ready.",
+        problems=log[-_TAIL_CHARACTERS:].strip().splitlines(),
+        hint=f"Its log is {folder / 'log'}.",
+    )
+
+
+PLUGIN = Local()

@@ -35,7 +35,7 @@ _DATATYPES = {
     **{f"uint{n}": f"UINT{n}" for n in (8, 16, 32, 64)},
     **{f"int{n}": f"INT{n}" for n in (8, 16, 32, 64)},
     **{f"float{n}": f"FP{n}" for n in (16, 32, 64)},
-    "object": "BYTES",
+    "str": "BYTES",
 }
 _VERSION = "2"
 
@@ -70,9 +70,7 @@ class V2(Dialect):
             ("/v2/health/ready", ask.ready),
         ]
         routes = [Route("GET", path, None, handler, self.key) for path, handler in open_]
-        routes += [
-            Route("GET", path, "predict", ask.server, self.key) for path in ("/v2", "/v2/")
-        ]
+        routes += [Route("GET", path, "predict", ask.server, self.key) for path in ("/v2", "/v2/")]
         routes.append(Route("POST", "/v2/repository/index", "predict", ask.index, self.key))
         for base in ("/v2/models/{model}", "/v2/models/{model}/versions/{version}"):
             routes += [
@@ -93,7 +91,7 @@ class V2(Dialect):
             "POST",
             f"/v2/models/{served.name}/infer",
             {"content-type": "application/json"},
-            orjson.dumps(body),
+            orjson.dumps(body, option=orjson.OPT_SERIALIZE_NUMPY),
         )
 
 
@@ -228,17 +226,18 @@ def _tensor(
 
 def _shape(item: Mapping[str, Any], spec: TensorSpec) -> list[int]:
     shape = item.get("shape")
-    good = isinstance(shape, list) and all(type(dim) is int and dim >= 0 for dim in shape)
-    if not good or shape is None:
-        raise InputError(f"{spec.name}: got the shape {shape!r:.60}; a list of sizes would be right")
-    return shape
+    if not isinstance(shape, list) or any(type(dim) is not int or dim < 0 for dim in shape):
+        raise InputError(
+            f"{spec.name}: got the shape {str(shape)[:60]}; a list of sizes would be right"
+        )
+    return list(shape)
 
 
 def _check_datatype(item: Mapping[str, Any], spec: TensorSpec) -> None:
     wanted = _DATATYPES[spec.dtype]
     if item.get("datatype") != wanted:
-        got = item.get("datatype")
-        raise InputError(f"{spec.name}: got the datatype {got!r:.20}; '{wanted}' would be right")
+        got = str(item.get("datatype"))[:20]
+        raise InputError(f"{spec.name}: got the datatype {got!r}; '{wanted}' would be right")
 
 
 def _outputs(
@@ -256,7 +255,7 @@ def _outputs(
         name = item.get("name") if isinstance(item, dict) else None
         if name not in known:
             problems.append(
-                f"outputs: the model has no '{name!s:.60}'{did_you_mean(str(name), known)}; "
+                f"outputs: the model has no '{str(name)[:60]}'{did_you_mean(str(name), known)}; "
                 f"it gives {', '.join(known)}"
             )
             continue
@@ -305,7 +304,8 @@ def _to_json(name: str, value: NDArray[Any]) -> dict[str, Any]:
             "which JSON cannot carry.",
             hint="Ask for it as a binary tensor, or check the model on this input.",
         )
-    return {**_head(name, value), "data": value.ravel().tolist()}
+    flat = np.ascontiguousarray(value).ravel()
+    return {**_head(name, value), "data": flat.tolist() if flat.dtype.kind in "OU" else flat}
 
 
 def _spec(spec: TensorSpec) -> dict[str, Any]:
