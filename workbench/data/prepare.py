@@ -28,6 +28,7 @@ from workbench.data.split import PARTS, assign, order_of
 from workbench.store import Blob, Store
 
 _FORMAT = 1
+_JSON = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 
 
 def prepare(store: Store, source: str, config: Any, reader: Reader, progress: Progress) -> Dataset:
@@ -227,10 +228,7 @@ def _sketch(plan: _Plan, parts: Sequence[StoredArray]) -> Sketch:
 
 
 def _raw_lines(samples: Sequence[Any]) -> dict[str, bytes]:
-    lines = [
-        json.dumps(samples[i], ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
-        for i in range(len(samples))
-    ]
+    lines = [_JSON.encode(samples[i]).encode() + b"\n" for i in range(len(samples))]
     offsets = np.cumsum([0, *map(len, lines)], dtype=np.int64)
     return {"raw.jsonl": b"".join(lines), "offsets.npy": _npy(offsets)}
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from workbench.core.errors import InputError, NotFoundError
+from workbench.core.errors import CancelledError, InputError, NotFoundError
 from workbench.data import load, open_dataset
 from workbench.data.load import sniff
 
@@ -100,3 +100,13 @@ def test_a_prepared_dataset_whose_files_were_deleted_is_prepared_anew(store):
         path.chmod(0o600)
         path.unlink()
     assert len(load(store, "digits").test[0].input) == 8
+
+
+def test_stopping_leaves_no_trace(store):
+    def stop(done, total, note):
+        raise CancelledError("stopped")
+
+    with pytest.raises(CancelledError):
+        load(store, "digits", progress=stop)
+    assert not list(store.blobs.all())
+    assert not list(store.home.scratch.iterdir())

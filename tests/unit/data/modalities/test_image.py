@@ -50,9 +50,7 @@ def test_all_ways_to_give_a_picture_are_the_same(picture, tmp_path):
 def test_pictures_of_another_size_or_color_are_made_to_fit(picture):
     large = picture.resize((60, 80))
     assert IMAGE.decode(large, config()).shape == (3, 8, 6)
-    assert np.array_equal(
-        IMAGE.decode(np.asarray(large), config()), IMAGE.decode(large, config())
-    )
+    assert np.array_equal(IMAGE.decode(np.asarray(large), config()), IMAGE.decode(large, config()))
     gray = config(channels=1, layout="hw")
     assert IMAGE.decode(picture, gray).shape == (1, 8, 6)
     assert IMAGE.decode(picture.convert("L"), config()).shape == (3, 8, 6)

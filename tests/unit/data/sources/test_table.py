@@ -184,3 +184,8 @@ def test_a_few_unreadable_cells_become_missing_and_are_told(store, customers):
     data = load(store, customers(mend=spoil), target="流失")
     (finding,) = [f for f in data.findings if f.kind == "unreadable_cells"]
     assert finding.places == ("客户.csv line 4: 'unknown'",)
+
+
+def test_without_a_target_the_columns_are_named(store, customers):
+    with pytest.raises(InputError, match="编号, 年龄, 城市, 收入, 开户日期, 流失"):
+        load(store, customers())
