@@ -110,3 +110,11 @@ def test_stopping_leaves_no_trace(store):
         load(store, "digits", progress=stop)
     assert not list(store.blobs.all())
     assert not list(store.home.scratch.iterdir())
+
+
+def test_another_name_is_the_same_data(store):
+    first = load(store, "digits")
+    named = load(store, "digits", name="数字")
+    assert named.fingerprint == first.fingerprint
+    assert named.ref.startswith("dataset:数字@")
+    assert open_dataset(store, named.ref).artifact.files == first.artifact.files
