@@ -16,12 +16,10 @@ _BATCH = 3
 _TORCH = Path(torch.__file__).parent
 
 
-def checked_module(
+def check_module(
     module: nn.Module, sample_shape: tuple[int, ...], outputs: int, task: Task
-) -> nn.Module:
-    """Runs a batch of zeros through `module` and returns it as giving [N, outputs].
-
-    Lazy layers get their sizes by this. A regression that gives [N] is followed by a reshape.
+) -> None:
+    """Runs a batch of zeros through `module`, which gives lazy layers their sizes.
 
     Args:
         module: Should take float32 [N, *sample_shape].
@@ -33,10 +31,8 @@ def checked_module(
         InputError: The module fails, with the line, or gives another shape.
     """
     got = _output_shape(module, sample_shape)
-    if got == (_BATCH, outputs):
-        return module
-    if task == "regression" and got == (_BATCH,):
-        return nn.Sequential(module, nn.Unflatten(0, (-1, 1)))
+    if got == (_BATCH, outputs) or (task == "regression" and got == (_BATCH,)):
+        return
     raise InputError(
         f"For {_BATCH} samples of shape {sample_shape} the module gave an output of shape "
         f"{got}; {(_BATCH, outputs)} is needed.",

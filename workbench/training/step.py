@@ -23,7 +23,7 @@ from workbench.families import FAMILIES
 from workbench.families.network import Normalized, save_network
 from workbench.training.checkpoint import FILE, Checkpointer, resumable_state
 from workbench.training.config import TrainConfig, checked_class_weights
-from workbench.training.module_check import checked_module
+from workbench.training.module_check import check_module
 
 if TYPE_CHECKING:
     from workbench.data import Dataset
@@ -160,8 +160,8 @@ def _network(
 ) -> tuple[Normalized, Mapping[str, Any] | None]:
     """Returns the network to train, and its family's saved config (None for the user's own)."""
     if module is not None:
-        own = checked_module(module, dataset.sample_shape, outputs_of(dataset), dataset.task)
-        return own if isinstance(own, Normalized) else _wrapped(own, dataset), None
+        check_module(module, dataset.sample_shape, outputs_of(dataset), dataset.task)
+        return module if isinstance(module, Normalized) else _wrapped(module, dataset), None
     key = config.family or default_family(dataset)
     family = FAMILIES.get(key)
     options: Config = FAMILIES.parse(key, config.options)

@@ -3,7 +3,8 @@ import torch
 from torch import nn
 
 from workbench.core.errors import InputError
-from workbench.training.module_check import checked_module
+from workbench.families.network import Normalized
+from workbench.training.module_check import check_module
 
 
 class Scalar(nn.Module):
@@ -24,30 +25,31 @@ class Wrong(nn.Module):
         return self.layer(rows)
 
 
-def test_a_fitting_module_comes_back_as_it_is():
-    module = nn.Sequential(nn.Dropout(0.5), nn.Linear(6, 3)).train()
-    assert checked_module(module, (6,), 3, "classification") is module
+def test_a_fitting_module_is_left_as_it_was():
+    module = nn.Sequential(nn.BatchNorm1d(6), nn.Linear(6, 3)).train()
+    check_module(module, (6,), 3, "classification")
     assert module.training
+    assert module[0].num_batches_tracked == 0
 
 
 def test_a_regression_without_a_column_gets_one():
-    module = checked_module(Scalar(), (6,), 1, "regression")
-    assert module(torch.zeros(4, 6)).shape == (4, 1)
+    check_module(Scalar(), (6,), 1, "regression")
+    assert Normalized(Scalar(), 0.0, 1.0, 5.0, 2.0)(torch.zeros(4, 6)).shape == (4, 1)
 
 
 def test_lazy_layers_get_their_size():
     module = nn.Sequential(nn.Flatten(), nn.LazyLinear(10))
-    checked_module(module, (1, 8, 8), 10, "classification")
+    check_module(module, (1, 8, 8), 10, "classification")
     assert module[1].weight.shape == (10, 64)
 
 
 def test_a_module_that_merges_samples_is_refused():
     merging = nn.Sequential(nn.Flatten(0), nn.Linear(18, 3))
     with pytest.raises(InputError, match=r"shape \(3,\); \(3, 3\) is needed(.|\n)*keeps the batch"):
-        checked_module(merging, (6,), 3, "classification")
+        check_module(merging, (6,), 3, "classification")
 
 
 def test_a_failing_module_is_named_with_its_line():
     line = Wrong.forward.__code__.co_firstlineno + 1
     with pytest.raises(InputError, match=rf"test_module_check.py, line {line}: mat1 and mat2"):
-        checked_module(Wrong(), (6,), 3, "classification")
+        check_module(Wrong(), (6,), 3, "classification")
