@@ -16,6 +16,8 @@ def test_the_loss_is_reported_at_most_ten_times_a_second(tmp_path, monkeypatch):
     batches = [data for kind, data in context.events if kind == "batch"]
     assert 9 <= len(batches) <= 11
     assert batches[0] == {"step": 1, "epoch": 1, "loss": 0.5}
+    reporter.on_batch(BatchReport(epoch=2, step=200, total=200, loss=0.4))
+    assert context.events[-1] == ("progress", {"done": 200, "total": 200, "note": "epoch 2"})
     assert ("progress", {"done": 1, "total": 200, "note": "epoch 1"}) in context.events
 
 

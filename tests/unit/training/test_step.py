@@ -180,6 +180,15 @@ def test_wrong_options_are_refused_with_reasons(digits, context, store):
         train(context, TrainConfig(family="resnet"), tiny)
 
 
+def test_class_weights_mean_nothing_for_values(store, context):
+    data = load(
+        store, "arrays", inputs=np.random.default_rng(0).normal(size=(60, 8, 8)),
+        targets=np.linspace(0, 1, 60), modality="image", task="regression",
+    )  # fmt: skip
+    with pytest.raises(InputError, match=r"values as targets(.|\n)*class_weights"):
+        train(context, TrainConfig(class_weights="balanced"), data)
+
+
 def test_balanced_class_weights_find_more_of_a_rare_class(store, tmp_path):
     x, y = load_digits(return_X_y=True)
     keep = np.flatnonzero((y == 3) | (y == 8))
@@ -204,6 +213,13 @@ def test_balanced_class_weights_find_more_of_a_rare_class(store, tmp_path):
 
 
 def test_small_datasets_get_small_batches():
-    sizes = [TrainConfig().batch_size_for(n) for n in (1, 89, 221, 898, 10**6)]
+    shape = (1, 8, 8)
+    sizes = [TrainConfig().batch_size_for(n, shape) for n in (1, 89, 221, 898, 10**6)]
     assert sizes == [8, 8, 16, 64, 64]
-    assert TrainConfig(batch_size=100).batch_size_for(89) == 100
+    assert TrainConfig(batch_size=100).batch_size_for(89, shape) == 100
+
+
+def test_large_images_come_in_small_batches():
+    sides = (8, 64, 128, 224, 4000)
+    sizes = [TrainConfig().batch_size_for(10**5, (3, side, side)) for side in sides]
+    assert sizes == [64, 64, 16, 8, 8]
