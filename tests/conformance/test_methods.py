@@ -63,13 +63,11 @@ def test_it_works_on_a_trained_network(key, tmp_path):
 def test_it_works_on_an_imported_file_or_says_why_not(key, tmp_path):
     study = imported_study()
     original = study.build("baseline").graph.SerializeToString()
-    try:
-        after = study.build(recipe_of(key))
-    except UnsupportedError as error:
-        assert key in str(error)
-        assert "PyTorch" in str(error)
+    if METHODS.get(key).stage == "structure":
+        with pytest.raises(UnsupportedError, match=f"{key}.*PyTorch"):
+            study.build(recipe_of(key))
     else:
-        outputs = answers(after, tmp_path, "after")
+        outputs = answers(study.build(recipe_of(key)), tmp_path, "after")
         assert (outputs.argmax(1) == digits().val.targets[:64]).mean() > 0.6
     assert study.build("baseline").graph.SerializeToString() == original
 

@@ -144,5 +144,5 @@ def test_a_fixed_batch_is_refused(tmp_path):
         def forward(self, x):
             return x.reshape(2, -1)[:, :10]
 
-    with pytest.raises(WorkbenchError):
+    with pytest.raises(ParityError, match="gives 2 answers for a batch of 1"):
         export_samples(Fixed(), description(), digits(), tmp_path)

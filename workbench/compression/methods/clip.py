@@ -43,7 +43,7 @@ class Clip(WeightMethod):
 
 
 def _clipped(value: np.ndarray, threshold: float | np.ndarray) -> np.ndarray:
-    return np.clip(value, -threshold, threshold).astype(value.dtype)
+    return np.asarray(np.clip(value, -threshold, threshold), value.dtype)
 
 
 def _clipped_by_mse(value: np.ndarray, bits: int) -> np.ndarray:

@@ -129,7 +129,7 @@ def opset(graph: onnx.ModelProto) -> int:
 
 def _prepared(graph: onnx.ModelProto) -> onnx.ModelProto:
     inference = optional.require("onnx.shape_inference", for_=_FOR)
-    twin = inference.infer_shapes(strip(copy_graph(graph)))
+    twin: onnx.ModelProto = inference.infer_shapes(strip(copy_graph(graph)))
     mark = twin.metadata_props.add()
     mark.key, mark.value = "onnx.infer", "onnxruntime.quant"
     return twin
