@@ -30,15 +30,13 @@ from workbench.store import Blob, Store
 _FORMAT = 1
 
 
-def prepare(
-    store: Store, source: str, config: SourceConfig, reader: Reader, progress: Progress
-) -> Dataset:
+def prepare(store: Store, source: str, config: Any, reader: Reader, progress: Progress) -> Dataset:
     """Returns the dataset of a source; the same bytes and options are prepared once.
 
     Args:
         store: The workspace.
         source: Key of the source.
-        config: Its options.
+        config: Its options, a `SourceConfig`.
         reader: The opened source.
         progress: Called while files are read and samples decoded.
 

@@ -19,13 +19,16 @@ from workbench.store import Store
 class SourceConfig(Config):
     """Options of every source. What holds the data itself is hashed, not saved."""
 
-    name: str | None = Field(None, description="Name of the dataset; by default the source's own.")
-    seed: int = Field(0, ge=0, description="Seed of the split.")
+    name: str | None = Field(
+        default=None, description="Name of the dataset; by default the source's own."
+    )
+    seed: int = Field(default=0, ge=0, description="Seed of the split.")
     split: tuple[float, float, float] | None = Field(
-        None, description="Fractions of train, val and test; 0.7, 0.15, 0.15 if none is given."
+        default=None,
+        description="Fractions of train, val and test; 0.7, 0.15, 0.15 if none is given.",
     )
     augment: Any = Field(
-        None,
+        default=None,
         description="Changes made to training batches only, as in 'shift:1 + rotate:10', "
         "or a list of mappings with 'kind'.",
     )

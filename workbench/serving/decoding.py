@@ -73,6 +73,9 @@ class ModalityDecoder:
 
     def from_json(self, value: Any) -> Inputs:
         """Takes a sample, a batch, or base64 texts of files."""
+        if value is None or value == []:
+            got = "null" if value is None else "an empty list"
+            raise InputError(f"Got {got}; at least one sample would be right.")
         return self._decode(self._modality.from_json(value, self._config))
 
     def from_array(self, array: NDArray[Any]) -> Inputs:
@@ -150,7 +153,8 @@ class TensorDecoder:
 
 def _batched(array: NDArray[Any], spec: TensorSpec) -> NDArray[Any]:
     """Adds the batch dimension to a single sample."""
-    if spec.is_batched and array.ndim == len(spec.shape) - 1:
+    takes_batch = spec.is_batched or spec.shape[:1] == (1,)
+    if takes_batch and array.ndim == len(spec.shape) - 1:
         return array[np.newaxis]
     return array
 

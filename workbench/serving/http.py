@@ -211,7 +211,7 @@ class HttpConnection(asyncio.Protocol):
                 break
             pending.popleft()
             close = answer.close
-        if out:
+        if out and not transport.is_closing():
             transport.write(out[0] if len(out) == 1 else b"".join(out))
         is_last = self._is_half_closed or (self._app.is_draining and not self._in_message)
         if close or (is_last and not pending):

@@ -159,18 +159,12 @@ def _problems(spec: TensorSpec, value: NDArray[Any], sizes: dict[str, int]) -> l
     problems: list[str] = []
     if value.dtype != spec.dtype and not (spec.dtype == "str" and value.dtype.kind in "OU"):
         problems.append(f"{spec.name}: got {value.dtype}; {spec.dtype} would be right")
-    fits = value.ndim == len(spec.shape)
-    for got, dim in zip(value.shape, spec.shape, strict=False):
-        if isinstance(dim, str):
-            fits = fits and got == sizes.setdefault(dim, got)
-        else:
-            fits = fits and got == dim
+    fits, others = _fits(spec, value.shape, sizes)
     if not fits:
-        named = [sizes.get(dim, dim) if isinstance(dim, str) else dim for dim in spec.shape]
-        same = f", with {_sizes(spec, sizes)} as in the others" if _differs(spec, sizes) else ""
-        wanted = ", ".join(str(dim) for dim in (named if same else spec.shape))
+        wanted = ", ".join(str(others.get(str(dim), dim)) for dim in spec.shape)
+        why = "".join(f", since {dim} = {size} in another input" for dim, size in others.items())
         problems.append(
-            f"{spec.name}: got shape {list(value.shape)}; [{wanted}] would be right{same}"
+            f"{spec.name}: got shape {list(value.shape)}; [{wanted}] would be right{why}"
         )
     elif not value.size:
         problems.append(f"{spec.name}: got no values (shape {list(value.shape)}); at least one row")
@@ -184,12 +178,21 @@ def _problems(spec: TensorSpec, value: NDArray[Any], sizes: dict[str, int]) -> l
     return problems
 
 
-def _differs(spec: TensorSpec, sizes: Mapping[str, int]) -> bool:
-    return len(sizes) > len({dim for dim in spec.shape if isinstance(dim, str)})
+def _fits(
+    spec: TensorSpec, shape: Sequence[int], sizes: dict[str, int]
+) -> tuple[bool, dict[str, int]]:
+    """Returns whether a shape fits, and the symbolic sizes that another input has otherwise.
 
-
-def _sizes(spec: TensorSpec, sizes: Mapping[str, int]) -> str:
-    return ", ".join(f"{dim} = {sizes[dim]}" for dim in spec.shape if isinstance(dim, str))
+    A symbolic size met for the first time is noted in `sizes`.
+    """
+    fits = len(shape) == len(spec.shape)
+    others: dict[str, int] = {}
+    for got, dim in zip(shape, spec.shape, strict=False):
+        if isinstance(dim, int):
+            fits = fits and got == dim
+        elif sizes.setdefault(dim, got) != got:
+            others[dim] = sizes[dim]
+    return fits and not others, others
 
 
 def _kind_in_words(kind: str) -> str:

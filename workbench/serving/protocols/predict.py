@@ -152,7 +152,10 @@ def _from_form(content_type: str, body: bytes, served: Served) -> Inputs:
 
 
 def _encode(served: Served, outputs: Outputs) -> Response:
-    first = outputs[served.signature.outputs[0].name]
+    spec = served.signature.outputs[0]
+    first = outputs[spec.name]
+    if first.ndim == 1 and not spec.is_batched:
+        first = first[np.newaxis]
     predictions = to_predictions(first, served.description)
     return json_response(
         {"predictions": predictions, "model": served.name, "version": served.version}

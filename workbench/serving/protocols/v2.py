@@ -226,8 +226,7 @@ def _tensor(
 
 def _shape(item: Mapping[str, Any], spec: TensorSpec) -> list[int]:
     shape = item.get("shape")
-    is_list = isinstance(shape, list)
-    if not is_list or any(type(dim) is not int or dim < 0 for dim in shape):
+    if not isinstance(shape, list) or any(type(dim) is not int or dim < 0 for dim in shape):
         raise InputError(
             f"{spec.name}: got the shape {str(shape)[:60]}; a list of sizes would be right"
         )

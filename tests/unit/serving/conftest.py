@@ -1,0 +1,42 @@
+from __future__ import annotations
+
+import pytest
+
+from tests.unit.serving import models
+from tests.unit.serving.harness import running
+from workbench.serving.served import Source
+
+
+@pytest.fixture(scope="session")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("models")
+
+
+@pytest.fixture(scope="session")
+def digits_file(folder):
+    return models.save_digits(folder / "digits.onnx")
+
+
+@pytest.fixture(scope="session")
+def square_file(folder):
+    return models.save_square(folder / "square.onnx")
+
+
+@pytest.fixture(scope="session")
+def pair_file(folder):
+    return models.save_two_inputs(folder / "pair.onnx")
+
+
+@pytest.fixture(scope="session")
+def digits_source(digits_file):
+    """A described digits classifier under a Chinese name."""
+    return Source("数字", "3", digits_file, models.description(), "model:数字@3")
+
+
+@pytest.fixture(scope="module")
+def endpoint(digits_source, digits_file, square_file, pair_file, tmp_path_factory):
+    """One endpoint with four models: a described one and three bare files."""
+    log = tmp_path_factory.mktemp("requests")
+    with running(digits_source, digits_file, square_file, pair_file, log_folder=log) as found:
+        found.log = log
+        yield found
