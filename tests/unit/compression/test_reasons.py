@@ -26,7 +26,7 @@ def test_boundaries_that_eat_the_gain_are_named_with_milliseconds():
 
 
 def test_zeros_that_save_nothing_are_said_to_save_nothing():
-    text = describe(Figures(1000, 900, 0.22, FLOAT), Figures(1000, 540, 0.22, FLOAT), SAME)
+    text = describe(Figures(1000, 900, 0.22, FLOAT), Figures(1000, 540, 0.22, FLOAT, 0.5), SAME)
     assert text == (
         "saves neither bytes nor time; zeros save no bytes in the file (stored: ×0.60); "
         "no faster: it runs the same operators on the same shapes (0.2 of 0.22 ms in Conv)"
