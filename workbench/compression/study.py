@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 _VERSION = 3
 _LIBRARIES = ("torch", "onnx", "onnxruntime", "numpy", "torch-pruning")
 _BUDGET_S = 0.4
+_PROBES = 8
 
 
 class StudyEngine:
@@ -139,7 +140,8 @@ class StudyEngine:
         if self._base is None:
             module = self._load_module()
             if module is None:
-                self._base = imported_subject(self._model_path(), self.description)
+                samples = spread(self.dataset.val, _PROBES)
+                self._base = imported_subject(self._model_path(), self.description, samples)
             else:
                 self._base = self._structures.base(module, self.description, tools)
         return self._base

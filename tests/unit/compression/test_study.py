@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 
 from tests.unit.compression.trained import cnn_study, digits, home, imported_study, resnet_study
+from tests.unit.exporting.files import logistic
+from tests.unit.exporting.nets import description
 from workbench.compression.measured import Measured
 from workbench.compression.study import StudyEngine, front
 from workbench.core.errors import CancelledError, InputError, UnsupportedError
@@ -97,6 +99,18 @@ def test_a_file_from_elsewhere_is_pruned_with_its_outputs_corrected():
     assert variant.parity is None
     assert variant.score > study.baseline().score - 0.06
     assert any("corrected" in note for note in variant.notes)
+
+
+@pytest.mark.parametrize("recipe", ["quantize_static", "prune:0.3", "half", "quantize_dynamic"])
+def test_a_file_as_another_tool_wrote_it_is_compressed(recipe, tmp_path):
+    path, model = logistic(tmp_path / "l.onnx", reshape_to=[1, 64])
+    meta = {"description": description().to_json()}
+    study = StudyEngine(home(), home().artifacts.save("onnx", {"model.onnx": path}, meta), digits())
+    inputs, targets = digits().val.batch(np.arange(len(digits().val)))
+    expected = model.score(inputs.reshape(len(inputs), -1) / 16.0, targets)
+    assert study.baseline().score == pytest.approx(expected, abs=0.003)
+    assert any("batch size" in note for note in study.baseline().notes)
+    assert study.measure(recipe).score > expected - 0.05
 
 
 def test_what_cannot_work_says_all_reasons():
