@@ -23,7 +23,7 @@ def test_importing_the_package_loads_nothing_else():
 
 def test_listing_methods_loads_nothing_heavy():
     loaded = modules_after(
-        "from workbench.flow.cli import app\n"
+        "from workbench.flow.cli.main import app\n"
         "from typer.testing import CliRunner\n"
         "result = CliRunner().invoke(app, ['methods'])\n"
         "assert result.exit_code == 0, result.output\n"

@@ -1,4 +1,4 @@
-"""Applies a recipe to a subject: structure, then weights, then graph. The subject is not changed."""
+"""Applies a recipe: structure, then weights, then graph. The subject given is not changed."""
 
 from __future__ import annotations
 

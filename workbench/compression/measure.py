@@ -1,12 +1,12 @@
-"""Measures one ONNX file as it would be deployed: score, sizes, latency, and the reason in words."""
+"""Measures one ONNX file as it would be deployed: score, sizes, latency, and why, in words."""
 
 from __future__ import annotations
 
 import getpass
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -15,8 +15,8 @@ from workbench.compression.tools import Split
 from workbench.core import optional
 from workbench.core.host import FileLock
 from workbench.core.records import Interval
-from workbench.runtime.latency import Timing, measure_interleaved
-from workbench.runtime.profile import profile_session
+from workbench.runtime.latency import Timing, is_faster, measure_interleaved
+from workbench.runtime.profile import OperatorTime, profile_session
 from workbench.runtime.session import Session, open_session
 from workbench.store import Context
 
@@ -30,11 +30,13 @@ class TimedPair:
     """A variant's timing beside its baseline's.
 
     Attributes:
+        baseline: The baseline's, in the same minute.
         timing: The variant's.
         ratio: To the baseline.
         reason: What is gained and lost, in words.
     """
 
+    baseline: Timing
     timing: Timing
     ratio: Interval
     reason: str
@@ -58,11 +60,16 @@ def outputs_on(session: Session, split: Split, context: Context) -> np.ndarray:
     return np.concatenate(parts)
 
 
-def figures_of(path: Path) -> Figures:
-    """Returns the file's size, and its size after zstd (level 9)."""
-    data = path.read_bytes()
+def stored_bytes(data: bytes) -> int:
+    """Returns the size of `data` after zstd (level 9)."""
     zstd = optional.require("zstandard", for_="the stored size of a model")
-    return Figures(len(data), len(zstd.ZstdCompressor(level=_ZSTD_LEVEL).compress(data)))
+    return len(zstd.ZstdCompressor(level=_ZSTD_LEVEL).compress(data))
+
+
+def figures_of(path: Path, timing: Timing, operators: Sequence[OperatorTime] = ()) -> Figures:
+    """Returns one file's sizes and times."""
+    data = path.read_bytes()
+    return Figures(len(data), stored_bytes(data), timing.p50_ms, operators)
 
 
 def time_pair(
@@ -84,10 +91,12 @@ def time_pair(
         compared = measure_interleaved(sessions, batch, budget_s=budget_s)
         name = list(sessions)[-1]
         ratio = compared.ratios[name]
-        profiles: list[Any] = [(), ()]
-        if name == _VARIANT and not ratio.high < 1.0:
+        profiles: list[Sequence[OperatorTime]] = [(), ()]
+        if name == _VARIANT and not is_faster(ratio):
             profiles = [profile_session(p, batch, threads=threads) for p in (baseline, variant)]
+    first, second = compared.timings[_BASELINE], compared.timings[name]
     reason = ""
     if name == _VARIANT:
-        reason = describe(figures_of(baseline), figures_of(variant), ratio, *profiles)
-    return TimedPair(compared.timings[name], ratio, reason)
+        before = figures_of(baseline, first, profiles[0])
+        reason = describe(before, figures_of(variant, second, profiles[1]), ratio)
+    return TimedPair(first, second, ratio, reason)

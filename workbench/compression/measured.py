@@ -23,8 +23,9 @@ class Measured:
         samples: Validation samples.
         size_bytes: Of the ONNX file.
         stored_bytes: The same after zstd.
-        latency_ms: Median of a call.
-        latency_p95_ms: 95th percentile of a call.
+        latency_ms: Median of a call, as in the minute in which the baseline was measured: machines
+            have moods, so the time found is scaled by the baseline's, taken in turns with it.
+        latency_p95_ms: 95th percentile of a call, likewise.
         latency_ratio: To the baseline, measured in turns with it, with a 95 % interval.
         batch: Samples in such a call.
         threads: Threads it used.

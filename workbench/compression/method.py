@@ -68,7 +68,7 @@ class StructureMethod(Method):
         raise NotImplementedError
 
     def rebuild(self, module: Any, history: Mapping[str, Any], shape: tuple[int, ...]) -> Any:
-        """Returns a copy of `module` with the shape that `history` describes; weights are loaded later.
+        """Returns a copy of `module` with the shape in `history`; its weights are loaded later.
 
         Args:
             module: The module before the step.

@@ -2,123 +2,128 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from workbench.core.records import Interval
-from workbench.runtime.profile import OperatorTime, time_by_type
+from workbench.runtime.latency import is_faster, is_slower
+from workbench.runtime.profile import OperatorTime
 
 _NOTICEABLE = 0.98
-_BOUNDARY = ("QuantizeLinear", "DequantizeLinear")
+_WORTH_NAMING = 0.05
+_BOUNDARY = "QuantizeLinear/DequantizeLinear"
 _FAMILY = {
+    "QuantizeLinear": _BOUNDARY,
+    "DequantizeLinear": _BOUNDARY,
     "QLinearConv": "Conv",
     "ConvInteger": "Conv",
     "FusedConv": "Conv",
     "NhwcConv": "Conv",
     "NhwcFusedConv": "Conv",
     "QGemm": "Gemm",
-    "MatMulInteger": "MatMul",
-    "DynamicQuantizeMatMul": "MatMul",
-    "MatMulIntegerToFloat": "MatMul",
-    "FusedMatMul": "MatMul",
+    "MatMulInteger": "Gemm",
+    "MatMul": "Gemm",
+    "DynamicQuantizeMatMul": "Gemm",
+    "MatMulIntegerToFloat": "Gemm",
+    "FusedMatMul": "Gemm",
+    "QLinearMatMul": "Gemm",
     "QLinearAdd": "Add",
-    "QLinearMatMul": "MatMul",
+    "NhwcMaxPool": "MaxPool",
 }
 
 
 @dataclass(frozen=True)
 class Figures:
-    """Sizes of one file."""
+    """One file's sizes, and where its time goes.
+
+    Attributes:
+        size_bytes: Of the file.
+        stored_bytes: After zstd.
+        latency_ms: Median of a call; the profile is scaled to it.
+        operators: Its operator profile; empty if it was not needed.
+    """
 
     size_bytes: int
     stored_bytes: int
+    latency_ms: float = 0.0
+    operators: Sequence[OperatorTime] = field(default_factory=tuple)
 
 
-def describe(
-    baseline: Figures,
-    variant: Figures,
-    ratio: Interval,
-    before: Sequence[OperatorTime] = (),
-    after: Sequence[OperatorTime] = (),
-) -> str:
+def describe(baseline: Figures, variant: Figures, ratio: Interval) -> str:
     """Returns one sentence such as "×0.27 the bytes; no faster: 0.08 of 0.21 ms go to …".
 
     Args:
-        baseline: Sizes of the baseline.
-        variant: Sizes of the variant.
-        ratio: Latency to the baseline, with its interval.
-        before: The baseline's operators; needed only if the variant is not faster.
-        after: The variant's operators.
+        baseline: The model's figures.
+        variant: The variant's figures.
+        ratio: Its latency to the baseline's, with the interval.
     """
     saves_bytes = variant.size_bytes < _NOTICEABLE * baseline.size_bytes
-    saves_time = ratio.high < 1.0
     parts = [_bytes(baseline, variant), _time(ratio)]
-    if not saves_time and after:
-        parts[1] += f": {why_not_faster(before, after)}"
-    if not saves_bytes and not saves_time:
+    if not is_faster(ratio) and variant.operators:
+        parts[1] += f": {why_not_faster(baseline, variant)}"
+    if not saves_bytes and not is_faster(ratio):
         parts.insert(0, "saves neither bytes nor time")
     return "; ".join(parts)
 
 
-def why_not_faster(before: Sequence[OperatorTime], after: Sequence[OperatorTime]) -> str:
+def why_not_faster(baseline: Figures, variant: Figures) -> str:
     """Returns the operators that eat the gain, with milliseconds, from two operator profiles."""
-    total = sum(row.ms for row in after)
-    added = _added(before, after)
-    if added:
-        types = "/".join(dict.fromkeys(row.op_type for row in added))
-        spent = sum(row.ms for row in added)
-        where = max(added, key=lambda row: row.ms).node
-        text = f"{spent:.2g} of {total:.2g} ms go to {types}"
-        if spent > 0.05 * total:
-            return f"{text} (most at {where})"
-    slowest = _slowest_change(before, after)
-    if slowest is None:
-        return "the same operators take the same time"
-    name, old, new = slowest
-    change = "takes no less time" if new <= old * 1.05 else "takes longer"
-    return f"{name} {change} ({old:.2g} → {new:.2g} ms)"
+    before, after = _by_family(baseline), _by_family(variant)
+    total = variant.latency_ms
+    if {row.op_type for row in baseline.operators} == {row.op_type for row in variant.operators}:
+        name = max(after, key=lambda family: after[family])
+        same = variant.size_bytes >= _NOTICEABLE * baseline.size_bytes
+        what = "the same operators on the same shapes" if same else "the same operators"
+        return f"it runs {what} ({after[name]:.2g} of {total:.2g} ms in {name})"
+    growth = {name: ms - before.get(name, 0.0) for name, ms in after.items()}
+    causes = sorted(growth, key=lambda name: -growth[name])[:2]
+    named = [name for name in causes if growth[name] > _WORTH_NAMING * total]
+    if not named:
+        name = max(after, key=lambda family: after[family])
+        return f"{name} takes as long as before ({after[name]:.2g} of {total:.2g} ms)"
+    return ", ".join(_cause(name, before, after, total, variant) for name in named)
+
+
+def _cause(
+    name: str, before: dict[str, float], after: dict[str, float], total: float, variant: Figures
+) -> str:
+    if name in before:
+        return f"{name} takes longer ({before[name]:.2g} → {after[name]:.2g} ms)"
+    rows = [row for row in variant.operators if _family(row.op_type) == name]
+    where = max(rows, key=lambda row: row.ms).node
+    return f"{after[name]:.2g} of {total:.2g} ms go to {name} (most at {where})"
 
 
 def _bytes(baseline: Figures, variant: Figures) -> str:
     size = variant.size_bytes / baseline.size_bytes
     stored = variant.stored_bytes / baseline.stored_bytes
-    if size >= _NOTICEABLE:
-        if stored < _NOTICEABLE:
-            return f"saves no bytes in the file (stored: ×{stored:.2f})"
-        return "saves no bytes"
-    return f"×{size:.2f} the bytes"
+    if size < _NOTICEABLE:
+        return f"×{size:.2f} the bytes"
+    if stored < _NOTICEABLE:
+        return f"zeros save no bytes in the file (stored: ×{stored:.2f})"
+    return "saves no bytes"
 
 
 def _time(ratio: Interval) -> str:
-    if ratio.high < 1.0:
+    if is_faster(ratio):
         return f"×{ratio.value:.2f} the latency"
-    if ratio.low > 1.0:
+    if is_slower(ratio):
         return f"slower, ×{ratio.value:.2f} the latency"
     return "no faster"
 
 
-def _added(before: Sequence[OperatorTime], after: Sequence[OperatorTime]) -> list[OperatorTime]:
-    """Returns the operators of types that the baseline does not have at all."""
-    known = {_family(row.op_type) for row in before}
-    extra = [row for row in after if _family(row.op_type) not in known]
-    boundary = [row for row in extra if row.op_type in _BOUNDARY]
-    return boundary or extra
+def _by_family(figures: Figures) -> dict[str, float]:
+    """Returns milliseconds by family, scaled so that they sum to the measured latency.
 
-
-def _slowest_change(
-    before: Sequence[OperatorTime], after: Sequence[OperatorTime]
-) -> tuple[str, float, float] | None:
-    old, new = _by_family(before), _by_family(after)
-    shared = [name for name in new if name in old]
-    if not shared:
-        return None
-    name = max(shared, key=lambda item: new[item])
-    return name, old[name], new[name]
-
-
-def _by_family(rows: Sequence[OperatorTime]) -> dict[str, float]:
-    renamed = [OperatorTime(row.node, _family(row.op_type), row.ms) for row in rows]
-    return time_by_type(renamed)
+    Profiling inflates small nodes: their sum was twice the latency of a 0.2 ms network.
+    """
+    profiled = sum(row.ms for row in figures.operators)
+    scale = figures.latency_ms / profiled if profiled else 0.0
+    totals: dict[str, float] = defaultdict(float)
+    for row in figures.operators:
+        totals[_family(row.op_type)] += row.ms * scale
+    return dict(totals)
 
 
 def _family(op_type: str) -> str:

@@ -1,4 +1,4 @@
-"""Recipes: what is done to a model, as text, as JSON, or per layer; checked with all problems at once.
+"""Recipes: what is done to a model, as text, as JSON, or per layer; all problems at once.
 
 Grammar: `name[:positional][,knob=value]` joined by ` + `, as in "prune:0.5,scope=layer + half".
 """

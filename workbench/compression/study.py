@@ -14,7 +14,7 @@ import numpy as np
 from workbench.compression.apply import apply, check_support
 from workbench.compression.calibration import Calibrator
 from workbench.compression.front import pareto_front
-from workbench.compression.measure import figures_of, outputs_on, time_pair
+from workbench.compression.measure import TimedPair, outputs_on, stored_bytes, time_pair
 from workbench.compression.measured import Measured
 from workbench.compression.recipe import Recipe, parse
 from workbench.compression.structures import Structures, imported_subject
@@ -33,7 +33,7 @@ from workbench.store import Artifact, Context, NullContext, Store
 if TYPE_CHECKING:
     from torch import nn
 
-_VERSION = 1
+_VERSION = 3
 _LIBRARIES = ("torch", "onnx", "onnxruntime", "numpy", "torch-pruning")
 _BUDGET_S = 0.4
 
@@ -168,7 +168,7 @@ class StudyEngine:
             threads=self.threads,
             budget_s=_BUDGET_S,
         )
-        figures = figures_of(path)
+        data = path.read_bytes()
         before = outputs if baseline is None else self._outputs_of_baseline(baseline, context)
         targets = np.asarray(self.dataset.val.targets)
         context.progress(3, 3, f"measured {recipe}")
@@ -180,10 +180,10 @@ class StudyEngine:
             higher_is_better=METRICS.get(self.metric).higher_is_better,
             difference=paired_difference(self.metric, before, outputs, targets),
             samples=len(targets),
-            size_bytes=figures.size_bytes,
-            stored_bytes=figures.stored_bytes,
-            latency_ms=timed.timing.p50_ms,
-            latency_p95_ms=timed.timing.p95_ms,
+            size_bytes=len(data),
+            stored_bytes=stored_bytes(data),
+            latency_ms=timed.timing.p50_ms * _mood(timed, baseline),
+            latency_p95_ms=timed.timing.p95_ms * _mood(timed, baseline),
             latency_ratio=timed.ratio,
             batch=timed.timing.batch,
             threads=self.threads,
@@ -267,6 +267,11 @@ def front(measured: Sequence[Measured], x: str = "size_bytes", y: str = "score")
         return -value if name == "score" and item.higher_is_better else value
 
     return pareto_front(measured, lambda item: cost(x, item), lambda item: -cost(y, item))
+
+
+def _mood(timed: TimedPair, baseline: Measured | None) -> float:
+    """Returns the factor that takes a time of this minute to the minute of the baseline's."""
+    return 1.0 if baseline is None else baseline.latency_ms / timed.baseline.p50_ms
 
 
 def library_versions() -> dict[str, str]:

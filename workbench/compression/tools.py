@@ -55,7 +55,7 @@ class Data(Protocol):
 
     @property
     def task(self) -> Any:
-        """ "classification" or "regression"."""
+        """What is predicted: classification or regression."""
         ...
 
     @property

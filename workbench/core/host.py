@@ -9,7 +9,7 @@ import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any
+from typing import IO, Any, NoReturn
 
 from workbench.core.errors import ConflictError
 
@@ -122,6 +122,13 @@ def start_detached(
     )
     threading.Thread(target=process.wait, daemon=True, name="reaper").start()
     return process
+
+
+def become(command: Sequence[str]) -> NoReturn:
+    """Ends this program and goes on as another one, with the same process id where possible."""
+    if sys.platform != "win32":
+        os.execv(command[0], list(command))
+    sys.exit(subprocess.call(list(command)))
 
 
 def usable_cores() -> int:

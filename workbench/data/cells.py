@@ -1,4 +1,4 @@
-"""Single cells of a table: what is missing, a number, a text, a date. The endpoint reads so, too."""
+"""Single cells of a table: what is missing, a number, a text, a date."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def to_moment(value: Any, form: str) -> datetime | None:
         raise ValueError(value)
     text = value.strip()
     if form != "iso":
-        return datetime.strptime(text, form)  # noqa: DTZ007
+        return datetime.strptime(text, form)
     moment = datetime.fromisoformat(text)
     return moment if moment.tzinfo is None else moment.astimezone(UTC).replace(tzinfo=None)
 

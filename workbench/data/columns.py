@@ -18,14 +18,22 @@ class Column(Config):
 
     name: str = Field(description="Its name.")
     kind: Literal["number", "category", "date", "ignored"] = Field(description="Its sort.")
-    fill: float = Field(0.0, description="Median of train, for missing numbers and dates (days).")
-    scale: float = Field(1.0, description="Standard deviation of train.")
-    missing: bool = Field(False, description="Whether a feature tells missing ones apart.")
-    categories: tuple[str, ...] = Field((), description="A feature each; most frequent first.")
-    other: bool = Field(False, description="Whether a feature stands for rare and new categories.")
-    form: str = Field("iso", description="How dates are written: iso, or a strptime format.")
-    clock: bool = Field(False, description="Whether dates have a time of day.")
-    reason: str = Field("", description="Why it is ignored.")
+    fill: float = Field(
+        default=0.0, description="Median of train, for missing numbers and dates (days)."
+    )
+    scale: float = Field(default=1.0, description="Standard deviation of train.")
+    missing: bool = Field(default=False, description="Whether a feature tells missing ones apart.")
+    categories: tuple[str, ...] = Field(
+        default=(), description="A feature each; most frequent first."
+    )
+    other: bool = Field(
+        default=False, description="Whether a feature stands for rare and new categories."
+    )
+    form: str = Field(
+        default="iso", description="How dates are written: iso, or a strptime format."
+    )
+    clock: bool = Field(default=False, description="Whether dates have a time of day.")
+    reason: str = Field(default="", description="Why it is ignored.")
 
 
 def feature_names(column: Column) -> list[str]:

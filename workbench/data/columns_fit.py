@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -71,9 +72,10 @@ def date_format(cells: Sequence[Any]) -> str | None:
     if not cells or not all(isinstance(cell, str) for cell in cells[:_ENOUGH]):
         return None
     for form in DATE_FORMATS:
-        if _share(cells[:_ENOUGH], lambda cell, form=form: to_moment(cell, form)) < _READABLE - 0.1:
+        read = partial(to_moment, form=form)
+        if _share(cells[:_ENOUGH], read) < _READABLE - 0.1:
             continue
-        if _share(cells, lambda cell, form=form: to_moment(cell, form)) >= _READABLE:
+        if _share(cells, read) >= _READABLE:
             return form
     return None
 

@@ -282,4 +282,5 @@ class _Files:
 
     def array(self, name: str, *, mapped: bool) -> np.ndarray:
         loaded = np.load(self.path(name), mmap_mode="r" if mapped else None, allow_pickle=False)
-        return loaded.view(np.ndarray)
+        plain: np.ndarray = loaded.view(np.ndarray)
+        return plain

@@ -65,7 +65,8 @@ def list_folder(root: Path) -> Folder:
     top = _folders(root)
     is_split = _is_split(top)
     entries = sorted(_walk(root, ""))
-    pictures, left_out = [], []
+    pictures: list[str] = []
+    left_out: list[str] = []
     for name, _ in entries:
         (pictures if Path(name).suffix.lower() in SUFFIXES else left_out).append(name)
     depth = 2 if is_split else 1
@@ -73,7 +74,7 @@ def list_folder(root: Path) -> Folder:
     classes = [name.split("/")[depth - 1] for name in pictures]
     labels = sorted_names(set(classes))
     positions = {label: index for index, label in enumerate(labels)}
-    stats = {name: stat for name, stat in entries}
+    stats = dict(entries)
     return Folder(
         files=tuple(pictures),
         labels=labels,

@@ -12,6 +12,7 @@ import numpy as np
 from workbench.core.errors import InputError
 from workbench.core.plugins import Plugin
 from workbench.core.records import Finding
+from workbench.data.chunks import StoredArray
 
 
 @dataclass(frozen=True)
@@ -108,11 +109,11 @@ class Modality(Plugin):
         return False
 
     @abstractmethod
-    def normalization(self, train: np.ndarray, config: Any) -> tuple[np.ndarray, np.ndarray]:
+    def normalization(self, train: StoredArray, config: Any) -> tuple[np.ndarray, np.ndarray]:
         """Returns mean and standard deviation of the prepared training samples.
 
         Args:
-            train: Stored samples, shape (N, *sample_shape); memory-mapped, so read in pieces.
+            train: Stored samples, shape (N, *sample_shape), to be read in pieces.
             config: The preprocessing.
 
         Returns:

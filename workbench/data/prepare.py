@@ -16,7 +16,7 @@ from workbench.core.errors import InputError, NotFoundError
 from workbench.core.ids import digest_json
 from workbench.core.records import Finding
 from workbench.data.augment import check_augment, parse_augment
-from workbench.data.chunks import chunks, rows_per_chunk
+from workbench.data.chunks import StoredArray, chunks, rows_per_chunk
 from workbench.data.collected import Collected, Progress, Reader, take
 from workbench.data.dataset import KIND, Dataset, open_dataset
 from workbench.data.findings.duplicates import find_duplicates
@@ -30,15 +30,13 @@ from workbench.store import Blob, Store
 _FORMAT = 1
 
 
-def prepare(
-    store: Store, source: str, config: SourceConfig, reader: Reader, progress: Progress
-) -> Dataset:
+def prepare(store: Store, source: str, config: Any, reader: Reader, progress: Progress) -> Dataset:
     """Returns the dataset of a source; the same bytes and options are prepared once.
 
     Args:
         store: The workspace.
         source: Key of the source.
-        config: Its options.
+        config: Its options, a `SourceConfig`.
         reader: The opened source.
         progress: Called while files are read and samples decoded.
 
@@ -110,6 +108,8 @@ def _plan(collected: Collected, config: SourceConfig, what: str) -> _Plan:
         problems.extend(error.problems or [error.message])
         problems.raise_if_any(what)
         raise
+    if collected.shapes is None:  # only pictures in files show more of them when decoded
+        problems.raise_if_any(what)
     orders = [
         order_of(codes, part, collected=collected, fractions=config.fractions, seed=config.seed)
         for part in range(len(PARTS))
@@ -142,9 +142,7 @@ def _write(store: Store, plan: _Plan, name: str, fingerprint: str, progress: Pro
             with pending[part].path.open("wb") as file:
                 done = _write_part(file, plan, order, done, progress)
         plan.problems.raise_if_any(plan.what)
-        arrays = [np.load(pending[part].path, mmap_mode="r") for part in PARTS]
-        meta = _measure(plan, [array.view(np.ndarray) for array in arrays])
-        del arrays
+        meta = _measure(plan, [StoredArray(pending[part].path) for part in PARTS])
     files: dict[str, bytes | Blob] = {}
     for part, order in zip(PARTS, plan.orders, strict=True):
         blob = pending[part].blob
@@ -195,7 +193,7 @@ def _note_problem(plan: _Plan, row: int) -> None:
         plan.problems.add(f"{plan.collected.place(row)}: {text}")
 
 
-def _measure(plan: _Plan, parts: Sequence[np.ndarray]) -> dict[str, Any]:
+def _measure(plan: _Plan, parts: Sequence[StoredArray]) -> dict[str, Any]:
     mean, std = plan.modality.normalization(parts[0], plan.preprocessing)
     codes = np.concatenate([np.full(len(part), code) for code, part in enumerate(parts)])
     sources = np.concatenate(plan.orders)
@@ -214,7 +212,7 @@ def _measure(plan: _Plan, parts: Sequence[np.ndarray]) -> dict[str, Any]:
     }
 
 
-def _sketch(plan: _Plan, parts: Sequence[np.ndarray]) -> Sketch:
+def _sketch(plan: _Plan, parts: Sequence[StoredArray]) -> Sketch:
     pieces = [
         plan.modality.sketch(part[rows], plan.preprocessing)
         for part in parts

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 from pydantic import Field, field_validator
 
 from workbench.core.config import Config
+from workbench.core.errors import InputError, NotFoundError
 from workbench.core.plugins import Plugin
 from workbench.core.refs import check_name
 from workbench.data.augment import parse_augment
@@ -18,13 +19,16 @@ from workbench.store import Store
 class SourceConfig(Config):
     """Options of every source. What holds the data itself is hashed, not saved."""
 
-    name: str | None = Field(None, description="Name of the dataset; by default the source's own.")
-    seed: int = Field(0, ge=0, description="Seed of the split.")
+    name: str | None = Field(
+        default=None, description="Name of the dataset; by default the source's own."
+    )
+    seed: int = Field(default=0, ge=0, description="Seed of the split.")
     split: tuple[float, float, float] | None = Field(
-        None, description="Fractions of train, val and test; 0.7, 0.15, 0.15 if none is given."
+        default=None,
+        description="Fractions of train, val and test; 0.7, 0.15, 0.15 if none is given.",
     )
     augment: Any = Field(
-        None,
+        default=None,
         description="Changes made to training batches only, as in 'shift:1 + rotate:10', "
         "or a list of mappings with 'kind'.",
     )
@@ -42,7 +46,10 @@ class SourceConfig(Config):
     @field_validator("augment")
     @classmethod
     def _checked_augment(cls, value: Any) -> Any:
-        return [step.to_json() for step in parse_augment(value)] or None
+        try:
+            return [step.to_json() for step in parse_augment(value)] or None
+        except (InputError, NotFoundError) as error:
+            raise ValueError("; ".join(error.problems) or error.message) from error
 
 
 class Source(Plugin):

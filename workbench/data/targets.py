@@ -15,12 +15,16 @@ _FEW = 20
 
 
 def infer_task(values: Sequence[Any]) -> Task:
-    """Returns classification for text, bools and few whole numbers, else regression."""
+    """Returns classification for text, bools and few whole numbers, else regression.
+
+    Missing values do not count.
+    """
     if any(isinstance(value, (str, bool, np.bool_)) for value in values):
         return "classification"
-    distinct = {float(value) for value in values}
-    whole = all(value.is_integer() for value in distinct if math.isfinite(value))
-    is_few = len(distinct) <= _FEW and len(distinct) < max(3, len(values) / 2)
+    numbers = [float(value) for value in values if value is not None]
+    distinct = {number for number in numbers if math.isfinite(number)}
+    whole = all(number.is_integer() for number in distinct)
+    is_few = len(distinct) <= _FEW and len(distinct) < max(3, len(numbers) / 2)
     return "classification" if whole and is_few else "regression"
 
 

@@ -22,6 +22,8 @@ from workbench.store.home import VARIABLE
 _SHIPPED = Path(__file__).parent / "pipelines"
 _CHECKOUT = Path(__file__).parents[2] / "notebooks" / "pipelines"
 _KERNEL = "python3"
+# Our kernel listens on loopback and its messages carry a key; the rest of its log is for its makers.
+_QUIET_KERNEL = ["--log-level=40"]
 
 
 @dataclass(frozen=True)
@@ -135,6 +137,7 @@ def _execute(
             parameters=values,
             kernel_name=_KERNEL,
             progress_bar=False,
+            extra_arguments=_QUIET_KERNEL,
             stdout_file=sys.stdout if is_shown else None,
             stderr_file=sys.stderr if is_shown else None,
             cwd=str(Path.cwd()),

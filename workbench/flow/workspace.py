@@ -219,7 +219,22 @@ class Workspace:
         Returns:
             The endpoint, with `.url`, `.token`, `.predict(inputs)` and `.stop()`.
         """
-        return flow_endpoint.serve(self.store, self._servable(model), **options)
+        return flow_endpoint.serve(self.store, self.servable(model), **options)
+
+    def servable(self, model: Any) -> str:
+        """Returns the ref or file by which an endpoint's process finds a model, exporting it."""
+        if isinstance(model, str) and model.startswith("model:"):
+            return model
+        if resolve.looks_like_file(model):
+            return str(model)
+        found = resolve.resolve_model(self.store, model)
+        if found.ref.startswith("model:"):
+            return found.ref
+        dataset = None
+        if found.artifact.kind != resolve.ONNX:
+            dataset = resolve.resolve_data(self.store, None, found)
+        done = exports.export_model(self.store, found, dataset)  # type: ignore[arg-type]
+        return f"artifact:{done.artifact.digest}"
 
     def endpoints(self) -> list[Endpoint]:
         """Returns the endpoints that run now, whichever process started them."""
@@ -257,20 +272,6 @@ class Workspace:
             How many files and bytes were (or would be) freed.
         """
         return collect(self.store, dry_run=dry_run)
-
-    def _servable(self, model: Any) -> str:
-        if isinstance(model, str) and model.startswith("model:"):
-            return model
-        if resolve.looks_like_file(model):
-            return str(model)
-        found = resolve.resolve_model(self.store, model)
-        if found.ref.startswith("model:"):
-            return found.ref
-        dataset = None
-        if found.artifact.kind != resolve.ONNX:
-            dataset = resolve.resolve_data(self.store, None, found)
-        done = exports.export_model(self.store, found, dataset)  # type: ignore[arg-type]
-        return f"artifact:{done.artifact.digest}"
 
     def _remembered(self, kind: str, config: dict[str, Any], inputs: dict[str, str]) -> Run:
         """Returns the batch step done before with the same content, or does or resumes it."""

@@ -17,6 +17,7 @@ BLOCKS = 16
 _T_95 = 2.131  # Student's t, two-sided 95 %, BLOCKS - 1 = 15 degrees of freedom
 _NS_PER_MS = 1e6
 _MIN_RUNS, _MAX_RUNS = 3, 60
+NOTICEABLE = 0.02
 
 
 @dataclass(frozen=True)
@@ -40,9 +41,19 @@ class TimingComparison:
     def words(self, name: str) -> str:
         """Returns "no difference", or how many times the first one's latency `name` takes."""
         ratio = self.ratios[name]
-        if ratio.low <= 1.0 <= ratio.high:
+        if not is_faster(ratio) and not is_slower(ratio):
             return "no difference"
         return f"×{ratio.value:.2f} the latency"
+
+
+def is_faster(ratio: Interval) -> bool:
+    """Returns whether the whole interval is noticeably (2 %) below 1."""
+    return ratio.high < 1.0 - NOTICEABLE
+
+
+def is_slower(ratio: Interval) -> bool:
+    """Returns whether the whole interval is noticeably (2 %) above 1."""
+    return ratio.low > 1.0 + NOTICEABLE
 
 
 def measure_interleaved(

@@ -15,6 +15,7 @@ from workbench.store.models import Models, Version
 from workbench.store.run_context import Context, NullContext, RunContext
 from workbench.store.runs import RunRecord, Runs
 from workbench.store.signing import Signer
+from workbench.store.studies import Studies
 
 __all__ = [
     "Artifact",
@@ -42,6 +43,7 @@ class Store:
     models: Models
     audit: Audit
     cache: Cache
+    studies: Studies
 
 
 def open_store(root: Path | None = None) -> Store:
@@ -63,4 +65,5 @@ def open_store(root: Path | None = None) -> Store:
         models=Models(db, blobs, signer, audit),
         audit=audit,
         cache=Cache(db),
+        studies=Studies(db),
     )

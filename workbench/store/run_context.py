@@ -135,8 +135,14 @@ class RunContext:
 class NullContext:
     """A context that only remembers, for work outside a run."""
 
-    def __init__(self, directory: Path, artifacts: Artifacts | None = None) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        artifacts: Artifacts | None = None,
+        on_event: Callable[[str, Mapping[str, Any]], None] | None = None,
+    ) -> None:
         self._directory = directory
+        self._on_event = on_event
         self.artifacts = artifacts
         self.events: list[tuple[str, dict[str, Any]]] = []
         self.metrics: dict[str, float] = {}
@@ -154,6 +160,8 @@ class NullContext:
     def event(self, kind: str, **data: Any) -> None:
         """Remembers an event."""
         self.events.append((kind, data))
+        if self._on_event is not None:
+            self._on_event(kind, data)
 
     def progress(self, done: int, total: int, note: str = "") -> None:
         """Remembers progress."""

@@ -15,8 +15,8 @@ class PruneConfig(Config):
     """Options of `prune`."""
 
     amount: float = Field(gt=0, lt=1, description="Fraction of the weights removed, 0.5 = half")
-    scope: Literal["layer", "global"] = Field(
-        "layer", description="Remove that fraction of each layer, or of all layers together"
+    scope: Literal["global", "layer"] = Field(
+        "global", description="Remove that fraction of all layers together, or of each layer"
     )
 
 

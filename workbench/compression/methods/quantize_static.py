@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from pydantic import Field
 
+from workbench.compression.compact import compact_qdq
 from workbench.compression.method import GraphMethod
 from workbench.core import optional
 from workbench.core.config import Config
@@ -118,7 +119,7 @@ def quantize(
         extra_options={},
     )
     writer.quantize_model()
-    return strip(writer.model.model)
+    return compact_qdq(strip(writer.model.model))
 
 
 def opset(graph: onnx.ModelProto) -> int:

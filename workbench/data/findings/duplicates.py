@@ -96,7 +96,7 @@ def _finding(
     if not len(pairs):
         return None
     shown = sorted(pairs.tolist(), key=lambda pair: pair[1])[:_SHOWN]
-    names = {i: f"{PARTS[codes[i]]} {place(i)}" for pair in shown for i in pair}
+    names = {i: f"{place(i)} ({PARTS[codes[i]]})" for pair in shown for i in pair}
     counts = {
         name: int((codes[pairs[:, 1]] == part).sum()) for part, name in enumerate(PARTS) if part
     }

@@ -3,6 +3,6 @@
 from workbench.core.plugins import Registry
 from workbench.data.modality import Modality
 
-MODALITIES: Registry[Modality] = Registry("modalities", __name__, Modality)
+MODALITIES: Registry[Modality] = Registry("modalities", __name__, Modality)  # type: ignore[type-abstract]
 
 __all__ = ["MODALITIES"]

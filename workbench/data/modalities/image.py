@@ -14,7 +14,7 @@ from workbench.core.config import Config
 from workbench.core.errors import InputError
 from workbench.core.records import Finding
 from workbench.data import pictures
-from workbench.data.chunks import chunks
+from workbench.data.chunks import StoredArray, chunks
 from workbench.data.modality import Modality, Sketch
 from workbench.data.sketches import image_sketch
 
@@ -26,15 +26,19 @@ class ImageConfig(Config):
     """Preprocessing of images, fitted on train. Normalization is in the model's graph."""
 
     size: tuple[int, int] = Field(description="Height and width in pixels.")
-    channels: int = Field(1, ge=1, description="1 gray, 3 color; arrays may have any number.")
-    layout: Literal["hw", "hwc", "chw"] = Field(
-        "hwc", description="Axes of one raw array: a gray picture is hw."
+    channels: int = Field(
+        default=1, ge=1, description="1 gray, 3 color; arrays may have any number."
     )
-    dtype: Literal["uint8", "float32"] = Field("uint8", description="How pixels are stored.")
-    low: float = Field(0.0, description="Value of black; pictures are scaled to it.")
-    high: float = Field(255.0, description="Value of white; pictures are scaled to it.")
+    layout: Literal["hw", "hwc", "chw"] = Field(
+        default="hwc", description="Axes of one raw array: a gray picture is hw."
+    )
+    dtype: Literal["uint8", "float32"] = Field(
+        default="uint8", description="How pixels are stored."
+    )
+    low: float = Field(default=0.0, description="Value of black; pictures are scaled to it.")
+    high: float = Field(default=255.0, description="Value of white; pictures are scaled to it.")
     resize: Literal["stretch", "crop"] = Field(
-        "stretch", description="How a picture of another size is made to fit."
+        default="stretch", description="How a picture of another size is made to fit."
     )
 
 
@@ -76,7 +80,7 @@ class Image(Modality):
     def decode_batch(self, values: Sequence[Any], config: ImageConfig) -> np.ndarray:
         """Arrays of the right shape are decoded together, all else one by one."""
         if isinstance(values, np.ndarray) and values.shape[1:] == _raw_shape(config):
-            decoded = _channels_first(values, config.layout).astype(np.float32)
+            decoded: np.ndarray = _channels_first(values, config.layout).astype(np.float32)
             if np.isfinite(decoded).all():
                 return decoded
         return super().decode_batch(values, config)
@@ -119,11 +123,11 @@ class Image(Modality):
     def raw(self, prepared: np.ndarray, config: ImageConfig) -> np.ndarray:
         """The axes as they were given."""
         if config.layout == "hw":
-            return prepared[0]
+            return np.asarray(prepared[0])
         return prepared if config.layout == "chw" else np.moveaxis(prepared, 0, -1)
 
     def normalization(
-        self, train: np.ndarray, config: ImageConfig
+        self, train: StoredArray, config: ImageConfig
     ) -> tuple[np.ndarray, np.ndarray]:
         """One mean and one deviation for each channel, shape (channels, 1, 1)."""
         count, total, squares = 0, np.zeros(config.channels), np.zeros(config.channels)
@@ -202,7 +206,8 @@ def _range(samples: Any) -> tuple[float, float]:
 def _axes(shape: tuple[int, ...], layout: str) -> tuple[int, int, int]:
     if layout == "hw":
         return shape[0], shape[1], 1
-    return shape if layout == "hwc" else (shape[1], shape[2], shape[0])
+    first, second, third = shape
+    return (first, second, third) if layout == "hwc" else (second, third, first)
 
 
 def _raw_shape(config: ImageConfig) -> tuple[int, ...]:

@@ -11,7 +11,7 @@ from pydantic import Field
 from workbench.core.config import Config
 from workbench.core.errors import InputError, did_you_mean
 from workbench.core.records import Finding
-from workbench.data.chunks import chunks
+from workbench.data.chunks import StoredArray, chunks
 from workbench.data.columns import Column, encode, feature_names, is_indicator, scales
 from workbench.data.columns_fit import clean_column, fit_column
 from workbench.data.modality import Modality, Sketch
@@ -24,10 +24,11 @@ class TableConfig(Config):
 
     columns: tuple[Column, ...] = Field(description="The columns in order, each with its coding.")
     layout: Literal["named", "plain"] = Field(
-        "named", description="Whether a raw sample has names, or is a plain array of numbers."
+        default="named",
+        description="Whether a raw sample has names, or is a plain array of numbers.",
     )
     skipped: tuple[str, ...] = Field(
-        (), description="Columns that may come along and are not looked at, as the target."
+        default=(), description="Columns that may come along and are not looked at, as the target."
     )
 
 
@@ -126,7 +127,7 @@ class Table(Modality):
         return config.layout == "named"
 
     def normalization(
-        self, train: np.ndarray, config: TableConfig
+        self, train: StoredArray, config: TableConfig
     ) -> tuple[np.ndarray, np.ndarray]:
         """Mean and deviation of each number; indicators (0 or 1) are left as they are."""
         mean = sum(train[rows].sum(0, dtype=float) for rows in chunks(train)) / len(train)

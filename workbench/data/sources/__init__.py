@@ -3,6 +3,6 @@
 from workbench.core.plugins import Registry
 from workbench.data.source import Source
 
-SOURCES: Registry[Source] = Registry("sources", __name__, Source)
+SOURCES: Registry[Source] = Registry("sources", __name__, Source)  # type: ignore[type-abstract]
 
 __all__ = ["SOURCES"]

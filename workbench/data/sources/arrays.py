@@ -33,16 +33,22 @@ class ArraysConfig(SourceConfig):
         exclude=True, description="N class indices into labels, N label names, or N values."
     )
     modality: Literal["image", "table"] | None = Field(
-        None, description="What the inputs are; by default rows if they have two axes."
+        default=None, description="What the inputs are; by default rows if they have two axes."
     )
-    labels: tuple[str, ...] | None = Field(None, description="Class names.")
-    task: Task | None = Field(None, description="By default inferred from the targets.")
-    columns: tuple[str, ...] | None = Field(None, description="Names of the columns of rows.")
-    parts: Any = Field(None, exclude=True, description="N words train, val or test: a given split.")
+    labels: tuple[str, ...] | None = Field(default=None, description="Class names.")
+    task: Task | None = Field(default=None, description="By default inferred from the targets.")
+    columns: tuple[str, ...] | None = Field(
+        default=None, description="Names of the columns of rows."
+    )
+    parts: Any = Field(
+        default=None, exclude=True, description="N words train, val or test: a given split."
+    )
     groups: Any = Field(
-        None, exclude=True, description="N values; samples of one group stay in one split."
+        default=None, exclude=True, description="N values; samples of one group stay in one split."
     )
-    time: Any = Field(None, exclude=True, description="N sortable values; test is the latest.")
+    time: Any = Field(
+        default=None, exclude=True, description="N sortable values; test is the latest."
+    )
 
 
 class Arrays(Source):

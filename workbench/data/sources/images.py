@@ -28,13 +28,14 @@ class ImagesConfig(SourceConfig):
 
     path: Path = Field(exclude=True, description="A folder with one folder for each class.")
     size: tuple[int, int] | None = Field(
-        None, description="Height and width; by default kept if all are one size, else 64×64."
+        default=None,
+        description="Height and width; by default kept if all are one size, else 64×64.",
     )
     channels: Literal[1, 3] | None = Field(
-        None, description="1 gray, 3 color; by default gray if all are gray."
+        default=None, description="1 gray, 3 color; by default gray if all are gray."
     )
     resize: Literal["stretch", "crop"] = Field(
-        "stretch", description="How a picture of another shape is made to fit."
+        default="stretch", description="How a picture of another shape is made to fit."
     )
 
     @field_validator("size", mode="before")

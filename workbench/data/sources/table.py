@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -30,23 +31,29 @@ _SPLIT_NAMES = ("split", "subset", "partition")
 class TableSourceConfig(SourceConfig):
     """A table and what is to be predicted."""
 
-    path: Path | None = Field(None, exclude=True, description="A CSV or Parquet file.")
-    frame: Any = Field(None, exclude=True, description="A DataFrame.")
+    path: Path | None = Field(default=None, exclude=True, description="A CSV or Parquet file.")
+    frame: Any = Field(default=None, exclude=True, description="A DataFrame.")
     target: str = Field(description="Name of the column to predict.")
     task: Task | None = Field(
-        None, description="By default classification for text, bools and few whole numbers."
+        default=None, description="By default classification for text, bools and few whole numbers."
     )
     split: tuple[float, float, float] | str | None = Field(  # type: ignore[assignment]
         None,
         description="Fractions of train, val and test, or the column that holds these words.",
     )
-    groups: str | None = Field(None, description="Column whose equal values stay in one split.")
-    time: str | None = Field(None, description="Column to split by: test is the latest.")
-    ignore: tuple[str, ...] = Field((), description="Columns to leave out.")
-    categorical: tuple[str, ...] = Field((), description="Columns of numbers that mean categories.")
-    max_categories: int = Field(32, ge=1, description="Most features for one column of text.")
-    encoding: str | None = Field(None, description="Of a CSV file; by default found out.")
-    separator: str | None = Field(None, description="Of a CSV file; by default found out.")
+    groups: str | None = Field(
+        default=None, description="Column whose equal values stay in one split."
+    )
+    time: str | None = Field(default=None, description="Column to split by: test is the latest.")
+    ignore: tuple[str, ...] = Field(default=(), description="Columns to leave out.")
+    categorical: tuple[str, ...] = Field(
+        default=(), description="Columns of numbers that mean categories."
+    )
+    max_categories: int = Field(
+        default=32, ge=1, description="Most features for one column of text."
+    )
+    encoding: str | None = Field(default=None, description="Of a CSV file; by default found out.")
+    separator: str | None = Field(default=None, description="Of a CSV file; by default found out.")
 
     @model_validator(mode="after")
     def _one_table(self) -> TableSourceConfig:
@@ -139,7 +146,7 @@ class _TableReader(Reader):
     def _check_columns(self, table: RawTable) -> None:
         config = self._config
         split = config.split if isinstance(config.split, str) else None
-        wanted = {
+        wanted: dict[str, Sequence[str | None]] = {
             "target": [config.target],
             "split": [split],
             "groups": [config.groups],

@@ -1,4 +1,4 @@
-"""A torch `Dataset` or `DataLoader`, or anything with a length and numbered items. No torch here."""
+"""A torch `Dataset` or `DataLoader`, or anything with numbered items. No torch here."""
 
 from __future__ import annotations
 
@@ -30,13 +30,17 @@ class TorchDatasetConfig(SourceConfig):
     """A dataset, and if it has them its validation and test sets."""
 
     dataset: Any = Field(exclude=True, description="Items are (input, target) pairs or mappings.")
-    val: Any = Field(None, exclude=True, description="Validation set; then `dataset` is train.")
-    test: Any = Field(None, exclude=True, description="Test set; then `dataset` is train.")
-    modality: Literal["image", "table"] | None = Field(None, description="What the inputs are.")
-    labels: tuple[str, ...] | None = Field(
-        None, description="Class names; by default the dataset's `classes`."
+    val: Any = Field(
+        default=None, exclude=True, description="Validation set; then `dataset` is train."
     )
-    task: Task | None = Field(None, description="By default inferred from the targets.")
+    test: Any = Field(default=None, exclude=True, description="Test set; then `dataset` is train.")
+    modality: Literal["image", "table"] | None = Field(
+        default=None, description="What the inputs are."
+    )
+    labels: tuple[str, ...] | None = Field(
+        default=None, description="Class names; by default the dataset's `classes`."
+    )
+    task: Task | None = Field(default=None, description="By default inferred from the targets.")
 
 
 class TorchDataset(Source):

@@ -3,6 +3,6 @@
 from workbench.core.plugins import Registry
 from workbench.data.transform import Transform
 
-TRANSFORMS: Registry[Transform] = Registry("transforms", __name__, Transform)
+TRANSFORMS: Registry[Transform] = Registry("transforms", __name__, Transform)  # type: ignore[type-abstract]
 
 __all__ = ["TRANSFORMS"]

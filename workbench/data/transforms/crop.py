@@ -13,7 +13,9 @@ from workbench.data.transform import Transform
 class CropConfig(Config):
     """How small."""
 
-    smallest: float = Field(0.8, gt=0, le=1, description="Smallest side kept, as a fraction.")
+    smallest: float = Field(
+        default=0.8, gt=0, le=1, description="Smallest side kept, as a fraction."
+    )
 
 
 class Crop(Transform):

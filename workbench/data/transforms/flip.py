@@ -17,10 +17,11 @@ class FlipConfig(Config):
     """Which way, and which labels allow it."""
 
     direction: Literal["horizontal", "vertical", "both"] = Field(
-        "horizontal", description="Left with right, top with bottom, or each by its own draw."
+        default="horizontal",
+        description="Left with right, top with bottom, or each by its own draw.",
     )
     labels: Literal["auto", "all"] | tuple[str, ...] = Field(
-        "auto",
+        default="auto",
         description="Labels whose pictures may be mirrored. auto leaves out single characters and "
         "numbers, since a mirrored character is another one; all; or names ('cat/dog').",
     )

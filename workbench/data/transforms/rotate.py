@@ -13,8 +13,8 @@ from workbench.data.transform import Transform
 class RotateConfig(Config):
     """How far."""
 
-    degrees: float = Field(10.0, ge=0, le=180, description="Largest angle, either way.")
-    fill: Fill = Field("edge", description="What comes in: the border repeated, or zero.")
+    degrees: float = Field(default=10.0, ge=0, le=180, description="Largest angle, either way.")
+    fill: Fill = Field(default="edge", description="What comes in: the border repeated, or zero.")
 
 
 class Rotate(Transform):

@@ -13,8 +13,8 @@ from workbench.data.transform import Transform
 class ShiftConfig(Config):
     """How far."""
 
-    pixels: int = Field(1, ge=0, le=64, description="Most pixels along each axis.")
-    fill: Fill = Field("edge", description="What comes in: the border repeated, or zero.")
+    pixels: int = Field(default=1, ge=0, le=64, description="Most pixels along each axis.")
+    fill: Fill = Field(default="edge", description="What comes in: the border repeated, or zero.")
 
 
 class Shift(Transform):

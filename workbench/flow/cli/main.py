@@ -1,0 +1,11 @@
+"""The whole command line: the app with every group of commands registered."""
+
+from __future__ import annotations
+
+from workbench.flow.cli import batch, registry, road, serving
+from workbench.flow.cli.app import app, main
+
+__all__ = ["app", "batch", "main", "registry", "road", "serving"]
+
+if __name__ == "__main__":
+    main()

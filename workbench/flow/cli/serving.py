@@ -1,0 +1,136 @@
+"""Commands of endpoints: serve, predict, stop, ps, endpoints."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from workbench.core.errors import InputError
+from workbench.core.host import become
+from workbench.core.lazy import lazy
+from workbench.flow.cli.app import Json, app, emit, table, workspace
+
+if TYPE_CHECKING:
+    from workbench.flow import endpoint as flow_endpoint
+else:
+    flow_endpoint = lazy("workbench.flow.endpoint")
+
+_PASSED_ON = {"allow_extra_args": True, "ignore_unknown_options": True}
+
+
+@app.command(context_settings=_PASSED_ON)
+def serve(
+    context: typer.Context,
+    model: Annotated[str, typer.Argument(help="A ref, or an ONNX file.")],
+    name: Annotated[str | None, typer.Option(help="Serve it under this name.")] = None,
+    port: Annotated[int, typer.Option(help="0 lets the system choose.")] = 0,
+    as_json: Json = False,
+) -> None:
+    """Serve a model in the foreground, until SIGTERM or Ctrl-C.
+
+    Further options: --threads, --max-batch, --max-queue, --max-body, --drain, --no-log,
+    --token-file, --allow-host.
+    """
+    space = workspace()
+    command = [sys.executable, "-P", "-m", "workbench.serving.process", space.servable(model)]
+    command += ["--home", str(space.store.home.root), "--port", str(port)]
+    command += ["--name", name] if name else []
+    command += ["--json"] if as_json else []
+    become([*command, *context.args])
+
+
+@app.command()
+def predict(
+    endpoint: Annotated[str, typer.Argument(help="An endpoint's id, or a model it serves.")],
+    inputs: Annotated[list[str], typer.Argument(help="Files, sentences, or JSON (a row, a list).")],
+    as_json: Json = False,
+) -> None:
+    """Ask a running endpoint."""
+    found = flow_endpoint.find(workspace().store, endpoint)
+    answers = [_plain(item) for text in inputs for item in found.predict(_read(text))]
+    shown = [{**a, "scores": _top(a["scores"])} if "scores" in a else a for a in answers]
+    emit(answers, as_json, table(shown))
+
+
+@app.command()
+def stop(
+    endpoint: Annotated[str | None, typer.Argument(help="An endpoint's id or model.")] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Stop every endpoint.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Stop an endpoint after it has answered what it owes."""
+    store = workspace().store
+    if everything:
+        found = flow_endpoint.running(store)
+    elif endpoint is not None:
+        found = [flow_endpoint.find(store, endpoint)]
+    else:
+        raise InputError("Got no endpoint to stop.", hint="Name one, or give --all.")
+    for item in found:
+        item.stop()
+    stopped = [item.ref for item in found]
+    emit({"stopped": stopped}, as_json, f"Stopped {', '.join(stopped) or 'nothing'}.")
+
+
+@app.command()
+def endpoints(as_json: Json = False) -> None:
+    """List the endpoints that run."""
+    _list(as_json)
+
+
+@app.command()
+def ps(as_json: Json = False) -> None:
+    """List what works now: endpoints and unfinished runs."""
+    _list(as_json, with_runs=True)
+
+
+def _list(as_json: bool, *, with_runs: bool = False) -> None:
+    space = workspace()
+    rows = [
+        {
+            "ref": e.ref,
+            "what": ", ".join(e.models),
+            "at": e.url,
+            "pid": e.info.pid,
+            "since": e.info.started[:19].replace("T", " "),
+        }
+        for e in flow_endpoint.running(space.store)
+    ]
+    if with_runs:
+        rows += [
+            {
+                "ref": run.ref,
+                "what": run.record.kind,
+                "at": run.status,
+                "pid": "",
+                "since": (run.record.started or "")[:19].replace("T", " "),
+            }
+            for run in space.runs()
+            if not run.record.is_finished
+        ]
+    emit(rows, as_json, table(rows))
+
+
+def _read(text: str) -> Any:
+    if text.startswith(("{", "[")):
+        try:
+            return json.loads(text)
+        except ValueError as error:
+            raise InputError(f"This is not JSON: {text[:80]}", hint=str(error)) from error
+    path = Path(text)
+    return [path] if path.is_file() else [text]
+
+
+def _plain(prediction: Any) -> dict[str, Any]:
+    if prediction.label is None:
+        return {"value": prediction.value}
+    return {"label": prediction.label, "scores": dict(prediction.scores)}
+
+
+def _top(scores: dict[str, float], count: int = 3) -> str:
+    best = sorted(scores.items(), key=lambda item: -item[1])[:count]
+    return ", ".join(f"{label} {score:.3f}" for label, score in best)

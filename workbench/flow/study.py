@@ -1,0 +1,224 @@
+"""A compression study as the user holds it: a baseline, variants measured as deployed, a front."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from workbench.compression.front import pareto_front
+from workbench.core.errors import InputError, StateError
+from workbench.core.lazy import lazy
+from workbench.core.refs import Ref
+from workbench.data.dataset import Dataset, open_dataset
+from workbench.flow.progress import Bar
+from workbench.flow.resolve import Model
+from workbench.flow.variant import Variant
+from workbench.store import NullContext, Store
+from workbench.store.studies import StudyRecord
+
+if TYPE_CHECKING:
+    from workbench.compression import recipe as recipes
+    from workbench.compression import study as engines
+    from workbench.flow import evaluating, study_table, tradeoff_plot
+    from workbench.flow import report as reports
+else:
+    engines = lazy("workbench.compression.study")
+    recipes = lazy("workbench.compression.recipe")
+    evaluating = lazy("workbench.flow.evaluating")
+    reports = lazy("workbench.flow.report")
+    study_table = lazy("workbench.flow.study_table")
+    tradeoff_plot = lazy("workbench.flow.tradeoff_plot")
+
+_FIGURES = ("size_bytes", "stored_bytes", "latency_ms", "score")
+
+
+class Study:
+    """The study of one model on one dataset. All it knows is stored; it can be opened anywhere.
+
+    Args:
+        store: The workspace.
+        record: What is stored of the study.
+        module: The live module, if the model belongs to no family.
+    """
+
+    def __init__(self, store: Store, record: StudyRecord, module: Any = None) -> None:
+        self._store = store
+        self._record = record
+        self._module = module
+        self._engine: Any = None
+
+    def __repr__(self) -> str:
+        return f"Study({self.ref!r}, {len(self.variants)} variants)"
+
+    @property
+    def ref(self) -> str:
+        """The study's ref."""
+        return self._record.ref
+
+    @property
+    def data(self) -> Dataset:
+        """The dataset."""
+        return open_dataset(self._store, self._record.dataset)
+
+    @property
+    def baseline(self) -> Variant:
+        """The model itself, measured."""
+        return self.measure("")
+
+    @property
+    def variants(self) -> list[Variant]:
+        """All measured variants, the baseline among them, oldest first."""
+        records = self._store.studies.variants(self._record.id)
+        return [Variant(self._store, self._record, record) for record in records]
+
+    def measure(self, recipe: str | Sequence[Any] | Mapping[str, Any]) -> Variant:
+        """Returns a variant with its figures, measured on its ONNX file as it would be deployed.
+
+        What was measured before is not measured again.
+
+        Args:
+            recipe: As in "prune:0.5 + quantize_static:8", or the JSON form, or a mapping of
+                layers to recipes.
+
+        Raises:
+            InputError: The recipe is not valid, with all problems and the nearest names.
+            UnsupportedError: It cannot work on this model, with the reason.
+        """
+        parsed = recipes.parse(recipe) if recipe else recipes.Recipe()
+        known = self._known(str(parsed))
+        if known is not None and known.path.exists():
+            return known
+        with Bar("measure") as bar:
+            context = NullContext(self._store.home.scratch, self._store.artifacts, bar.show)
+            engine = self._open_engine()
+            if not parsed.is_baseline:
+                self._keep(engine.measure(recipes.Recipe(), context))
+            measured = engine.measure(parsed, context)
+        return self._keep(measured)
+
+    def front(self, x: str = "size_bytes", y: str = "score") -> list[Variant]:
+        """Returns the variants that no other beats in both figures, smallest `x` first.
+
+        Args:
+            x: "size_bytes", "stored_bytes" or "latency_ms".
+            y: The same, or "score".
+
+        Raises:
+            InputError: No such figure.
+        """
+        unknown = [name for name in (x, y) if name not in _FIGURES]
+        if unknown:
+            raise InputError(
+                f"No figure {', '.join(map(repr, unknown))}.",
+                hint=f"Figures: {', '.join(_FIGURES)}.",
+            )
+        return pareto_front(self.variants, lambda v: _cost(v, x), lambda v: -_cost(v, y))
+
+    def smallest(self, max_drop: float = 0.01) -> Variant:
+        """Returns the smallest measured variant whose score drops by at most `max_drop`.
+
+        The drop is the measured one; its interval may reach further, see `variant.difference`.
+
+        Raises:
+            StateError: Nothing was measured yet.
+        """
+        within = [v for v in self.variants if v.drop <= max_drop]
+        if not within:
+            raise StateError("No variant was measured.", hint="study.measure(recipe) measures one.")
+        return min(within, key=lambda v: (v.size_bytes, v.drop, v.latency_ms))
+
+    def plot(self, x: str = "size_bytes") -> Any:
+        """Returns a plotly figure: score over `x`, with baseline, variants and front."""
+        return tradeoff_plot.figure(self, x)
+
+    def report(
+        self,
+        path: Path | str,
+        chosen: Variant | None = None,
+        facts: Mapping[str, Any] | None = None,
+    ) -> Path:
+        """Writes a self-contained HTML page with plot, table and verdict; returns its path.
+
+        Args:
+            path: Where to.
+            chosen: The variant that was chosen; by default `smallest()`.
+            facts: Further lines, as the served accuracy.
+        """
+        written: Path = reports.write_report(self, Path(path), chosen or self.smallest(), facts)
+        return written
+
+    def rows(self, recipes: Sequence[str]) -> Iterator[str]:
+        """Measures recipes one by one, yielding the header and then each line of the table."""
+        yield study_table.HEADER
+        yield study_table.row(self.baseline)
+        for recipe in recipes:
+            yield study_table.row(self.measure(recipe))
+
+    def verdict(self, chosen: Variant) -> str:
+        """Returns one honest sentence on what a variant gains and loses."""
+        return str(study_table.sentence(chosen))
+
+    def table(self) -> str:
+        """Returns the variants as a text table."""
+        return str(study_table.text(self.baseline, self.variants))
+
+    def as_model(self) -> Model:
+        """Returns the baseline as every verb takes it."""
+        return self.baseline.as_model()
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns the study as JSON-able values."""
+        return {
+            "ref": self.ref,
+            "data": self.data.ref,
+            "model": self._record.config.get("model_ref"),
+            "variants": [variant.to_json() for variant in self.variants],
+        }
+
+    def _known(self, recipe: str) -> Variant | None:
+        return next((v for v in self.variants if v.recipe == recipe), None)
+
+    def _keep(self, measured: Any) -> Variant:
+        record = self._record
+        self._store.studies.add_variant(
+            record.id, measured.artifact, measured.recipe, measured.to_json()
+        )
+        kept = self._known(measured.recipe)
+        if kept is None:
+            raise StateError(f"The variant '{measured.recipe}' was not stored.")
+        return kept
+
+    def _open_engine(self) -> Any:
+        if self._engine is None:
+            artifact = self._store.artifacts.get(self._record.model)
+            self._engine = engines.StudyEngine(self._store, artifact, self.data, self._module)
+        return self._engine
+
+
+def make_study(store: Store, model: Model, dataset: Dataset) -> Study:
+    """Returns the study of a model on a dataset, its baseline measured."""
+    evaluating.check_fit(model.description, dataset)
+    config = {"model_ref": model.ref}
+    record = store.studies.open(model.artifact.digest, dataset.artifact.digest, config)
+    study = Study(store, record, model.module)
+    study.measure("")
+    return study
+
+
+def open_study(store: Store, study_id: str) -> Study:
+    """Returns a study by its id."""
+    return Study(store, store.studies.get(study_id))
+
+
+def find(store: Store, ref: Ref) -> Study | Variant:
+    """Returns the study or variant that a ref names."""
+    if ref.kind == "study":
+        return open_study(store, ref.name)
+    record = store.studies.find_variant(ref.name)
+    return Variant(store, store.studies.get(record.study), record)
+
+
+def _cost(variant: Variant, figure: str) -> float:
+    value = float(getattr(variant, figure))
+    return -value if figure == "score" and variant.higher_is_better else value

@@ -1,0 +1,83 @@
+"""The table of a study: one row a variant, and the honest sentence about the chosen one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from workbench.core.records import Interval
+from workbench.flow.variant import Variant
+
+_KB = 1000
+_POINTS = {"accuracy", "balanced_accuracy", "f1_macro"}
+HEADER = (
+    f"{'variant':<12}  {'score':>7}  {'difference (90 %)':>22}  {'kB':>8}  {'stored':>8}  "
+    f"{'p50 ms':>7}  {'latency':>16}  recipe"
+)
+
+
+def row(variant: Variant) -> str:
+    """Returns the line of one variant; figures line up with `HEADER`."""
+    return (
+        f"{variant.digest[:12]:<12}  {_score(variant):>7}  {difference(variant):>22}  "
+        f"{variant.size_bytes / _KB:>8.1f}  {variant.stored_bytes / _KB:>8.1f}  "
+        f"{variant.latency_ms:>7.3f}  {latency(variant):>16}  {variant.recipe}"
+    )
+
+
+def text(baseline: Variant, variants: Sequence[Variant]) -> str:
+    """Returns the whole table: the baseline first, then the variants by size."""
+    others = sorted((v for v in variants if not v.is_baseline), key=lambda v: -v.size_bytes)
+    return "\n".join([HEADER, row(baseline), *map(row, others)])
+
+
+def difference(variant: Variant) -> str:
+    """Returns the paired difference to the baseline with its interval, in points if a share."""
+    if variant.is_baseline:
+        return "baseline"
+    change = variant.difference
+    if variant.metric in _POINTS:
+        return f"{_signed(100 * change.value, 1)} [{_range(change, 100, 1)}] pt"
+    return f"{_signed(change.value, 3)} [{_range(change, 1, 3)}]"
+
+
+def latency(variant: Variant) -> str:
+    """Returns the ratio of latencies to the baseline, or that there is no difference."""
+    if variant.is_baseline:
+        return "×1"
+    ratio = variant.latency_ratio
+    if ratio.low <= 1 <= ratio.high:
+        return f"×{ratio.value:.2f} (no diff.)"
+    return f"×{ratio.value:.2f}"
+
+
+def sentence(chosen: Variant) -> str:
+    """Returns one honest sentence on what the chosen variant gains and loses."""
+    if chosen.is_baseline:
+        return "No measured variant is smaller within the limit: the baseline is the choice."
+    return f"{_change_in_words(chosen)}; {chosen.reason}".rstrip(". ") + "."
+
+
+def _change_in_words(variant: Variant) -> str:
+    change = variant.difference
+    if variant.metric in _POINTS:
+        size = f"{_signed(100 * change.value, 1)} pt {variant.metric}"
+    else:
+        size = f"{_signed(change.value, 3)} {variant.metric}"
+    is_within = change.low <= 0 <= change.high
+    return f"{size} (no difference within the 90 % interval)" if is_within else size
+
+
+def _score(variant: Variant) -> str:
+    if variant.metric in _POINTS:
+        return f"{100 * variant.score:.1f} %"
+    return f"{variant.score:.4g}"
+
+
+def _range(interval: Interval, scale: float, digits: int) -> str:
+    low, high = _signed(scale * interval.low, digits), _signed(scale * interval.high, digits)
+    return f"{low}, {high}"
+
+
+def _signed(value: float, digits: int) -> str:
+    rounded = round(value, digits) + 0.0
+    return f"{rounded:+.{digits}f}".replace("-", "−") if rounded else f"{0:.{digits}f}"
