@@ -30,6 +30,7 @@ from workbench.serving.tensors import as_tensor, input_error
 
 _HEADER_LENGTH = b"inference-header-content-length"
 _OCTETS = b"application/octet-stream"
+_BY_DTYPE = {np.dtype(name): datatype for name, datatype in DATATYPES.items() if name != "str"}
 _VERSION = "2"
 
 
@@ -286,7 +287,7 @@ def _sized(size: int) -> dict[str, Any]:
 
 
 def _head(name: str, value: NDArray[Any]) -> dict[str, Any]:
-    datatype = DATATYPES.get(value.dtype.name, "BYTES")
+    datatype = _BY_DTYPE.get(value.dtype, "BYTES")
     return {"name": name, "shape": list(value.shape), "datatype": datatype}
 
 
