@@ -169,17 +169,17 @@ def sync_folder(path: Path) -> None:
 
 
 def _windows_process_start(pid: int) -> str | None:
-    if sys.platform != "win32":
-        return None
-    kernel, query = ctypes.windll.kernel32, 0x1000
-    handle = kernel.OpenProcess(query, False, pid)
-    if not handle:
-        return None
-    times = [ctypes.c_ulonglong() for _ in range(4)]
-    has_times = kernel.GetProcessTimes(handle, *(ctypes.byref(value) for value in times))
-    kernel.CloseHandle(handle)
-    began, ended = times[0].value, times[1].value
-    return str(began) if has_times and not ended else None
+    if sys.platform == "win32":
+        kernel, query = ctypes.windll.kernel32, 0x1000
+        handle = kernel.OpenProcess(query, False, pid)
+        if not handle:
+            return None
+        times = [ctypes.c_ulonglong() for _ in range(4)]
+        has_times = kernel.GetProcessTimes(handle, *(ctypes.byref(value) for value in times))
+        kernel.CloseHandle(handle)
+        began, ended = times[0].value, times[1].value
+        return str(began) if has_times and not ended else None
+    return None
 
 
 def _detached() -> dict[str, Any]:

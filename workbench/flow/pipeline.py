@@ -22,7 +22,7 @@ from workbench.store.home import VARIABLE
 _SHIPPED = Path(__file__).parent / "pipelines"
 _CHECKOUT = Path(__file__).parents[2] / "notebooks" / "pipelines"
 _KERNEL = "python3"
-# Our kernel listens on loopback and its messages carry a key; the rest of its log is for its makers.
+# The kernel listens on loopback and its messages carry a key; its log is for its makers.
 _QUIET_KERNEL = ["--log-level=40"]
 
 

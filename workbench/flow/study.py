@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from workbench.compression.front import pareto_front
+from workbench.compression.measured import Measured
 from workbench.core.errors import InputError, StateError
 from workbench.core.lazy import lazy
 from workbench.core.refs import Ref
 from workbench.data.dataset import Dataset, open_dataset
+from workbench.flow.measuring import MeasuringWorker
 from workbench.flow.progress import Bar
 from workbench.flow.resolve import Model
 from workbench.flow.variant import Variant
@@ -40,13 +42,18 @@ class Study:
         store: The workspace.
         record: What is stored of the study.
         module: The live module, if the model belongs to no family.
+        inline: Whether to measure in this process, as in batch.
     """
 
-    def __init__(self, store: Store, record: StudyRecord, module: Any = None) -> None:
+    def __init__(
+        self, store: Store, record: StudyRecord, module: Any = None, *, inline: bool = False
+    ) -> None:
         self._store = store
         self._record = record
         self._module = module
+        self._inline = inline
         self._engine: Any = None
+        self._worker: MeasuringWorker | None = None
 
     def __repr__(self) -> str:
         return f"Study({self.ref!r}, {len(self.variants)} variants)"
@@ -90,12 +97,9 @@ class Study:
         if known is not None and known.path.exists():
             return known
         with Bar("measure") as bar:
-            context = NullContext(self._store.home.scratch, self._store.artifacts, bar.show)
-            engine = self._open_engine()
-            if not parsed.is_baseline:
-                self._keep(engine.measure(recipes.Recipe(), context))
-            measured = engine.measure(parsed, context)
-        return self._keep(measured)
+            if not parsed.is_baseline and self._known(str(recipes.Recipe())) is None:
+                self._keep(self._measured(recipes.Recipe(), bar))
+            return self._keep(self._measured(parsed, bar))
 
     def front(self, x: str = "size_bytes", y: str = "score") -> list[Variant]:
         """Returns the variants that no other beats in both figures, smallest `x` first.
@@ -179,7 +183,7 @@ class Study:
     def _known(self, recipe: str) -> Variant | None:
         return next((v for v in self.variants if v.recipe == recipe), None)
 
-    def _keep(self, measured: Any) -> Variant:
+    def _keep(self, measured: Measured) -> Variant:
         record = self._record
         self._store.studies.add_variant(
             record.id, measured.artifact, measured.recipe, measured.to_json()
@@ -189,26 +193,32 @@ class Study:
             raise StateError(f"The variant '{measured.recipe}' was not stored.")
         return kept
 
-    def _open_engine(self) -> Any:
+    def _measured(self, recipe: Any, bar: Bar) -> Measured:
+        if not self._inline:
+            if self._worker is None:
+                self._worker = MeasuringWorker(self._store, self._record.id, self._module)
+            return Measured.from_json(self._worker.measure(recipe.to_json(), bar.show))
         if self._engine is None:
             artifact = self._store.artifacts.get(self._record.model)
             self._engine = engines.StudyEngine(self._store, artifact, self.data, self._module)
-        return self._engine
+        context = NullContext(self._store.home.scratch, self._store.artifacts, bar.show)
+        measured: Measured = self._engine.measure(recipe, context)
+        return measured
 
 
-def make_study(store: Store, model: Model, dataset: Dataset) -> Study:
+def make_study(store: Store, model: Model, dataset: Dataset, *, inline: bool) -> Study:
     """Returns the study of a model on a dataset, its baseline measured."""
     evaluating.check_fit(model.description, dataset)
     config = {"model_ref": model.ref}
     record = store.studies.open(model.artifact.digest, dataset.artifact.digest, config)
-    study = Study(store, record, model.module)
+    study = Study(store, record, model.module, inline=inline)
     study.measure("")
     return study
 
 
-def open_study(store: Store, study_id: str) -> Study:
+def open_study(store: Store, study_id: str, *, inline: bool = False) -> Study:
     """Returns a study by its id."""
-    return Study(store, store.studies.get(study_id))
+    return Study(store, store.studies.get(study_id), inline=inline)
 
 
 def find(store: Store, ref: Ref) -> Study | Variant:

@@ -153,11 +153,10 @@ class Workspace:
             The study, with `.baseline` measured, `.measure(recipe)`, `.variants`, `.front()`.
         """
         if isinstance(model, str) and model.startswith("study:"):
-            return flow_study.open_study(self.store, parse_ref(model).name)
+            return flow_study.open_study(self.store, parse_ref(model).name, inline=self.inline)
         found = resolve.resolve_model(self.store, model)
-        return flow_study.make_study(
-            self.store, found, resolve.resolve_data(self.store, data, found)
-        )
+        dataset = resolve.resolve_data(self.store, data, found)
+        return flow_study.make_study(self.store, found, dataset, inline=self.inline)
 
     def register(self, model: Any, name: str) -> ModelVersion:
         """Makes a signed, numbered version of a variant, a run or an imported model.

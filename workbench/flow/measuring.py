@@ -1,0 +1,129 @@
+"""Measuring in a process of its own, so that nothing else in the kernel spoils the figures.
+
+One worker belongs to one study handle; on the host only one worker at a time takes latencies. It
+ends with the kernel, or after a while without work, and is started anew when there is some.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from workbench.core.errors import RunFailedError, error_from_dict
+from workbench.core.optional import require
+from workbench.store import Store
+
+EventSink = Callable[[str, Mapping[str, Any]], None]
+_IDLE_S = 120.0
+
+
+class MeasuringWorker:
+    """Sends recipes to a child process and returns what it measured.
+
+    Args:
+        store: The workspace.
+        study_id: The study.
+        module: The live module, if the model belongs to no family.
+    """
+
+    def __init__(self, store: Store, study_id: str, module: Any = None) -> None:
+        self._store = store
+        self._study_id = study_id
+        self._module = module
+        self._process: subprocess.Popen[bytes] | None = None
+        self._turn = threading.Lock()
+        self._idle: threading.Timer | None = None
+
+    def measure(self, recipe: Any, on_event: EventSink) -> dict[str, Any]:
+        """Returns the figures of a recipe (its JSON form), measured by the worker.
+
+        An interruption (Ctrl-C, the kernel's stop button) ends the worker at once.
+
+        Raises:
+            WorkbenchError: Whatever the measurement raised.
+        """
+        with self._turn:
+            self._cancel_idle()
+            process = self._started()
+            try:
+                _send(process, recipe)
+                return self._answer(process, on_event)
+            except BaseException as error:
+                if not isinstance(error, Exception):
+                    self.close()
+                raise
+            finally:
+                self._idle = threading.Timer(_IDLE_S, self.close)
+                self._idle.daemon = True
+                self._idle.start()
+
+    def close(self) -> None:
+        """Ends the worker; the next measurement starts a new one."""
+        self._cancel_idle()
+        process, self._process = self._process, None
+        if process is None:
+            return
+        process.kill()
+        process.wait()
+        for pipe in (process.stdin, process.stdout):
+            if pipe is not None:
+                pipe.close()
+
+    def __del__(self) -> None:
+        self.close()
+
+    def _started(self) -> subprocess.Popen[bytes]:
+        if self._process is None or self._process.poll() is not None:
+            payload = b""
+            if self._module is not None:
+                payload = require("cloudpickle", for_="code from a cell").dumps(self._module)
+            log = self._store.home.root / "measuring.log"
+            with log.open("wb") as stderr:
+                self._process = subprocess.Popen(
+                    [
+                        *(sys.executable, "-P", "-m", "workbench.flow.measuring_child"),
+                        *(str(self._store.home.root), self._study_id, str(len(payload))),
+                    ],
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    stderr=stderr,
+                    env={**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)},
+                )
+            if payload and self._process.stdin is not None:
+                self._process.stdin.write(payload)
+        return self._process
+
+    def _answer(self, process: subprocess.Popen[bytes], on_event: EventSink) -> dict[str, Any]:
+        stream = process.stdout if process.stdout is not None else ()
+        for line in stream:
+            message = json.loads(line)
+            if "measured" in message:
+                return dict(message["measured"])
+            if "error" in message:
+                raise error_from_dict(message["error"])
+            on_event(message["kind"], message["data"])
+        raise RunFailedError(
+            "The measuring process ended without an answer.",
+            hint="Perhaps the machine ran out of memory; its log is measuring.log in the "
+            "workspace. Measuring again starts a new one.",
+        )
+
+    def _cancel_idle(self) -> None:
+        if self._idle is not None:
+            self._idle.cancel()
+            self._idle = None
+
+
+def _send(process: subprocess.Popen[bytes], recipe: Any) -> None:
+    if process.stdin is None:
+        return
+    try:
+        process.stdin.write(json.dumps({"recipe": recipe}).encode() + b"\n")
+        process.stdin.flush()
+    except BrokenPipeError:
+        process.wait()

@@ -1,0 +1,70 @@
+"""Entry point of a measuring worker: `python -m workbench.flow.measuring_child ROOT STUDY BYTES`.
+
+Reads a cloudpickled module of BYTES bytes (often 0), then a recipe a line; writes events and the
+answer as JSON lines. Ends when its input ends.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import traceback
+from collections.abc import Mapping
+from pathlib import Path
+from typing import IO, Any
+
+from workbench.compression.recipe import parse
+from workbench.compression.study import StudyEngine
+from workbench.core.errors import RunFailedError, WorkbenchError
+from workbench.core.optional import require
+from workbench.data.dataset import open_dataset
+from workbench.store import NullContext, open_store
+
+
+def main(root: str, study_id: str, payload_bytes: str) -> int:
+    """Serves measurements until the input ends; returns the exit code."""
+    answers = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8")
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # whatever a library prints is no answer
+    module = _module(int(payload_bytes))
+    store = open_store(Path(root))
+    record = store.studies.get(study_id)
+
+    def tell(kind: str, data: Mapping[str, Any]) -> None:
+        _write(answers, {"kind": kind, "data": dict(data)})
+
+    engine = StudyEngine(
+        store, store.artifacts.get(record.model), open_dataset(store, record.dataset), module
+    )
+    context = NullContext(store.home.scratch, store.artifacts, tell)
+    for line in sys.stdin.buffer:
+        _write(answers, _measured(engine, json.loads(line)["recipe"], context))
+    return 0
+
+
+def _measured(engine: StudyEngine, recipe: Any, context: NullContext) -> dict[str, Any]:
+    try:
+        return {"measured": engine.measure(parse(recipe), context).to_json()}
+    except WorkbenchError as error:
+        return {"error": error.to_dict()}
+    except Exception as error:  # noqa: BLE001 (the border of this process: told and logged)
+        traceback.print_exc()
+        words = f"Measuring failed unexpectedly: {type(error).__name__}: {error}"
+        hint = "The traceback is in measuring.log in the workspace."
+        return {"error": RunFailedError(words, hint=hint).to_dict()}
+
+
+def _module(size: int) -> Any:
+    if not size:
+        return None
+    # From our own parent through a pipe, made a moment ago: never read from a file.
+    return require("cloudpickle", for_="code from a cell").loads(sys.stdin.buffer.read(size))
+
+
+def _write(stream: IO[str], message: Mapping[str, Any]) -> None:
+    stream.write(json.dumps(message, ensure_ascii=False) + "\n")
+    stream.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))
