@@ -123,12 +123,7 @@ class Batcher:
         Raises:
             OverloadedError: The queue is full.
         """
-        if self.pending >= self.limits.queue:
-            raise OverloadedError(
-                f"{self.pending} requests are waiting, the most that may queue.",
-                hint="Try again after the time in Retry-After.",
-                context={"queue": self.limits.queue, "retry_after_s": 1},
-            )
+        self.check_room(self.pending)
         job = Job(inputs, rows, done)
         if not self.pending:
             self._idle.clear()
@@ -137,6 +132,19 @@ class Batcher:
             self._loop.call_soon(self._hand_over)
         self._fresh.append(job)
         return job
+
+    def check_room(self, waiting: int) -> None:
+        """Refuses when `waiting` requests fill the queue.
+
+        Raises:
+            OverloadedError: They do.
+        """
+        if waiting >= self.limits.queue:
+            raise OverloadedError(
+                f"{waiting} requests are waiting, the most that may queue.",
+                hint="Try again after the time in Retry-After.",
+                context={"queue": self.limits.queue, "retry_after_s": 1},
+            )
 
     def _hand_over(self) -> None:
         """Wakes the thread once for all requests that came in the same turn of the loop."""

