@@ -11,6 +11,7 @@ from workbench.compression.measured import Measured
 from workbench.core.errors import InputError, StateError
 from workbench.core.lazy import lazy
 from workbench.core.refs import Ref
+from workbench.core.shown import Shown
 from workbench.data.dataset import Dataset, open_dataset
 from workbench.flow.measuring import MeasuringWorker
 from workbench.flow.progress import Bar
@@ -35,7 +36,7 @@ else:
 _FIGURES = ("size_bytes", "stored_bytes", "latency_ms", "score")
 
 
-class Study:
+class Study(Shown):
     """The study of one model on one dataset. All it knows is stored; it can be opened anywhere.
 
     Args:
@@ -44,6 +45,8 @@ class Study:
         module: The live module, if the model belongs to no family.
         inline: Whether to measure in this process, as in batch.
     """
+
+    shown_as = "study"
 
     def __init__(
         self, store: Store, record: StudyRecord, module: Any = None, *, inline: bool = False
