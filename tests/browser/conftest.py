@@ -51,6 +51,7 @@ def desk(tmp_path_factory) -> Path:
     """A folder to work in, with a workspace that holds a finished, small study."""
     folder = tmp_path_factory.mktemp("desk")
     env = environment(folder)
+    _quiet_settings(folder)
     ready = os.environ.get("WORKBENCH_BROWSER_WORKSPACE")
     if ready:
         shutil.copytree(ready, folder / ".workbench")
@@ -64,6 +65,15 @@ def desk(tmp_path_factory) -> Path:
         )
         subprocess.run([sys.executable, "-c", code], cwd=folder, env={**os.environ, **env}, check=True, timeout=240)
     return folder
+
+
+def _quiet_settings(folder: Path) -> None:
+    """No question about news over the pictures."""
+    place = folder / "jupyter" / "settings" / "@jupyterlab" / "apputils-extension"
+    place.mkdir(parents=True)
+    (place / "notification.jupyterlab-settings").write_text(
+        '{"fetchNews": "false", "checkForUpdates": false}'
+    )
 
 
 def environment(folder: Path) -> dict[str, str]:
@@ -103,7 +113,7 @@ def browser():
 @pytest.fixture
 def page(browser):
     """A fresh page, 1200 pixels wide."""
-    context = browser.new_context(viewport={"width": 1200, "height": 1000})
+    context = browser.new_context(viewport={"width": 1500, "height": 1100})
     context.set_default_timeout(30000)
     context.grant_permissions(["clipboard-read", "clipboard-write"])
     yield Page(context.new_page())

@@ -1,5 +1,8 @@
 // A run: loss and metric as they come, on canvases of our own.
 
+// Long runs get an axis that grows in steps, so that the first epochs are not a needle at the left.
+const horizon = (seen, epochs) => Math.min(epochs, [10, 20, 50, 100, 200, 500, 1000, 2000, 5000].find((n) => n >= seen * 1.2) || epochs);
+
 class Curves {
   constructor(root, label, height = 220) {
     this.root = root;
@@ -51,8 +54,8 @@ class Curves {
     }
     c.textAlign = "center";
     for (const value of ticks(x0, x1, Math.min(8, width / 60)).filter(Number.isInteger)) c.fillText(String(value), toX(value), bottom + 16);
-    c.textAlign = "right";
-    c.fillText("epoch", right, height - 1);
+    c.textAlign = "left";
+    c.fillText("epoch", 2, bottom + 16);
     c.save();
     c.beginPath(); c.rect(left - 4, top - 6, right - left + 10, bottom - top + 12); c.clip();
     for (const line of this.lines) this.stroke(c, line, toX, toY);
@@ -94,6 +97,7 @@ class Curves {
   destroy() { this.sizes.disconnect(); if (this.queued) cancelAnimationFrame(this.queued); }
 }
 
+const MAIN = new Set(["family", "epochs", "lr", "batch_size", "seed", "width", "depth", "hidden", "stages", "dropout", "early_stopping"]);
 const STATUS = { created: "○ starting", running: "● running", paused: "‖ paused", succeeded: "✓ done", failed: "✕ failed", cancelled: "■ stopped", interrupted: "◌ interrupted" };
 const COLORS = ["--wb-blue", "--wb-orange", "--wb-green", "--wb-purple"];
 
@@ -115,7 +119,7 @@ function buildRun(panel) {
   const twin = h("div");
   const config = h("div"), summary = h("div"), others = h("div"), next = h("div", { class: "wb-row" });
   const form = h("div");
-  panel.body.append(h("div", { class: "wb-controls" }, form, config), h("div", { class: "wb-first" },
+  panel.body.append(h("div", { class: "wb-controls wb-settings" }, form, config), h("div", { class: "wb-first" },
     h("div", { class: "wb-pair" }, h("div", {}, lossName, loss.canvas), h("div", {}, metricName, metric.canvas)),
     readout, h("label", { class: "wb-small" }, log, " log axis"), h("div", { style: "margin-top:8px" }, barBox, where), buttons, twin),
     h("div", {}, summary, next, others));
@@ -150,7 +154,7 @@ function buildRun(panel) {
       metric.lines.push({ points: column(3), color, width: 2.5, dots: true });
     });
     metric.share = state.is_share;
-    loss.last = metric.last = state.epochs || 1;
+    loss.last = metric.last = horizon(Math.max(1, ...(rows[state.ref] || []).map((r) => r[0])), state.epochs || 1);
     if (state.best) metric.mark = { x: state.best.epoch, y: state.best.value, color: "--wb-orange" };
     loss.draw(); metric.draw();
     const own = rows[state.ref] || [];
@@ -180,7 +184,7 @@ function buildRun(panel) {
       buttons.replaceChildren(...can.map((name) => action(panel, name, names[name], {}, name === "resume" ? "wb-accent" : "")));
     }
     buttons.hidden = !can.length;
-    config.replaceChildren(...(s.config?.length ? [h("h3", { text: "settings" }), facts(s.config)] : []));
+    config.replaceChildren(...(s.config?.length ? [h("h3", { text: "settings" }), facts(s.config.filter(([k]) => MAIN.has(k))), details("all settings", facts(s.config.filter(([k]) => !MAIN.has(k))))] : []));
     summary.replaceChildren(...(has ? [h("h3", { text: "run" }), h("div", { class: "wb-big", text: s.best ? fmt.score(s.best.value, s.is_share) : "–" }),
       h("p", { class: "wb-small", text: s.best ? `best ${s.metric_name}, at epoch ${s.best.epoch} of ${s.epochs}` : s.status === "created" ? "Starting: the process loads PyTorch." : "no epoch yet" }),
       facts([s.params ? ["parameters", fmt.count(s.params)] : null, ["data", s.data || "–"], s.cpu_seconds ? ["CPU time", fmt.seconds(s.cpu_seconds)] : null, ["started", s.started || "–"]])] : []));
