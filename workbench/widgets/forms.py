@@ -34,7 +34,8 @@ def knobs_of(config: type[Config], names: tuple[str, ...] | None = None) -> list
 def _knob(config: type[Config], name: str, schema: dict[str, Any]) -> dict[str, Any]:
     default = config.model_fields[name].default
     options = schema.get("anyOf", [schema])
-    number = next((o for o in options if o.get("type") in ("number", "integer")), None)
+    plain = [o for o in options if not _choices(o)]
+    number = next((o for o in plain if o.get("type") in ("number", "integer")), None)
     choices = [c for o in options for c in _choices(o)]
     knob: dict[str, Any] = {
         "name": name,

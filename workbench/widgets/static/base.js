@@ -208,7 +208,7 @@ function confirmed(panel, name, text, question, args, kind = "") {
   return holder;
 }
 
-const facts = (rows) => h("dl", { class: "wb-facts" }, rows.filter(Boolean).map(([name, value, note]) => [h("dt", { text: name }), h("dd", { title: note || null }, value)]));
+const facts = (rows) => h("dl", { class: "wb-facts" }, rows.filter(Boolean).map(([name, value, note]) => h("div", {}, h("dt", { text: name }), h("dd", { title: note || null }, value))));
 
 function table(columns, rows, label) {
   return h("div", { class: "wb-scroll", tabindex: "0", role: "group", "aria-label": label }, h("table", { class: "wb-table" },
@@ -219,3 +219,14 @@ function table(columns, rows, label) {
 function details(summary, ...kids) { return h("details", { class: "wb-details" }, h("summary", { text: summary }), kids); }
 const field = (label, control, note) => h("label", { class: "wb-field" }, h("span", { class: "wb-label", text: label }), control, note ? h("span", { class: "wb-note", text: note }) : null);
 const empty = (sentence, ...kids) => h("div", { class: "wb-empty" }, h("p", { text: sentence }), kids);
+
+// A control for one option of a Config; only what was changed is sent.
+function knobField(knob, values) {
+  const set = (value) => { if (value === "" || value === null || Number.isNaN(value)) delete values[knob.name]; else values[knob.name] = value; };
+  let control;
+  if (knob.kind === "choice") control = h("select", { onchange: (e) => set(e.target.value) }, knob.choices.map((c) => h("option", { value: c, text: c, selected: c === knob.default })));
+  else if (knob.kind === "bool") control = h("input", { type: "checkbox", checked: Boolean(knob.default), onchange: (e) => set(e.target.checked) });
+  else if (knob.kind === "number") control = h("input", { type: "number", min: knob.min, max: knob.max, step: knob.step || "any", placeholder: knob.default === null ? "automatic" : String(knob.default), oninput: (e) => set(e.target.value === "" ? null : Number(e.target.value)) });
+  else control = h("input", { type: "text", placeholder: knob.default === null ? "none" : String(knob.default ?? ""), oninput: (e) => set(e.target.value) });
+  return field(knob.label || knob.name, control, knob.description);
+}

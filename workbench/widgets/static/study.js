@@ -224,7 +224,7 @@ function buildStudy(panel) {
     }
     parts.push(g("path", { d: path, fill: "none", stroke: "var(--wb-blue)", "stroke-width": 1.5 }));
     const chosen = panel.get("chosen");
-    for (const p of points) parts.push(dot(p, x(p[ui.axis] * unit), y(p.score), y(baseline.score + p.change[1]), y(baseline.score + p.change[2]), chosen));
+    for (const p of [...points].sort((a, b) => a.is_baseline - b.is_baseline || (a.recipe === chosen) - (b.recipe === chosen))) parts.push(dot(p, x(p[ui.axis] * unit), y(p.score), y(baseline.score + p.change[1]), y(baseline.score + p.change[2]), chosen));
     if (guessX !== null) {
       const gx = x(guessX), text = `${guess.size.exact ? "" : "≈ "}${fmt.kb(guess.size.bytes)}, score open`;
       parts.push(g("line", { class: "wb-estimate", "data-bytes": Math.round(guess.size.bytes), x1: gx, x2: gx, y1: box.top, y2: box.bottom, stroke: "var(--wb-orange)", "stroke-width": 2, "stroke-dasharray": "5 4" }),
@@ -254,6 +254,7 @@ function buildStudy(panel) {
     const code = h("code", { text: recipe === "baseline" ? "move a slider to make a variant" : recipe });
     go.dataset.off = String(known);
     go.setAttribute("aria-disabled", String(known));
+    go.classList.toggle("wb-accent", !known);
     line.replaceChildren(...(recipe === "baseline" ? [code] : [go, code, h("span", { class: "wb-small", text: known ? "measured" : guess?.size ? `${guess.size.exact ? "" : "≈ "}${fmt.kb(guess.size.bytes)}` : "" })]));
     return null;
   }
@@ -296,11 +297,11 @@ function buildStudy(panel) {
       h("div", { class: "wb-row" }, done.version ? h("span", { class: "wb-good", text: `✓ ${done.version}` }) : action(panel, "register", "Register", () => ({ recipe: p.recipe, name: name.value }), "wb-accent"),
         done.version && !done.promoted ? confirmed(panel, "promote", "Promote", `Point champion at ${done.version}?`, { recipe: p.recipe }) : done.promoted ? h("span", { class: "wb-chip", text: "champion" }) : null,
         done.endpoint ? null : action(panel, "serve", "Serve", { recipe: p.recipe })),
-      done.endpoint ? h("p", { class: "wb-small", style: "margin-top:8px" }, h("span", { class: "wb-good", text: "✓ served" }), ` ${done.endpoint}; wb.endpoints()[-1] shows it`) : null];
+      done.endpoint ? h("p", { class: "wb-small", style: "margin-top:8px" }, h("span", { class: "wb-good", text: "✓ served" }), ` ${done.endpoint}; wb.endpoints()[-1] shows it`) : ""];
     return chosenBox.replaceChildren(h("h3", { text: "chosen" }), h("code", { text: p.recipe }),
       h("div", { class: "wb-big" }, fmt.score(p.score, share()), h("span", { class: "wb-small", text: `  ${s.metric}` })),
       facts([p.is_baseline ? null : ["change, 90 % interval", p.difference_words], ["file", `${fmt.kb(p.size_bytes)}${p.is_baseline ? "" : ` (×${(p.size_bytes / base.size_bytes).toFixed(2)})`}`], ["after zstd", fmt.kb(p.stored_bytes)], ["latency p50", `${fmt.ms(p.latency_ms)} (${p.latency_words})`]]),
-      h("p", { style: "margin-top:12px", class: "wb-sentence", text: p.sentence }), ...p.notes.map((text) => h("p", { class: "wb-warn", text: `▲ ${text}` })),
+      h("p", { style: "margin-top:12px", class: "wb-sentence", text: p.sentence }), ...p.notes.map((text) => h("p", { class: /saturat|no number/.test(text) ? "wb-warn" : "wb-small", text: `${/saturat|no number/.test(text) ? "▲" : "ⓘ"} ${text}` })),
       h("p", { class: "wb-small", text: `${fmt.count(s.samples)} samples · ${s.machine}` }), ...acts);
   }
 
