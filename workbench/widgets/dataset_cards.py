@@ -9,7 +9,7 @@ from workbench.widgets import pictures
 from workbench.widgets.cards import card
 from workbench.widgets.views import dataset as view
 
-_MOST_BARS, _SHOWN_SIDE = 12, 32
+_MOST_BARS = 12
 
 
 def dataset_card(dataset: Dataset) -> str:
@@ -29,20 +29,10 @@ def dataset_card(dataset: Dataset) -> str:
 
 
 def _samples(dataset: Dataset) -> str:
-    found = view.gallery(dataset, "train")
-    side = max(_SHOWN_SIDE, found["width"])
-    tiles = []
-    for i, name in enumerate(found["names"]):
-        tiles.append(
-            f'<div title="{html.escape(name)}" style="width:{side}px;height:{side}px;overflow:hidden;'
-            f'display:inline-block;margin:1px"><img alt="" src="{found["png"]}" style="height:{side}px;'
-            f"max-width:none;margin-left:-{i * side}px;"
-            f'image-rendering:pixelated"/></div>'
-        )
-    if len(found["png"]) * len(tiles) > 60_000:  # one picture for all instead
-        words = f"samples of {html.escape(dataset.name)}"
-        return f'<img alt="{words}" src="{found["png"]}" style="max-width:100%"/>'
-    return f'<div role="img" aria-label="samples of train" style="line-height:0">{"".join(tiles)}</div>'
+    found = view.contact_sheet(dataset)
+    words = f"samples of {html.escape(dataset.name)}"
+    style = "width:100%;max-width:360px;image-rendering:pixelated"
+    return f'<img alt="{words}" src="{found["png"]}" style="{style}"/>'
 
 
 def _balance(dataset: Dataset, state: dict[str, object]) -> str:

@@ -72,6 +72,19 @@ def gallery(dataset: Dataset, part: str, label: int | None = None) -> dict[str, 
     }
 
 
+def gallery_of(dataset: Dataset, part: str, indices: list[int]) -> dict[str, Any]:
+    """Returns these samples as tiles."""
+    tiles = np.asarray(getattr(dataset, part).inputs[indices], np.float32)
+    return sheet(tiles, _top(dataset))
+
+
+def contact_sheet(dataset: Dataset, columns: int = 10) -> dict[str, Any]:
+    """Returns samples of train as one picture, in rows."""
+    chosen = spread_rows(np.asarray(dataset.train.targets), _TILES, None)
+    tiles = np.asarray(dataset.train.inputs[chosen], np.float32)
+    return sheet(tiles, _top(dataset), columns)
+
+
 def augmented(dataset: Dataset, part: str, index: int, text: str, copies: int = 6) -> dict[str, Any]:
     """Returns one sample before and after augmentation, as tiles; the first is the sample itself.
 
@@ -103,13 +116,24 @@ def table_rows(dataset: Dataset, part: str) -> dict[str, Any]:
     return {"part": part, "columns": columns, "rows": rows, "targets": targets, "histograms": found}
 
 
-def sheet(tiles: np.ndarray, top: float) -> dict[str, Any]:
-    """Returns tiles (n, channels, height, width) as one PNG in a data URI, side by side."""
+def sheet(tiles: np.ndarray, top: float, columns: int | None = None) -> dict[str, Any]:
+    """Returns tiles (n, channels, height, width) as one PNG in a data URI.
+
+    Args:
+        tiles: The pictures.
+        top: The value that is white.
+        columns: Tiles in a row; by default all side by side.
+    """
     image = require("PIL.Image", for_="the gallery")
     step = max(1, -(-max(tiles.shape[2:]) // _SIDE))
     small = np.clip(tiles[:, :, ::step, ::step] * (255.0 / top), 0, 255).astype(np.uint8)
     count, channels, height, width = small.shape
-    across = small.transpose(2, 0, 3, 1).reshape(height, count * width, channels)
+    wide = columns or count
+    rows = -(-count // wide)
+    grid = np.zeros((rows * wide, channels, height, width), np.uint8)
+    grid[:count] = small
+    cells = grid.reshape(rows, wide, channels, height, width).transpose(0, 3, 1, 4, 2)
+    across = cells.reshape(rows * height, wide * width, channels)
     made = image.fromarray(across[:, :, 0] if channels == 1 else across[:, :, :3])
     stream = io.BytesIO()
     made.save(stream, "PNG", optimize=True)
