@@ -38,6 +38,7 @@ if TYPE_CHECKING:
         version,
     )
     from workbench.flow.workspace import Workspace
+    from workbench.widgets.app import app
 
 _DOORS = {
     "workbench.core.errors": (
@@ -70,6 +71,7 @@ _DOORS = {
         "version",
     ),
     "workbench.flow.workspace": ("Workspace",),
+    "workbench.widgets.app": ("app",),
 }
 _HOME = {name: module for module, names in _DOORS.items() for name in names}
 
@@ -82,6 +84,7 @@ __all__ = [
     "StateError",
     "WorkbenchError",
     "Workspace",
+    "app",
     "delete",
     "endpoints",
     "evaluate",

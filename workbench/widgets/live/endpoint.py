@@ -153,6 +153,8 @@ class EndpointWidget(LivePanel):
         except WorkbenchError:
             return  # it ends just now; the next look shows it
         moment = time.monotonic()
+        if self._last is not None and moment - self._last[0] < self.period / 2:
+            return
         if self._last is not None:
             self._rates.append((found["requests"] - self._last[1]) / max(1e-3, moment - self._last[0]))
         self._last = (moment, found["requests"])
