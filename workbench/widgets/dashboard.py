@@ -37,7 +37,7 @@ class Html:
 
 
 def find_study(ref: str | None = None) -> Study | None:
-    """Returns the study with this ref, else the one with the most variants; None if there is none."""
+    """Returns the study with this ref, else the one with the most variants, if any."""
     workspace = default_workspace()
     if ref:
         found: Study = workspace.study(ref)
@@ -67,9 +67,7 @@ def explorer(study: Study | None) -> Html:
     """Returns the explorer without its actions."""
     if study is None:
         return Html("")
-    return Html(
-        study_cards.study_card(study), lambda _: live.show_study(study, is_readonly=True)
-    )
+    return Html(study_cards.study_card(study), lambda _: live.show_study(study, is_readonly=True))
 
 
 def facts(study: Study | None) -> Html:

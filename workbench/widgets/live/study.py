@@ -35,7 +35,7 @@ class StudyWidget(LivePanel):
 
     _esm = script("study")
     _css = sheet()
-    period = 1.0
+    period = 2.0
     offer = traitlets.Dict().tag(sync=True)
     measuring = traitlets.Dict().tag(sync=True)
     chosen = traitlets.Unicode().tag(sync=True)
@@ -118,7 +118,9 @@ class StudyWidget(LivePanel):
         parsed = str(recipes.parse(recipe))
         with self._turn:
             self._wanted = parsed
-            trains = any(m["trains"] and m["key"] in self.measuring.get("recipe", "") for m in self._methods)
+            trains = any(
+                m["trains"] and m["key"] in self.measuring.get("recipe", "") for m in self._methods
+            )
             if self._is_working:
                 self.measuring = {**self.measuring, "next": parsed}
                 if trains and self.measuring.get("recipe") != parsed:
@@ -138,7 +140,9 @@ class StudyWidget(LivePanel):
         """Makes a signed version of a measured variant."""
         version = self._workspace.register(self._variant(recipe), name.strip())
         self._keep(recipe, version=version.ref)
-        self.did(f'wb.register({self._words(recipe)}, "{version.name}")', f"registered {version.ref}")
+        self.did(
+            f'wb.register({self._words(recipe)}, "{version.name}")', f"registered {version.ref}"
+        )
         if self._registered is not None:
             self._registered(version)
 
@@ -150,7 +154,10 @@ class StudyWidget(LivePanel):
         version = self._workspace.version(ref)
         self._workspace.promote(version.name, version)
         self._keep(recipe, promoted="champion")
-        self.did(f'wb.promote("{version.name}", {version.number})', f"{ref} is the champion; wb.rollback undoes it")
+        self.did(
+            f'wb.promote("{version.name}", {version.number})',
+            f"{ref} is the champion; wb.rollback undoes it",
+        )
 
     def do_serve(self, recipe: str) -> None:
         """Starts an endpoint for a version, or for the variant itself."""
@@ -200,7 +207,13 @@ class StudyWidget(LivePanel):
                 if wanted is None:
                     self._is_working, self.measuring = False, {}
                     return
-                self.measuring = {"recipe": wanted, "done": 0, "total": 3, "note": "starting", "began": time.time()}
+                self.measuring = {
+                    "recipe": wanted,
+                    "done": 0,
+                    "total": 3,
+                    "note": "starting",
+                    "began": time.time(),
+                }
             self.guarded(lambda recipe=wanted: self._measure(recipe))
 
     def _measure(self, recipe: str) -> None:
@@ -218,7 +231,8 @@ class StudyWidget(LivePanel):
                 self.chosen = variant.recipe
             self.did(
                 f'study.measure("{variant.recipe}")',
-                f"measured: {variant.metric} {variant.score:.3f}, {variant.size_bytes / 1000:.1f} kB",
+                f"measured: {variant.metric} {variant.score:.3f}, "
+                f"{variant.size_bytes / 1000:.1f} kB",
             )
 
     def _tell(self, kind: str, data: Mapping[str, Any]) -> None:
@@ -226,7 +240,12 @@ class StudyWidget(LivePanel):
             return
         self._told_at = time.monotonic()
         with self._turn:
-            self.measuring = {**self.measuring, "done": data["done"], "total": data["total"], "note": data.get("note", "")}
+            self.measuring = {
+                **self.measuring,
+                "done": data["done"],
+                "total": data["total"],
+                "note": data.get("note", ""),
+            }
 
 
 def _label(store: Any, record: Any) -> str:
