@@ -124,12 +124,13 @@ class Page:
     def open_notebook(self, server: Server, name: str) -> None:
         self.page.goto(f"{server.url}lab/tree/{name}?token={TOKEN}&reset")
         self.page.wait_for_function(
-            "window.jupyterapp && window.jupyterapp.shell && window.jupyterapp.shell.currentWidget",
+            "window.jupyterapp?.shell?.currentWidget",
             timeout=60000,
         )
         self.page.wait_for_selector(".jp-NotebookPanel:not(.lm-mod-hidden) .jp-Cell", timeout=60000)
         self.page.wait_for_function(
-            "window.jupyterapp.shell.currentWidget?.sessionContext?.session?.kernel?.status === 'idle'",
+            "window.jupyterapp.shell.currentWidget?.sessionContext?.session?.kernel?.status"
+            " === 'idle'",
             timeout=60000,
         )
 
@@ -140,6 +141,11 @@ class Page:
 
     def run_all(self) -> None:
         self.command("notebook:run-all-cells")
+
+    def restart_kernel(self) -> None:
+        self.page.evaluate(
+            "window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.restart()"
+        )
 
     def theme(self, dark: bool) -> None:
         self.command(

@@ -119,7 +119,7 @@ function buildRun(panel) {
   const twin = h("div");
   const config = h("div"), summary = h("div"), others = h("div"), next = h("div", { class: "wb-row" });
   const form = h("div");
-  panel.body.append(h("div", { class: "wb-controls wb-settings" }, form, config), h("div", { class: "wb-first" },
+  panel.body.append(h("div", { class: `wb-controls${panel.get("form")?.families ? "" : " wb-last"}` }, form, config), h("div", { class: "wb-first" },
     h("div", { class: "wb-pair" }, h("div", {}, lossName, loss.canvas), h("div", {}, metricName, metric.canvas)),
     readout, h("label", { class: "wb-small" }, log, " log axis"), h("div", { style: "margin-top:8px" }, barBox, where), buttons, twin),
     h("div", {}, summary, next, others));

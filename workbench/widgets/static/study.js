@@ -36,7 +36,7 @@ function sizeOf(steps, state, offer) {
 
 function buildStudy(panel) {
   const ui = { axis: "size_bytes", hollow: null };
-  const controls = h("div");
+  const controls = h("div", { class: "wb-columns" });
   const plot = g("svg", { role: "group", "aria-label": "Trade-off: score over size", style: "height:360px" });
   const sizes = new ResizeObserver(() => { if (state().ref) draw(); });
   sizes.observe(plot);
