@@ -10,10 +10,31 @@ import pytest
 
 from workbench.flow.cli.app import parse_options
 
-COMMANDS = (
-    "demo run load train import study evaluate export register promote rollback verify models "
-    "runs endpoints serve predict stop ps delete gc methods doctor"
-).split()
+COMMANDS = [
+    "demo",
+    "run",
+    "load",
+    "train",
+    "import",
+    "study",
+    "evaluate",
+    "export",
+    "register",
+    "promote",
+    "rollback",
+    "verify",
+    "models",
+    "runs",
+    "endpoints",
+    "serve",
+    "predict",
+    "stop",
+    "ps",
+    "delete",
+    "gc",
+    "methods",
+    "doctor",
+]
 
 
 def call(*arguments, check=True):
@@ -40,9 +61,7 @@ def test_every_command_of_the_contract_exists_and_takes_json():
 def test_the_road_in_the_shell():
     data = call_json("load", "digits", "-o", "split=[0.5,0.25,0.25]")
     assert data["samples"] == {"train": 898, "val": 449, "test": 450}
-    run = call_json(
-        "train", data["ref"], "--family", "mlp", "--epochs", "4", "-o", "threads=1"
-    )
+    run = call_json("train", data["ref"], "--family", "mlp", "--epochs", "4", "-o", "threads=1")
     assert run["status"] == "succeeded"
     study = call_json("study", run["ref"], "quantize_static")
     assert [v["recipe"] for v in study["variants"]] == ["baseline", "quantize_static:8"]
