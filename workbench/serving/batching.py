@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
@@ -102,8 +103,9 @@ class Batcher:
         self.pending = 0
         self._model = model
         self._on_batch = on_batch
-        self._queue: SimpleQueue[Job | None] = SimpleQueue()
-        self._held: Job | None = None
+        self._fresh: list[Job] = []
+        self._queue: SimpleQueue[list[Job] | None] = SimpleQueue()
+        self._backlog: deque[Job] = deque()
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._idle = asyncio.Event()
@@ -121,18 +123,33 @@ class Batcher:
         Raises:
             OverloadedError: The queue is full.
         """
-        if self.pending >= self.limits.queue:
-            raise OverloadedError(
-                f"{self.pending} requests are waiting, the most that may queue.",
-                hint="Try again after the time in Retry-After.",
-                context={"queue": self.limits.queue, "retry_after_s": 1},
-            )
+        self.check_room(self.pending)
         job = Job(inputs, rows, done)
         if not self.pending:
             self._idle.clear()
         self.pending += 1
-        self._queue.put(job)
+        if not self._fresh and self._loop is not None:
+            self._loop.call_soon(self._hand_over)
+        self._fresh.append(job)
         return job
+
+    def check_room(self, waiting: int) -> None:
+        """Refuses when `waiting` requests fill the queue.
+
+        Raises:
+            OverloadedError: They do.
+        """
+        if waiting >= self.limits.queue:
+            raise OverloadedError(
+                f"{waiting} requests are waiting, the most that may queue.",
+                hint="Try again after the time in Retry-After.",
+                context={"queue": self.limits.queue, "retry_after_s": 1},
+            )
+
+    def _hand_over(self) -> None:
+        """Wakes the thread once for all requests that came in the same turn of the loop."""
+        fresh, self._fresh = self._fresh, []
+        self._queue.put(fresh)
 
     async def drain(self) -> None:
         """Returns when nothing is waiting or running."""
@@ -161,26 +178,29 @@ class Batcher:
             loop.call_soon_threadsafe(self._deliver, batch)
 
     def _take(self) -> list[Job] | None:
-        """Waits for one request, then adds what else is queued already and fits."""
-        first = self._held or self._queue.get()
-        self._held = None
-        if first is None:
+        """Waits for one request, then adds what else is there already and fits; None ends."""
+        if not self._backlog and not self._receive(wait=True):
             return None
+        while not self._queue.empty() and self._receive(wait=False):
+            pass
+        first = self._backlog.popleft()
         batch, rows = [first], first.rows
-        while self.can_batch and rows < self.limits.rows:
-            try:
-                job = self._queue.get_nowait()
-            except Empty:
-                break
-            if job is None:
-                self._queue.put(None)
-                break
+        while self.can_batch and self._backlog:
+            job = self._backlog[0]
             if job.key != first.key or rows + job.rows > self.limits.rows:
-                self._held = job
                 break
-            batch.append(job)
+            batch.append(self._backlog.popleft())
             rows += job.rows
         return batch
+
+    def _receive(self, *, wait: bool) -> bool:
+        """Moves what was handed over to the backlog; False if there is nothing or it is the end."""
+        try:
+            jobs = self._queue.get(block=wait)
+        except Empty:
+            return False
+        self._backlog.extend(jobs or ())
+        return jobs is not None
 
     def _predict(self, batch: list[Job]) -> None:
         started = perf_counter()

@@ -1,4 +1,4 @@
-"""Tensors as bytes: little-endian and row-major; texts each with a 4-byte length before them."""
+"""Tensors as V2 names their types, and as bytes: little-endian, row-major, texts with lengths."""
 
 from __future__ import annotations
 
@@ -13,9 +13,17 @@ from numpy.typing import NDArray
 from workbench.core.errors import InputError
 from workbench.core.signature import TensorSpec
 
+DATATYPES = {
+    "bool": "BOOL",
+    **{f"uint{n}": f"UINT{n}" for n in (8, 16, 32, 64)},
+    **{f"int{n}": f"INT{n}" for n in (8, 16, 32, 64)},
+    **{f"float{n}": f"FP{n}" for n in (16, 32, 64)},
+    "str": "BYTES",
+}
+
 
 def unpack(data: memoryview, spec: TensorSpec, shape: Sequence[int]) -> NDArray[Any]:
-    """Returns the tensor in `data`, without a copy where its dtype has a fixed size.
+    """Returns the tensor in `data`, without a copy if its numbers lie aligned.
 
     Raises:
         InputError: The bytes are not what dtype and shape need.
@@ -29,7 +37,8 @@ def unpack(data: memoryview, spec: TensorSpec, shape: Sequence[int]) -> NDArray[
             f"{spec.name}: got {len(data)} bytes for {spec.dtype} {list(shape)}; "
             f"{count * dtype.itemsize} would be right"
         )
-    return np.frombuffer(data, dtype).reshape(shape).astype(spec.dtype, copy=False)
+    array = np.frombuffer(data, dtype).reshape(shape).astype(spec.dtype, copy=False)
+    return np.require(array, requirements=["C", "A"])
 
 
 def pack(value: NDArray[Any]) -> bytes:

@@ -13,19 +13,32 @@ import socket
 import threading
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 from urllib.parse import quote, urlsplit
 
 import numpy as np
 from numpy.typing import NDArray
 
-from workbench.core.errors import InputError, NotFoundError, WorkbenchError, error_from_dict
+from workbench.core.errors import InputError, WorkbenchError, error_from_dict
 from workbench.core.records import Prediction
+from workbench.serving.binary import DATATYPES
 from workbench.serving.errors import BadRequestError, EndpointGoneError
+from workbench.serving.values import (
+    as_array,
+    file_bytes,
+    is_array,
+    is_frame,
+    is_picture,
+    scalar,
+)
 
 _NPY = "application/x-npy"
 _JSON = "application/json"
 _CHUNK_ROWS = 1024
+_MOST_IDLE = 16
+_NO_HEADERS: Mapping[str, str] = MappingProxyType({})
+_DTYPES = {datatype: dtype for dtype, datatype in DATATYPES.items()}
 
 
 class Client:
@@ -51,7 +64,8 @@ class Client:
         self._token = token
         self._timeout_s = timeout_s
         self._base = urlsplit(self.url)
-        self._local = threading.local()
+        self._idle: list[http.client.HTTPConnection] = []
+        self._lock = threading.Lock()
         self._about: dict[str, Any] | None = None
 
     def __repr__(self) -> str:
@@ -71,13 +85,13 @@ class Client:
             WorkbenchError: Any other refusal of the endpoint.
         """
         path = self._path(version)
-        if _is_array(inputs):
-            return self._predict_array(path, _as_array(inputs))
-        if isinstance(inputs, (bytes, bytearray)) or _is_picture(inputs):
-            return self._post(path, _file_bytes(inputs), "application/octet-stream")
+        if is_array(inputs):
+            return self._predict_array(path, as_array(inputs))
+        if isinstance(inputs, (bytes, bytearray)) or is_picture(inputs):
+            return self._post(path, file_bytes(inputs), "application/octet-stream")
         if isinstance(inputs, (str, Path)) and self._takes_files(inputs):
-            return self._post(path, _file_bytes(inputs), "application/octet-stream")
-        if _is_frame(inputs):
+            return self._post(path, file_bytes(inputs), "application/octet-stream")
+        if is_frame(inputs):
             inputs = [dict(row) for row in inputs.to_dict("records")]
         if isinstance(inputs, (list, tuple)):
             return self._predict_list(path, list(inputs))
@@ -126,11 +140,15 @@ class Client:
         return self._send("GET", "/metrics")[1].decode()
 
     def close(self) -> None:
-        """Closes this thread's connection."""
-        connection = getattr(self._local, "connection", None)
-        if connection is not None:
+        """Closes the kept connections; the client can still be used."""
+        with self._lock:
+            idle, self._idle = self._idle, []
+        for connection in idle:
             connection.close()
-            self._local.connection = None
+
+    def __del__(self) -> None:
+        if hasattr(self, "_lock"):
+            self.close()
 
     def __enter__(self) -> Client:
         return self
@@ -148,8 +166,8 @@ class Client:
     def _predict_list(self, path: str, items: list[Any]) -> list[Prediction]:
         if not items:
             return []
-        if all(_is_array(item) for item in items):
-            arrays = [_as_array(item) for item in items]
+        if all(is_array(item) for item in items):
+            arrays = [as_array(item) for item in items]
             if len({(array.shape, array.dtype) for array in arrays}) == 1:
                 return self._predict_array(path, np.stack(arrays))
         found: list[Prediction] = []
@@ -160,15 +178,15 @@ class Client:
 
     def _jsonable(self, value: Any) -> Any:
         """Returns a value as JSON has it; files become base64."""
-        if isinstance(value, (bytes, bytearray, Path)) or _is_picture(value):
-            return {"b64": base64.b64encode(_file_bytes(value)).decode()}
+        if isinstance(value, (bytes, bytearray, Path)) or is_picture(value):
+            return {"b64": base64.b64encode(file_bytes(value)).decode()}
         if isinstance(value, str) and self._takes_files(value):
-            return {"b64": base64.b64encode(_file_bytes(value)).decode()}
+            return {"b64": base64.b64encode(file_bytes(value)).decode()}
         if isinstance(value, Mapping):
             return {str(key): self._jsonable(item) for key, item in value.items()}
         if isinstance(value, (list, tuple)):
             return [self._jsonable(item) for item in value]
-        return _scalar(value)
+        return scalar(value)
 
     def _takes_files(self, value: Any) -> bool:
         """Whether a text names a file: for pictures and sounds it does, for texts and rows not."""
@@ -200,39 +218,51 @@ class Client:
         ]
 
     def _call(
-        self, method: str, path: str, body: bytes | None = None, headers: Mapping[str, str] = {}
+        self,
+        method: str,
+        path: str,
+        body: bytes | None = None,
+        headers: Mapping[str, str] = _NO_HEADERS,
     ) -> dict[str, Any]:
         return dict(json.loads(self._send(method, path, body, headers)[1]))
 
     def _send(
-        self, method: str, path: str, body: bytes | None = None, headers: Mapping[str, str] = {}
+        self,
+        method: str,
+        path: str,
+        body: bytes | None = None,
+        headers: Mapping[str, str] = _NO_HEADERS,
     ) -> tuple[http.client.HTTPResponse, bytes]:
         """Sends a request; a kept connection that the endpoint closed meanwhile is made anew."""
         full = {"authorization": f"Bearer {self._token}", **headers}
-        for is_last in (False, True):
-            connection, is_new = self._connection()
+        target = f"{self._base.path}{path}"
+        response: tuple[http.client.HTTPResponse, bytes] | None = None
+        while response is None:
+            connection, is_new = self._take()
             try:
-                connection.request(method, f"{self._base.path}{path}", body, full)
-                response = connection.getresponse()
-                data = response.read()
+                response = _exchange(connection, method, target, body, full)
             except (OSError, http.client.HTTPException) as error:
-                self.close()
-                if is_new or is_last or isinstance(error, TimeoutError):
+                connection.close()
+                if is_new or isinstance(error, TimeoutError):
                     raise self._gone(error) from error
-                continue
-            if response.status >= 400:
-                raise _rebuilt(response, data)
-            return response, data
-        raise AssertionError("unreachable")
+        self._give_back(connection)
+        if response[0].status >= 400:
+            raise _rebuilt(*response)
+        return response
 
-    def _connection(self) -> tuple[http.client.HTTPConnection, bool]:
-        kept = getattr(self._local, "connection", None)
-        if kept is not None:
-            return kept, False
+    def _take(self) -> tuple[http.client.HTTPConnection, bool]:
+        with self._lock:
+            if self._idle:
+                return self._idle.pop(), False
         cls = http.client.HTTPSConnection if self._base.scheme == "https" else _Connection
-        made = cls(self._base.hostname or "", self._base.port, timeout=self._timeout_s)
-        self._local.connection = made
-        return made, True
+        return cls(self._base.hostname or "", self._base.port, timeout=self._timeout_s), True
+
+    def _give_back(self, connection: http.client.HTTPConnection) -> None:
+        with self._lock:
+            if connection.sock is not None and len(self._idle) < _MOST_IDLE:
+                self._idle.append(connection)
+                return
+        connection.close()
 
     def _gone(self, error: Exception) -> EndpointGoneError:
         what = "did not answer in time" if isinstance(error, TimeoutError) else "cannot be reached"
@@ -248,6 +278,18 @@ class _Connection(http.client.HTTPConnection):
     def connect(self) -> None:
         super().connect()
         self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+
+def _exchange(
+    connection: http.client.HTTPConnection,
+    method: str,
+    target: str,
+    body: bytes | None,
+    headers: Mapping[str, str],
+) -> tuple[http.client.HTTPResponse, bytes]:
+    connection.request(method, target, body, dict(headers))
+    response = connection.getresponse()
+    return response, response.read()
 
 
 def _rebuilt(response: http.client.HTTPResponse, body: bytes) -> WorkbenchError:
@@ -267,7 +309,7 @@ def _v2_request(inputs: Mapping[str, NDArray[Any]]) -> tuple[bytes, list[bytes]]
     tensors, blobs = [], []
     for name, value in inputs.items():
         array = np.ascontiguousarray(value)
-        datatype = _DATATYPES.get(array.dtype.name)
+        datatype = DATATYPES.get(array.dtype.name)
         if datatype is None:
             raise InputError(
                 f"{name}: got an array of {array.dtype}; numbers or booleans can be sent."
@@ -289,7 +331,7 @@ def _v2_outputs(head_length: str | None, body: bytes) -> dict[str, NDArray[Any]]
     end = len(body) if head_length is None else int(head_length)
     found: dict[str, NDArray[Any]] = {}
     for item in json.loads(body[:end])["outputs"]:
-        dtype = _DTYPES.get(item["datatype"], "object")
+        dtype = _DTYPES[item["datatype"]] if item["datatype"] != "BYTES" else "object"
         if "data" in item:
             array = np.asarray(item["data"], dtype=dtype)
         else:
@@ -298,67 +340,3 @@ def _v2_outputs(head_length: str | None, body: bytes) -> dict[str, NDArray[Any]]
             end += size
         found[item["name"]] = array.reshape(item["shape"])
     return found
-
-
-_DTYPES = {
-    "BOOL": "bool",
-    **{f"UINT{n}": f"uint{n}" for n in (8, 16, 32, 64)},
-    **{f"INT{n}": f"int{n}" for n in (8, 16, 32, 64)},
-    **{f"FP{n}": f"float{n}" for n in (16, 32, 64)},
-}
-_DATATYPES = {dtype: datatype for datatype, dtype in _DTYPES.items()}
-
-
-def _is_array(value: Any) -> bool:
-    return isinstance(value, np.ndarray) or (
-        hasattr(value, "__array__")
-        and not _is_frame(value)
-        and not _is_picture(value)
-        and not np.isscalar(value)
-    )
-
-
-def _as_array(value: Any) -> NDArray[Any]:
-    if hasattr(value, "detach"):
-        value = value.detach().cpu()
-    return np.asarray(value)
-
-
-def _is_frame(value: Any) -> bool:
-    return hasattr(value, "to_dict") and hasattr(value, "columns")
-
-
-def _is_picture(value: Any) -> bool:
-    return hasattr(value, "save") and hasattr(value, "getbbox")
-
-
-def _file_bytes(value: Any) -> bytes:
-    if isinstance(value, (bytes, bytearray)):
-        return bytes(value)
-    if _is_picture(value):
-        buffer = io.BytesIO()
-        value.save(buffer, format="PNG")
-        return buffer.getvalue()
-    path = Path(value).expanduser()
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise NotFoundError(
-            f"The file '{path}' cannot be read: {error.strerror}.", hint="Check the path."
-        ) from error
-
-
-def _scalar(value: Any) -> Any:
-    """Returns numbers of NumPy and pandas as Python's; NaN, NaT and NA as null."""
-    if isinstance(value, np.ndarray):
-        return value.tolist()
-    if hasattr(value, "isoformat"):
-        text = value.isoformat()
-        return None if text == "NaT" else text
-    if isinstance(value, np.generic):
-        value = value.item()
-    if isinstance(value, float) and value != value:
-        return None
-    if type(value).__name__ == "NAType":
-        return None
-    return value

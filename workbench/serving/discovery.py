@@ -134,7 +134,7 @@ def _load(path: Path) -> EndpointInfo | None:
         values = {key: value for key, value in data.items() if key in known}
         lists = {key: tuple(values[key]) for key in ("models", "refs")}
         return EndpointInfo(**{**values, **lists})
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
 
 

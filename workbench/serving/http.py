@@ -32,6 +32,7 @@ class Limits:
     body_bytes_per_s: int = 10_000
     keep_alive_s: float = 75.0
     linger_s: float = 2.0
+    half_closed_s: float = 5.0
     connections: int = 1024
 
 
@@ -117,8 +118,12 @@ class HttpConnection(asyncio.Protocol):
             self._refuse(known or _bad_request(error))
 
     def eof_received(self) -> bool:
-        """Keeps the way back open while answers are due."""
+        """Keeps the way back open for a while if answers are due.
+
+        A caller that closed its side may still read, or be gone: the bytes do not tell.
+        """
         self._is_half_closed = True
+        self._active = self._loop.time()
         if self._in_message and not self._is_ending:
             self._reset()
         return bool(self._pending)
@@ -236,6 +241,8 @@ class HttpConnection(asyncio.Protocol):
             allowed = limits.body_s + self._body_bytes / limits.body_bytes_per_s
             if waited > allowed:
                 self._refuse(_too_slow("body", allowed))
+        elif self._is_half_closed and waited > limits.half_closed_s:
+            transport.abort()
         elif not self._pending and not self._in_message and waited > limits.keep_alive_s:
             transport.close()
 

@@ -32,7 +32,7 @@ from workbench.store import Store, open_store
 from workbench.store.home import find_home
 
 _LOGGER = logging.getLogger(__name__)
-_FAILED, _USAGE = 1, 2
+_FAILED = 1
 
 
 @dataclass(frozen=True)

@@ -153,7 +153,12 @@ class Served:
 
     @contextmanager
     def use(self) -> Iterator[Served]:
-        """Keeps the version loaded while a request works towards its tensors."""
+        """Keeps the version loaded while a request works towards its tensors.
+
+        Raises:
+            OverloadedError: As many as may queue do so already.
+        """
+        self.batcher.check_room(self._users)
         self._users += 1
         self._free.clear()
         try:

@@ -56,6 +56,13 @@ def save_digits(path: Path, *, shift: float = 0.0, is_dynamic: bool = False) -> 
     return _save(path, nodes, ["batch", 1, 8, 8], ["batch", 10], initializers)
 
 
+def save_linear(path: Path, weights: np.ndarray) -> Path:
+    """Writes x[batch, n] · weights[n, m]."""
+    nodes = [helper.make_node("MatMul", ["input", "w"], ["output"])]
+    n, m = weights.shape
+    return _save(path, nodes, ["batch", n], ["batch", m], {"w": weights})
+
+
 def save_square(path: Path) -> Path:
     """Writes a model without a batch dimension: x[3] → x² [3]."""
     return _save(path, [helper.make_node("Mul", ["input", "input"], ["output"])], [3], [3], {})

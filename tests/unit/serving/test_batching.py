@@ -168,10 +168,11 @@ def test_a_request_that_waited_too_long_is_refused():
     async def work(model, batcher):
         await blocked(model, batcher)
         late, _ = submit(batcher, rows(1))
+        batcher.limits = BatchLimits(wait_s=0.0)
         model.gate.set()
         assert (await late).error.code == "overloaded"
 
-    batched(work, wait_s=0.0)
+    batched(work)
 
 
 def test_closing_first_answers_what_is_queued():
@@ -236,7 +237,9 @@ def test_over_http_a_full_queue_is_503_with_a_time_to_come_back():
     settings = Settings(batch=BatchLimits(queue=1))
     with running(settings=settings, loaded=loaded) as found:
         model.gate.clear()
-        waiting = threading.Thread(target=found.http.post, args=("/predict",), kwargs={"json": [1, 2]})
+        waiting = threading.Thread(
+            target=found.http.post, args=("/predict",), kwargs={"json": [1, 2]}
+        )
         waiting.start()
         assert model.entered.wait(20)
         answer = wait_for(lambda: found.http.post("/predict", json=[1, 2]))

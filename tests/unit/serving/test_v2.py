@@ -139,9 +139,7 @@ def test_all_problems_of_a_request_come_at_once(endpoint):
     }
     answer = endpoint.http.post("/v2/models/pair/infer", json=body)
     assert len(answer.json()["problems"]) == 3
-    sizes = {
-        "inputs": [tensor(x, "x"), tensor(np.zeros((2, 2), int), "count", datatype="INT64")]
-    }
+    sizes = {"inputs": [tensor(x, "x"), tensor(np.zeros((2, 2), int), "count", datatype="INT64")]}
     answer = endpoint.http.post("/v2/models/pair/infer", json=sizes)
     assert "batch = 3" in answer.text
 

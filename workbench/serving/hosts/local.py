@@ -71,7 +71,7 @@ class Local(Host):
 
 
 def _command(order: Order, id_: str) -> list[str]:
-    command = [sys.executable, "-m", "workbench.serving.process", *order.refs]
+    command = [sys.executable, "-P", "-m", "workbench.serving.process", *order.refs]
     command += ["--home", str(order.home), "--id", id_, "--port", str(order.port), "--quiet"]
     if order.name is not None:
         command += ["--name", order.name]

@@ -18,7 +18,7 @@ from workbench.core.errors import InputError, WorkbenchError, did_you_mean
 from workbench.core.signature import TensorSpec
 from workbench.serving.answer import Answer
 from workbench.serving.batching import Outputs
-from workbench.serving.binary import pack, unpack
+from workbench.serving.binary import DATATYPES, pack, unpack
 from workbench.serving.engine import Tensors
 from workbench.serving.errors import BadRequestError, ModelError
 from workbench.serving.jsonbody import check_encoding, json_kind, parse_object
@@ -30,13 +30,7 @@ from workbench.serving.tensors import as_tensor, input_error
 
 _HEADER_LENGTH = b"inference-header-content-length"
 _OCTETS = b"application/octet-stream"
-_DATATYPES = {
-    "bool": "BOOL",
-    **{f"uint{n}": f"UINT{n}" for n in (8, 16, 32, 64)},
-    **{f"int{n}": f"INT{n}" for n in (8, 16, 32, 64)},
-    **{f"float{n}": f"FP{n}" for n in (16, 32, 64)},
-    "str": "BYTES",
-}
+_BY_DTYPE = {np.dtype(name): datatype for name, datatype in DATATYPES.items() if name != "str"}
 _VERSION = "2"
 
 
@@ -234,7 +228,7 @@ def _shape(item: Mapping[str, Any], spec: TensorSpec) -> list[int]:
 
 
 def _check_datatype(item: Mapping[str, Any], spec: TensorSpec) -> None:
-    wanted = _DATATYPES[spec.dtype]
+    wanted = DATATYPES[spec.dtype]
     if item.get("datatype") != wanted:
         got = str(item.get("datatype"))[:20]
         raise InputError(f"{spec.name}: got the datatype {got!r}; '{wanted}' would be right")
@@ -293,7 +287,7 @@ def _sized(size: int) -> dict[str, Any]:
 
 
 def _head(name: str, value: NDArray[Any]) -> dict[str, Any]:
-    datatype = _DATATYPES.get(value.dtype.name, "BYTES")
+    datatype = _BY_DTYPE.get(value.dtype, "BYTES")
     return {"name": name, "shape": list(value.shape), "datatype": datatype}
 
 
@@ -310,7 +304,7 @@ def _to_json(name: str, value: NDArray[Any]) -> dict[str, Any]:
 
 def _spec(spec: TensorSpec) -> dict[str, Any]:
     shape = [dim if isinstance(dim, int) else -1 for dim in spec.shape]
-    return {"name": spec.name, "datatype": _DATATYPES[spec.dtype], "shape": shape}
+    return {"name": spec.name, "datatype": DATATYPES[spec.dtype], "shape": shape}
 
 
 PLUGIN = V2()
