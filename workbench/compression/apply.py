@@ -9,8 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from workbench.compression import batch_norm
-from workbench.compression.correction import corrected
+from workbench.compression import batch_norm, correction
 from workbench.compression.method import GraphMethod, Method, StructureMethod, WeightMethod
 from workbench.compression.recipe import EVERY_LAYER, Recipe, Step
 from workbench.compression.subject import Layer, Subject, find_layers
@@ -179,8 +178,8 @@ def _patched_file(subject: Subject, changed: Mapping[str, np.ndarray], tools: To
             )
     graph = with_initializers(subject.graph, values)
     layers = tuple(layer for layer in subject.layers if layer.name in changed)
-    inputs = tools.train_inputs(batch_norm.SAMPLES)
-    graph = corrected(subject.graph, graph, layers, inputs, tools.context)
+    inputs = tools.train_inputs(correction.SAMPLES)
+    graph = correction.corrected(subject.graph, graph, layers, inputs, tools.context)
     return replace(subject, graph=graph).with_notes(
         f"outputs of changed layers corrected on {len(inputs)} training samples"
     )

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from workbench.store import Context
 
 _FOR = "correcting a compressed ONNX file"
-_SAMPLES = 128
+SAMPLES = 128
 _CONVOLUTIONS = frozenset({"Conv"})
 _MAX_GAIN = 4.0
 _BIAS_INPUT = 2
@@ -43,10 +43,9 @@ def corrected(
         before: The original graph.
         after: The graph with changed weights; not changed.
         layers: Layers whose weights changed, in graph order.
-        inputs: Training inputs, float32 [N, …]; the first 128 are used.
+        inputs: Training inputs, float32 [N, …].
         context: Stop and pause.
     """
-    inputs = inputs[:_SAMPLES]
     twin = copy_graph(after)
     usable = [layer for layer in layers if layer.op_type in _CONVOLUTIONS | {"Gemm"}]
     outputs = {node.name: node.output[0] for node in twin.graph.node}

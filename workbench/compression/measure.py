@@ -10,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 
-from workbench.compression.reasons import Figures, describe
 from workbench.compression.tools import Split
 from workbench.core import optional
 from workbench.core.host import FileLock
@@ -33,13 +32,15 @@ class TimedPair:
         baseline: The baseline's, in the same minute.
         timing: The variant's.
         ratio: To the baseline.
-        reason: What is gained and lost, in words.
+        before: The baseline's operators; empty where the variant is faster.
+        after: The variant's operators, likewise.
     """
 
     baseline: Timing
     timing: Timing
     ratio: Interval
-    reason: str
+    before: Sequence[OperatorTime] = ()
+    after: Sequence[OperatorTime] = ()
 
 
 def measuring_lock() -> FileLock:
@@ -66,16 +67,10 @@ def stored_bytes(data: bytes) -> int:
     return len(zstd.ZstdCompressor(level=_ZSTD_LEVEL).compress(data))
 
 
-def figures_of(path: Path, timing: Timing, operators: Sequence[OperatorTime] = ()) -> Figures:
-    """Returns one file's sizes and times."""
-    data = path.read_bytes()
-    return Figures(len(data), stored_bytes(data), timing.p50_ms, operators)
-
-
 def time_pair(
     baseline: Path, variant: Path, batch: np.ndarray, *, threads: int, budget_s: float
 ) -> TimedPair:
-    """Times two files in turns, alone on this host, and says why the second is not faster.
+    """Times two files in turns, alone on this host; profiles both where the second is no faster.
 
     Args:
         baseline: The file to compare with.
@@ -94,9 +89,4 @@ def time_pair(
         profiles: list[Sequence[OperatorTime]] = [(), ()]
         if name == _VARIANT and not is_faster(ratio):
             profiles = [profile_session(p, batch, threads=threads) for p in (baseline, variant)]
-    first, second = compared.timings[_BASELINE], compared.timings[name]
-    reason = ""
-    if name == _VARIANT:
-        before = figures_of(baseline, first, profiles[0])
-        reason = describe(before, figures_of(variant, second, profiles[1]), ratio)
-    return TimedPair(first, second, ratio, reason)
+    return TimedPair(compared.timings[_BASELINE], compared.timings[name], ratio, *profiles)

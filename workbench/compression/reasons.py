@@ -11,6 +11,7 @@ from workbench.runtime.latency import is_faster, is_slower
 from workbench.runtime.profile import OperatorTime
 
 _NOTICEABLE = 0.98
+_MANY_ZEROS = 0.1
 _WORTH_NAMING = 0.05
 _BOUNDARY = "QuantizeLinear/DequantizeLinear"
 _FAMILY = {
@@ -27,6 +28,8 @@ _FAMILY = {
     "DynamicQuantizeMatMul": "Gemm",
     "MatMulIntegerToFloat": "Gemm",
     "FusedMatMul": "Gemm",
+    "FusedGemm": "Gemm",
+    "QLinearMul": "Mul",
     "QLinearMatMul": "Gemm",
     "QLinearAdd": "Add",
     "NhwcMaxPool": "MaxPool",
@@ -42,12 +45,14 @@ class Figures:
         stored_bytes: After zstd.
         latency_ms: Median of a call; the profile is scaled to it.
         operators: Its operator profile; empty if it was not needed.
+        zeros: Share of its weights that are zero.
     """
 
     size_bytes: int
     stored_bytes: int
     latency_ms: float = 0.0
     operators: Sequence[OperatorTime] = field(default_factory=tuple)
+    zeros: float = 0.0
 
 
 def describe(baseline: Figures, variant: Figures, ratio: Interval) -> str:
@@ -100,8 +105,11 @@ def _bytes(baseline: Figures, variant: Figures) -> str:
     stored = variant.stored_bytes / baseline.stored_bytes
     if size < _NOTICEABLE:
         return f"×{size:.2f} the bytes"
+    if size > 1 / _NOTICEABLE:
+        return f"larger, ×{size:.2f} the bytes"
     if stored < _NOTICEABLE:
-        return f"zeros save no bytes in the file (stored: ×{stored:.2f})"
+        what = "zeros save" if variant.zeros > _MANY_ZEROS else "saves"
+        return f"{what} no bytes in the file (stored: ×{stored:.2f})"
     return "saves no bytes"
 
 

@@ -23,6 +23,7 @@ from workbench.core.records import Description
 from workbench.exporting import FoldMap, export_samples
 from workbench.exporting._state import state_of
 from workbench.exporting.graph import load_graph
+from workbench.exporting.prepare import prepare
 from workbench.store import Artifact, Store
 
 KIND = "structure"
@@ -153,19 +154,16 @@ class Structures:
         )
 
 
-def imported_subject(graph_path: Path, description: Description) -> Subject:
-    """Returns the subject of an ONNX file that has no torch module; its nodes all get a name."""
-    graph = load_graph(graph_path)
-    taken: set[str] = set()
-    for index, node in enumerate(graph.graph.node):
-        if not node.name or node.name in taken:
-            node.name = f"{node.op_type}_{index}"
-        taken.add(node.name)
+def imported_subject(path: Path, description: Description, samples: np.ndarray) -> Subject:
+    """Returns the subject of an ONNX file that has no torch module, prepared for compression."""
+    prepared = prepare(path, samples)
+    graph = prepared.graph
     subject = Subject(
         graph=graph,
         description=description,
         layers=find_layers(graph),
         origin=graph,
         structure="",
+        notes=prepared.notes,
     )
     return replace(subject, structure=subject.identity)

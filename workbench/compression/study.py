@@ -16,6 +16,7 @@ from workbench.compression.calibration import Calibrator
 from workbench.compression.front import pareto_front
 from workbench.compression.measure import TimedPair, outputs_on, stored_bytes, time_pair
 from workbench.compression.measured import Measured
+from workbench.compression.reasons import Figures, describe
 from workbench.compression.recipe import Recipe, parse
 from workbench.compression.structures import Structures, imported_subject
 from workbench.compression.subject import Subject
@@ -25,7 +26,7 @@ from workbench.core.errors import InputError, NotFoundError
 from workbench.core.ids import digest_bytes, digest_json
 from workbench.core.records import Description
 from workbench.evaluation import METRICS, paired_difference, primary_metric
-from workbench.exporting.graph import save_graph
+from workbench.exporting.graph import initializers, save_graph
 from workbench.runtime.cpu import Cpu, describe_cpu
 from workbench.runtime.session import open_session
 from workbench.store import Artifact, Context, NullContext, Store
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 _VERSION = 3
 _LIBRARIES = ("torch", "onnx", "onnxruntime", "numpy", "torch-pruning")
 _BUDGET_S = 0.4
+_PROBES = 8
 
 
 class StudyEngine:
@@ -138,7 +140,8 @@ class StudyEngine:
         if self._base is None:
             module = self._load_module()
             if module is None:
-                self._base = imported_subject(self._model_path(), self.description)
+                samples = spread(self.dataset.val, _PROBES)
+                self._base = imported_subject(self._model_path(), self.description, samples)
             else:
                 self._base = self._structures.base(module, self.description, tools)
         return self._base
@@ -169,6 +172,7 @@ class StudyEngine:
             budget_s=_BUDGET_S,
         )
         data = path.read_bytes()
+        sizes = (len(data), stored_bytes(data))
         before = outputs if baseline is None else self._outputs_of_baseline(baseline, context)
         targets = np.asarray(self.dataset.val.targets)
         context.progress(3, 3, f"measured {recipe}")
@@ -180,8 +184,8 @@ class StudyEngine:
             higher_is_better=METRICS.get(self.metric).higher_is_better,
             difference=paired_difference(self.metric, before, outputs, targets),
             samples=len(targets),
-            size_bytes=len(data),
-            stored_bytes=stored_bytes(data),
+            size_bytes=sizes[0],
+            stored_bytes=sizes[1],
             latency_ms=timed.timing.p50_ms * _mood(timed, baseline),
             latency_p95_ms=timed.timing.p95_ms * _mood(timed, baseline),
             latency_ratio=timed.ratio,
@@ -190,7 +194,7 @@ class StudyEngine:
             cpu=self.cpu.to_json(),
             artifact=artifact.digest,
             parity=subject.parity,
-            reason=timed.reason,
+            reason=_reason(sizes, timed, baseline, _share_of_zeros(subject)),
             notes=self._notes(subject, outputs),
         )
 
@@ -267,6 +271,24 @@ def front(measured: Sequence[Measured], x: str = "size_bytes", y: str = "score")
         return -value if name == "score" and item.higher_is_better else value
 
     return pareto_front(measured, lambda item: cost(x, item), lambda item: -cost(y, item))
+
+
+def _reason(
+    sizes: tuple[int, int], timed: TimedPair, baseline: Measured | None, zeros: float
+) -> str:
+    if baseline is None:
+        return ""
+    before = Figures(
+        baseline.size_bytes, baseline.stored_bytes, timed.baseline.p50_ms, timed.before
+    )
+    after = Figures(*sizes, timed.timing.p50_ms, timed.after, zeros)
+    return describe(before, after, timed.ratio)
+
+
+def _share_of_zeros(subject: Subject) -> float:
+    weights = [value for value in initializers(subject.graph).values() if value.ndim > 1]
+    total = sum(value.size for value in weights)
+    return sum(int((value == 0).sum()) for value in weights) / total if total else 0.0
 
 
 def _mood(timed: TimedPair, baseline: Measured | None) -> float:

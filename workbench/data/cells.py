@@ -47,7 +47,9 @@ def plain(value: Any) -> Any:
 
 def is_missing(value: Any) -> bool:
     """Returns whether a plain cell says nothing."""
-    return value is None or (isinstance(value, str) and value.strip().lower() in _MISSING)
+    if not isinstance(value, str):
+        return value is None
+    return value in _MISSING or value.strip().lower() in _MISSING
 
 
 def to_number(value: Any) -> float:
@@ -56,10 +58,13 @@ def to_number(value: Any) -> float:
     Raises:
         ValueError: It is no finite number.
     """
-    if is_missing(value):
-        return math.nan
-    number = float(value)
-    if not math.isfinite(number):
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        if is_missing(value):
+            return math.nan
+        raise
+    if math.isinf(number):
         raise ValueError(value)
     return number
 

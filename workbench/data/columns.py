@@ -138,7 +138,7 @@ def _categories(column: Column, cells: Sequence[Any]) -> np.ndarray:
 
 
 def _with_missing(column: Column, features: np.ndarray, values: np.ndarray) -> np.ndarray:
-    parts = [features.reshape(len(values), -1)]
+    parts = [features if features.ndim == 2 else features[:, None]]
     if column.missing:
         parts.append(np.isnan(values)[:, None])
     return np.concatenate(parts, 1).astype(np.float32)

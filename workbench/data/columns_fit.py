@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -83,7 +84,7 @@ def date_format(cells: Sequence[Any]) -> str | None:
 def _fitted(name: str, present: list[Any], absent: int, options: Mapping[str, Any]) -> Column:
     if not present:
         return Column(name=name, kind="ignored", reason="it is empty in train")
-    if not absent and len({to_text(cell) for cell in present}) == 1:
+    if not absent and _is_constant(present):
         return Column(name=name, kind="ignored", reason="it has one value only in train")
     if name in options.get("categorical", ()):
         return _category(name, present, absent, options)
@@ -94,6 +95,11 @@ def _fitted(name: str, present: list[Any], absent: int, options: Mapping[str, An
     if form is not None:
         return _date(name, present, absent, form)
     return _category(name, present, absent, options)
+
+
+def _is_constant(present: Sequence[Any]) -> bool:
+    first = to_text(present[0])
+    return all(to_text(cell) == first for cell in present)
 
 
 def _number(name: str, present: Sequence[Any], absent: int) -> Column:
@@ -189,9 +195,9 @@ def _try(read: Callable[[Any], Any], cell: Any) -> Any:
 
 
 def _as_number(cell: Any) -> Any:
-    if is_missing(cell):
-        return None
     number = to_number(cell)
+    if math.isnan(number):
+        return None
     return int(number) if number.is_integer() and abs(number) < 2**53 else number
 
 

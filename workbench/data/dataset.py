@@ -252,12 +252,7 @@ def open_dataset(store: Store, ref: str) -> Dataset:
     """
     digest = ref
     if ref.startswith("dataset:"):
-        known = store.cache.get(ref)
-        if known is None:
-            raise NotFoundError(
-                f"No {ref} in this workspace.", hint="Load it once: wb.load(…).ref is its ref."
-            )
-        digest = known["artifact"]
+        digest = store.datasets.get(ref).artifact
     artifact = store.artifacts.get(digest)
     if artifact.kind != KIND:
         raise NotFoundError(f"The artifact {digest[:12]} is a {artifact.kind}, not a dataset.")

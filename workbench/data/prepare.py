@@ -18,7 +18,7 @@ from workbench.core.records import Finding
 from workbench.data.augment import check_augment, parse_augment
 from workbench.data.chunks import StoredArray, chunks, rows_per_chunk
 from workbench.data.collected import Collected, Progress, Reader, take
-from workbench.data.dataset import KIND, Dataset, open_dataset
+from workbench.data.dataset import KIND, Dataset
 from workbench.data.findings.duplicates import find_duplicates
 from workbench.data.modalities import MODALITIES
 from workbench.data.modality import Modality, Sketch
@@ -28,6 +28,7 @@ from workbench.data.split import PARTS, assign, order_of
 from workbench.store import Blob, Store
 
 _FORMAT = 1
+_JSON = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 
 
 def prepare(store: Store, source: str, config: Any, reader: Reader, progress: Progress) -> Dataset:
@@ -51,14 +52,13 @@ def prepare(store: Store, source: str, config: Any, reader: Reader, progress: Pr
         "content": reader.fingerprint(progress),
     }
     fingerprint = digest_json(identity)
-    known = _known(store, f"dataset:{name}@{fingerprint}")
+    known = _known(store, fingerprint, name)
     if known is not None:
         return known
     collected = reader.collect(progress)
     plan = _plan(collected, config, f"The data of '{name}'")
     dataset = Dataset(store, _write(store, plan, name, fingerprint, progress))
-    for ref in (dataset.ref, f"dataset:{name}@{fingerprint}"):
-        store.cache.put(ref, {"artifact": dataset.artifact.digest})
+    store.datasets.put(fingerprint, name, dataset.artifact.digest)
     return dataset
 
 
@@ -78,13 +78,20 @@ class _Plan:
     what: str
 
 
-def _known(store: Store, ref: str) -> Dataset | None:
+def _known(store: Store, fingerprint: str, name: str) -> Dataset | None:
+    record = store.datasets.find(fingerprint)
+    if record is None:
+        return None
     try:
-        dataset = open_dataset(store, ref)
+        artifact = store.artifacts.get(record.artifact)
     except NotFoundError:
         return None
-    blobs = dataset.artifact.files.values()
-    return dataset if all(store.blobs.path(blob).is_file() for blob in blobs) else None
+    if not all(store.blobs.path(blob).is_file() for blob in artifact.files.values()):
+        return None
+    if record.name != name:
+        artifact = store.artifacts.save(KIND, artifact.files, {**artifact.meta, "name": name})
+        store.datasets.put(fingerprint, name, artifact.digest)
+    return Dataset(store, artifact)
 
 
 def _plan(collected: Collected, config: SourceConfig, what: str) -> _Plan:
@@ -227,10 +234,7 @@ def _sketch(plan: _Plan, parts: Sequence[StoredArray]) -> Sketch:
 
 
 def _raw_lines(samples: Sequence[Any]) -> dict[str, bytes]:
-    lines = [
-        json.dumps(samples[i], ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
-        for i in range(len(samples))
-    ]
+    lines = [_JSON.encode(samples[i]).encode() + b"\n" for i in range(len(samples))]
     offsets = np.cumsum([0, *map(len, lines)], dtype=np.int64)
     return {"raw.jsonl": b"".join(lines), "offsets.npy": _npy(offsets)}
 

@@ -36,8 +36,8 @@ def _gathered(inputs: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.n
     count, channels, height, width = inputs.shape
     row = np.clip(rows, 0, height - 1).astype(np.intp)
     column = np.clip(columns, 0, width - 1).astype(np.intp)
-    flat = (row * width + column).reshape(count, 1, -1)
-    picked = np.take_along_axis(inputs.reshape(count, channels, -1), flat, axis=2)
+    flat = (row * width + column).reshape(count, 1, height * width)
+    picked = np.take_along_axis(inputs.reshape(count, channels, height * width), flat, axis=2)
     return picked.reshape(inputs.shape)
 
 

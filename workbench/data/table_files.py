@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import codecs
 import csv
-import io
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -51,10 +50,10 @@ def read_table(path: Path, encoding: str | None, separator: str | None) -> RawTa
     """
     if path.suffix.lower() in _PARQUET:
         return _read_parquet(path)
-    with path.open("rb") as file:
-        known = encoding or find_encoding(file, path.name)
-        file.seek(0)
-        return _read_csv(file, known, separator, path.name)
+    if encoding is None:
+        with path.open("rb") as file:
+            encoding = find_encoding(file, path.name)
+    return _read_csv(path, encoding, separator)
 
 
 def find_encoding(file: BinaryIO, name: str) -> str:
@@ -96,15 +95,15 @@ def _first_bad(file: BinaryIO, encoding: str) -> int | None:
         done += len(piece)
 
 
-def _read_csv(file: BinaryIO, encoding: str, separator: str | None, name: str) -> RawTable:
+def _read_csv(path: Path, encoding: str, separator: str | None) -> RawTable:
     try:
-        text = io.TextIOWrapper(file, encoding=encoding, newline="")
-        first = text.readline()
-        text.seek(0)
-        sep = separator or max(_SEPARATORS, key=first.count)
-        return _filled(csv.reader(text, delimiter=sep), name, encoding)
-    except (LookupError, UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"'{name}' cannot be read as {encoding} text: {error}.") from error
+        with path.open(encoding=encoding, newline="") as text:
+            first = text.readline()
+            text.seek(0)
+            sep = separator or max(_SEPARATORS, key=first.count)
+            return _filled(csv.reader(text, delimiter=sep), path.name, encoding)
+    except (LookupError, TypeError, UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"'{path.name}' cannot be read as {encoding} text: {error}.") from error
 
 
 def _filled(reader: Any, name: str, encoding: str) -> RawTable:

@@ -58,6 +58,8 @@ def as_classes(
     Raises:
         InputError: The labels are not distinct.
     """
+    if labels is not None:
+        values = [int(value) if isinstance(value, (bool, np.bool_)) else value for value in values]
     texts = [class_name(value) for value in values]
     problems = [
         f"{place(i)}: the target is missing" for i, text in enumerate(texts) if text is None

@@ -99,7 +99,7 @@ class Reporter(Callback):
     def on_batch(self, report: BatchReport) -> None:
         """Reports progress and the batch's loss if the last report is 0.1 s old."""
         moment = time.monotonic()
-        if moment - self._last < _BATCH_EVENT_S:
+        if moment - self._last < _BATCH_EVENT_S and report.step != report.total:
             return
         self._last = moment
         self._log.event("batch", step=report.step, epoch=report.epoch, loss=report.loss)

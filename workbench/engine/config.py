@@ -33,7 +33,9 @@ class FitConfig(Config):
         1.0, gt=0, description="Largest norm of all gradients together; null for no limit."
     )
     precision: Literal["float32", "bfloat16"] = Field(
-        "float32", description="bfloat16 computes layers by autocast; weights stay float32."
+        "float32",
+        description="bfloat16 computes layers by autocast, faster only where the "
+        "processor has it; weights stay float32.",
     )
     label_smoothing: float = Field(
         0.0, ge=0, lt=1, description="Share of the target spread over all classes."

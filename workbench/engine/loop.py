@@ -219,6 +219,8 @@ class _Fit:
         rank = (float(self.epoch), 0.0)
         if val_batches is not None:
             found = evaluate(self.model, self.checked(val_batches()), self.task, loss=self.loss)
+            if not math.isfinite(found["loss"]):
+                raise self.diverged(found["loss"])
             row |= {f"val_{name}": value for name, value in found.items()}
             rank = (found[PRIMARY[self.task]], -found["loss"])
         self.epoch += 1

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from workbench.core.errors import InputError, UnsupportedError
 from workbench.core.optional import require
 from workbench.core.records import Task
+from workbench.engine.batch_size import affordable_batch
 from workbench.evaluation.confusion import confusion_matrix, share
 from workbench.evaluation.metrics import METRICS
 
@@ -102,10 +103,11 @@ def evaluate(
 
 
 def predict_split(
-    predict: Predict, split: Split, batch_size: int = _BATCH
+    predict: Predict, split: Split, batch_size: int | None = None
 ) -> tuple[NDArray[np.floating], NDArray[Any]]:
     """Returns outputs float [N, …] and targets [N] over a whole split, in its order."""
-    outputs = [np.asarray(predict(inputs)) for inputs, _ in split.batches(batch_size)]
+    size = batch_size or affordable_batch(split.inputs.shape[1:], _BATCH)
+    outputs = [np.asarray(predict(inputs)) for inputs, _ in split.batches(size)]
     return np.concatenate(outputs), np.asarray(split.targets)
 
 

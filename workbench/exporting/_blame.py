@@ -81,8 +81,8 @@ def _own_files(module: nn.Module) -> set[str]:
 
 
 def _source_file(kind: type) -> str:
-    forward = inspect.unwrap(kind.__dict__.get("forward", kind.__init__))
-    code = getattr(forward, "__code__", None)
+    forward = kind.__dict__.get("forward")
+    code = None if forward is None else getattr(inspect.unwrap(forward), "__code__", None)
     return "" if code is None else str(code.co_filename)
 
 

@@ -74,7 +74,7 @@ def _perturb(name: str, value: np.ndarray, rng: np.random.Generator) -> np.ndarr
     if not np.issubdtype(value.dtype, np.floating):
         return value
     factor = rng.uniform(0.85, 1.15, value.shape)
-    shift = 0.0
+    shift = np.zeros(value.shape)
     if not name.endswith("running_var"):
         shift = rng.normal(size=value.shape) * 0.05 * (float(value.std()) or 0.5)
     return np.asarray(value * factor + shift, value.dtype)

@@ -61,7 +61,7 @@ class Rule:
         scale = gamma / np.sqrt(variance + norm.eps)
         if self.kind == "bn_weight":
             weight = state[self.source]
-            return weight * _along(scale, weight.ndim, self.axis)
+            return np.asarray(weight * _along(scale, weight.ndim, self.axis))
         bias = state[self.source] if self.source else np.zeros_like(mean)
         return (bias - mean) * scale + beta
 

@@ -12,6 +12,7 @@ from workbench.core.errors import InputError, WorkbenchError
 
 BATCH_SIZES = (1, 2, 7, 32)
 TOLERANCE = 1e-4
+_BATCH_HINT = "Does the model reshape with a fixed batch size? Use x.shape[0] or flatten(1)."
 
 Predict = Callable[[np.ndarray], np.ndarray]
 
@@ -74,7 +75,7 @@ def check_parity(
     for indices in _batches(len(samples), batch_sizes):
         expected, got = reference(samples[indices]), candidate(samples[indices])
         _check_shapes(expected, got, len(indices), what)
-        scale = max(scale, float(np.abs(expected).max(initial=0.0)))
+        scale = max(scale, float(np.abs(expected[np.isfinite(expected)]).max(initial=0.0)))
         errors = _errors(expected, got)
         row = int(errors.argmax())
         if not errors[row] <= tolerance * scale:
@@ -99,17 +100,24 @@ def _batches(count: int, batch_sizes: Sequence[int]) -> Iterator[np.ndarray]:
 
 
 def _errors(expected: np.ndarray, got: np.ndarray) -> np.ndarray:
-    difference = np.abs(expected.astype(np.float64) - got.astype(np.float64))
+    with np.errstate(invalid="ignore"):
+        difference = np.abs(expected.astype(np.float64) - got.astype(np.float64))
     difference = np.where(np.isnan(difference), np.inf, difference)
-    return difference.reshape(len(expected), -1).max(axis=1, initial=0.0)
+    return np.asarray(difference.reshape(len(expected), -1).max(axis=1, initial=0.0))
 
 
 def _check_shapes(expected: np.ndarray, got: np.ndarray, size: int, what: str) -> None:
+    if len(expected) != size:
+        raise ParityError(
+            f"The model gives {len(expected)} answers for a batch of {size}; "
+            "one for each sample would be right.",
+            hint=_BATCH_HINT,
+        )
     if expected.shape != got.shape:
         raise ParityError(
             f"{what} gives outputs of shape {got.shape} for a batch of {size}; "
             f"the model gives {expected.shape}.",
-            hint="Does the model reshape with a fixed batch size? Use x.shape[0] or flatten(1).",
+            hint=_BATCH_HINT,
         )
 
 

@@ -51,7 +51,8 @@ class Session:
 
     def run(self, batch: np.ndarray) -> np.ndarray:
         """Returns the first output for `batch` [N, …], which goes to the first input."""
-        return self.ort.run(self._outputs, {self._input: batch})[0]
+        output: np.ndarray = self.ort.run(self._outputs, {self._input: batch})[0]
+        return output
 
     def run_named(self, feeds: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Returns every output by name for inputs by name."""

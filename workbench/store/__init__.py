@@ -10,6 +10,7 @@ from workbench.store.audit import Audit
 from workbench.store.blobs import Blob, Blobs
 from workbench.store.cache import Cache
 from workbench.store.database import Database
+from workbench.store.datasets import DatasetRecord, Datasets
 from workbench.store.home import Home, find_home
 from workbench.store.models import Models, Version
 from workbench.store.run_context import Context, NullContext, RunContext
@@ -21,6 +22,7 @@ __all__ = [
     "Artifact",
     "Blob",
     "Context",
+    "DatasetRecord",
     "Home",
     "NullContext",
     "RunContext",
@@ -43,6 +45,7 @@ class Store:
     models: Models
     audit: Audit
     cache: Cache
+    datasets: Datasets
     studies: Studies
 
 
@@ -65,5 +68,6 @@ def open_store(root: Path | None = None) -> Store:
         models=Models(db, blobs, signer, audit),
         audit=audit,
         cache=Cache(db),
+        datasets=Datasets(db),
         studies=Studies(db),
     )

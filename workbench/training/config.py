@@ -7,6 +7,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from workbench.core.errors import InputError, did_you_mean
+from workbench.engine.batch_size import affordable_batch
 from workbench.engine.config import FitConfig
 from workbench.families import FAMILIES
 
@@ -24,7 +25,9 @@ class TrainConfig(FitConfig):
         default_factory=dict, description="Options of the family, such as width or hidden."
     )
     batch_size: int | None = Field(
-        None, ge=1, description="Samples in a batch; by default 64, fewer for small datasets."
+        None,
+        ge=1,
+        description="Samples in a batch; by default 64, fewer if samples are few or large.",
     )
     class_weights: Literal["balanced"] | tuple[float, ...] | None = Field(
         None, description="Weight of each class in the loss; 'balanced' weighs rare ones more."
@@ -41,12 +44,17 @@ class TrainConfig(FitConfig):
             values["lr"] = rate
         return FitConfig(**values)
 
-    def batch_size_for(self, samples: int) -> int:
-        """Returns the batch size: as given, or a power of two from 8 to 64 with ≥ 10 batches."""
+    def batch_size_for(self, samples: int, sample_shape: tuple[int, ...]) -> int:
+        """Returns the batch size: as given, or 64, fewer if samples are few or large.
+
+        Args:
+            samples: Samples in the training split: at least 10 batches are made of them.
+            sample_shape: Shape of one of them.
+        """
         if self.batch_size is not None:
             return self.batch_size
         tenth = 1 << max(0, (samples // 10).bit_length() - 1)
-        return min(_LARGEST_BATCH, max(_SMALLEST_BATCH, tenth))
+        return affordable_batch(sample_shape, min(_LARGEST_BATCH, max(_SMALLEST_BATCH, tenth)))
 
 
 def checked_class_weights(weights: tuple[float, ...], classes: int) -> tuple[float, ...]:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import traceback
+from pathlib import Path
+
 import torch
 from torch import nn
 
@@ -10,12 +13,13 @@ from workbench.core.records import Task
 from workbench.engine.tensors import device_of, output_tensor
 
 _BATCH = 3
+_TORCH = Path(torch.__file__).parent
 
 
 def check_module(
     module: nn.Module, sample_shape: tuple[int, ...], outputs: int, task: Task
 ) -> None:
-    """Runs a batch of zeros through `module` and checks what comes out.
+    """Runs a batch of zeros through `module`, which gives lazy layers their sizes.
 
     Args:
         module: Should take float32 [N, *sample_shape].
@@ -24,21 +28,40 @@ def check_module(
         task: What is predicted.
 
     Raises:
-        InputError: The outputs are not one row a sample with a value a class.
+        InputError: The module fails, with the line, or gives another shape.
     """
+    got = _output_shape(module, sample_shape)
+    if got == (_BATCH, outputs) or (task == "regression" and got == (_BATCH,)):
+        return
+    raise InputError(
+        f"For {_BATCH} samples of shape {sample_shape} the module gave an output of shape "
+        f"{got}; {(_BATCH, outputs)} is needed.",
+        hint="Flatten with nn.Flatten() (it keeps the batch) and give the last layer "
+        f"{outputs} output{'s' if outputs > 1 else ''}.",
+    )
+
+
+def _output_shape(module: nn.Module, sample_shape: tuple[int, ...]) -> tuple[int, ...]:
     was_training = module.training
     module.eval()
-    with torch.no_grad():
-        inputs = torch.zeros(_BATCH, *sample_shape, device=device_of(module))
-        output = output_tensor(module(inputs))
-    module.train(was_training)
-    wanted: list[tuple[int, ...]] = [(_BATCH, outputs)]
-    if task == "regression":
-        wanted.append((_BATCH,))
-    if tuple(output.shape) not in wanted:
+    try:
+        with torch.no_grad():
+            inputs = torch.zeros(_BATCH, *sample_shape, device=device_of(module))
+            return tuple(output_tensor(module(inputs)).shape)
+    except (RuntimeError, TypeError, ValueError, IndexError, AttributeError) as error:
+        if isinstance(error, InputError):
+            raise
         raise InputError(
-            f"For {_BATCH} samples of shape {sample_shape} the module gave an output of shape "
-            f"{tuple(output.shape)}; {wanted[0]} is needed.",
-            hint="Flatten with nn.Flatten() (it keeps the batch) and give the last layer "
-            f"{outputs} outputs.",
-        )
+            f"The module failed on {_BATCH} samples of shape {sample_shape}{_place(error)}: "
+            f"{error}",
+            hint=f"It should take float32 tensors of shape (N, {str(sample_shape)[1:]}.",
+        ) from error
+    finally:
+        module.train(was_training)
+
+
+def _place(error: Exception) -> str:
+    """Returns " in <file>, line <n>" for the deepest line that is not torch's own."""
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [f for f in frames if _TORCH not in Path(f.filename).parents and f.filename != __file__]
+    return f" in {Path(own[-1].filename).name}, line {own[-1].lineno}" if own else ""

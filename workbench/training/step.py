@@ -11,10 +11,11 @@ import torch
 from torch import nn
 
 from workbench.core.config import Config, saved_config
-from workbench.core.errors import CancelledError, UnsupportedError
+from workbench.core.errors import CancelledError, InputError, UnsupportedError
 from workbench.core.ids import digest_json
 from workbench.core.records import Description
 from workbench.core.signature import Signature, TensorSpec
+from workbench.engine.batch_size import affordable_batch
 from workbench.engine.callbacks import Callback, EpochReport, FitState, Reporter
 from workbench.engine.loop import epoch_seed, fit
 from workbench.engine.losses import Loss, balanced_weights, make_loss
@@ -160,9 +161,8 @@ def _network(
 ) -> tuple[Normalized, Mapping[str, Any] | None]:
     """Returns the network to train, and its family's saved config (None for the user's own)."""
     if module is not None:
-        network = module if isinstance(module, Normalized) else _wrapped(module, dataset)
-        check_module(network, dataset.sample_shape, outputs_of(dataset), dataset.task)
-        return network, None
+        check_module(module, dataset.sample_shape, outputs_of(dataset), dataset.task)
+        return module if isinstance(module, Normalized) else _wrapped(module, dataset), None
     key = config.family or default_family(dataset)
     family = FAMILIES.get(key)
     options: Config = FAMILIES.parse(key, config.options)
@@ -195,13 +195,13 @@ def _fit(
     state: FitState | None,
     callbacks: list[Callback],
 ) -> None:
-    batch_size = config.batch_size_for(len(dataset.train))
+    batch_size = config.batch_size_for(len(dataset.train), dataset.sample_shape)
 
     def train_batches(epoch: int) -> Iterable[tuple[Any, Any]]:
         return dataset.train.batches(batch_size, seed=epoch_seed(config.seed, epoch))
 
     def val_batches() -> Iterable[tuple[Any, Any]]:
-        return dataset.val.batches(max(_VAL_BATCH, batch_size))
+        return dataset.val.batches(affordable_batch(dataset.sample_shape, _VAL_BATCH))
 
     fit(
         network,
@@ -218,10 +218,15 @@ def _fit(
 
 
 def _loss(config: TrainConfig, dataset: Dataset, network: Normalized) -> Loss:
+    weights = config.class_weights
     if dataset.task == "regression":
+        if weights is not None or config.label_smoothing:
+            raise InputError(
+                f"{dataset.ref} has values as targets, not classes.",
+                hint="Leave class_weights and label_smoothing out: they are for classification.",
+            )
         spread = network.target_std
         return make_loss("regression", target_std=1.0 if spread is None else spread)
-    weights = config.class_weights
     classes = len(dataset.labels)
     if weights == "balanced":
         weights = balanced_weights(dataset.train.targets, classes)

@@ -124,7 +124,8 @@ def test_labels_that_a_part_never_sees_are_told():
 
 
 @pytest.mark.parametrize(
-    ("word", "code"), [("Train", 0), ("验证集", 1), (" dev ", 1), ("测试", 2), ("x", None), (1, None)]
+    ("word", "code"),
+    [("Train", 0), ("验证集", 1), (" dev ", 1), ("测试", 2), ("x", None), (1, None)],
 )
 def test_words_for_parts(word, code):
     assert part_code(word) == code

@@ -159,7 +159,7 @@ def test_the_rate_follows_the_schedule():
         network(), lambda epoch: iter(b for b in batches(epoch)), val,
         FitConfig(epochs=4, lr=0.01, warmup=0, threads=1), task="classification",
     )  # fmt: skip
-    assert [row["lr"] for row in without_length.history][0] == 0.01
+    assert without_length.history[0]["lr"] == 0.01
 
 
 def test_threads_are_given_back():

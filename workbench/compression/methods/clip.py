@@ -6,15 +6,20 @@ smallest (Banner et al. 2019, arXiv:1810.05723, by search instead of a fitted di
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
-import numpy as np
 from pydantic import Field
 
 from workbench.compression.method import WeightMethod, Weights
 from workbench.core.config import Config
+from workbench.core.lazy import lazy
 
-_SHARES = np.linspace(0.3, 1.0, 71)
+if TYPE_CHECKING:
+    import numpy as np
+else:
+    np = lazy("numpy")
+
+_SMALLEST_SHARE, _SHARES = 0.3, 71
 
 
 class ClipConfig(Config):
@@ -43,7 +48,7 @@ class Clip(WeightMethod):
 
 
 def _clipped(value: np.ndarray, threshold: float | np.ndarray) -> np.ndarray:
-    return np.clip(value, -threshold, threshold).astype(value.dtype)
+    return np.asarray(np.clip(value, -threshold, threshold), value.dtype)
 
 
 def _clipped_by_mse(value: np.ndarray, bits: int) -> np.ndarray:
@@ -51,7 +56,7 @@ def _clipped_by_mse(value: np.ndarray, bits: int) -> np.ndarray:
     limit = np.abs(rows).max(axis=1, keepdims=True)
     levels = 2 ** (bits - 1) - 1
     best, chosen = np.full((len(rows), 1), np.inf), limit
-    for share in _SHARES:
+    for share in np.linspace(_SMALLEST_SHARE, 1.0, _SHARES):
         threshold = limit * share
         scale = np.where(threshold > 0, threshold / levels, 1.0)
         rounded = np.clip(np.rint(rows / scale), -levels, levels) * scale

@@ -10,23 +10,27 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Literal
 
-import numpy as np
 from pydantic import Field
 
 from workbench.compression.method import GraphMethod
 from workbench.core import optional
 from workbench.core.config import Config
+from workbench.core.lazy import lazy
 from workbench.exporting._quiet import quiet
-from workbench.exporting.graph import copy_graph, strip
 
 if TYPE_CHECKING:
+    import numpy as np
     import onnx
 
     from workbench.compression.subject import Layer, Subject
     from workbench.compression.tools import Tools
+    from workbench.exporting import graph as graphs
+else:
+    np = lazy("numpy")
+    graphs = lazy("workbench.exporting.graph")
 
 _FOR = "half precision"
-_LARGEST = float(np.finfo(np.float16).max)
+_LARGEST = 65504.0
 
 
 class HalfConfig(Config):
@@ -69,7 +73,7 @@ class Half(GraphMethod):
 def _stored_in_half(graph: onnx.ModelProto, names: set[str]) -> onnx.ModelProto:
     helper = optional.require("onnx.helper", for_=_FOR)
     arrays = optional.require("onnx.numpy_helper", for_=_FOR)
-    twin, casts = copy_graph(graph), []
+    twin, casts = graphs.copy_graph(graph), []
     for item in twin.graph.initializer:
         if item.name not in names:
             continue
@@ -79,7 +83,7 @@ def _stored_in_half(graph: onnx.ModelProto, names: set[str]) -> onnx.ModelProto:
     nodes = [*casts, *twin.graph.node]
     del twin.graph.node[:]
     twin.graph.node.extend(nodes)
-    return strip(twin)
+    return graphs.strip(twin)
 
 
 def _computing_in_half(graph: onnx.ModelProto, others: list[str]) -> onnx.ModelProto:
@@ -90,9 +94,9 @@ def _computing_in_half(graph: onnx.ModelProto, others: list[str]) -> onnx.ModelP
         sys.path[:] = paths  # that package appends its own folder
     with quiet():
         converted: onnx.ModelProto = module.convert_float_to_float16(
-            copy_graph(graph), keep_io_types=True, node_block_list=others
+            graphs.copy_graph(graph), keep_io_types=True, node_block_list=others
         )
-    return strip(converted)
+    return graphs.strip(converted)
 
 
 PLUGIN = Half()

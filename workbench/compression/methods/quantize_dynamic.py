@@ -11,13 +11,17 @@ from pydantic import Field
 from workbench.compression.method import GraphMethod
 from workbench.core import optional
 from workbench.core.config import Config
-from workbench.exporting.graph import copy_graph, load_graph, strip
+from workbench.core.lazy import lazy
+from workbench.exporting._quiet import quiet
 
 if TYPE_CHECKING:
     import onnx
 
     from workbench.compression.subject import Layer, Subject
     from workbench.compression.tools import Tools
+    from workbench.exporting import graph as graphs
+else:
+    graphs = lazy("workbench.exporting.graph")
 
 _FOR = "dynamic quantization"
 _OPERATORS = ("MatMul", "Gemm", "LSTM", "Attention")
@@ -65,14 +69,13 @@ class QuantizeDynamic(GraphMethod):
     ) -> onnx.ModelProto:
         """Replaces the operators of `layers` by their integer forms."""
         library = optional.require("onnxruntime.quantization", for_=_FOR)
-        quiet = optional.require("workbench.exporting._quiet", for_=_FOR).quiet
         wanted = {layer.node for layer in layers}
         others = [layer.node for layer in subject.layers if layer.node not in wanted]
         reduce = tools.cpu.saturates if config.reduce_range is None else config.reduce_range
         with tempfile.TemporaryDirectory() as folder, quiet():
             path = Path(folder) / _FOLDER_NAME
             library.quantize_dynamic(
-                strip(copy_graph(subject.graph)),
+                graphs.strip(graphs.copy_graph(subject.graph)),
                 path,
                 op_types_to_quantize=list(_operators(config)),
                 per_channel=config.per_channel,
@@ -81,7 +84,7 @@ class QuantizeDynamic(GraphMethod):
                 nodes_to_exclude=others,
                 extra_options={"MatMulConstBOnly": True},
             )
-            return strip(load_graph(path))
+            return graphs.strip(graphs.load_graph(path))
 
 
 def _operators(config: QuantizeDynamicConfig) -> tuple[str, ...]:

@@ -8,20 +8,25 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal
 
-import numpy as np
 from pydantic import Field
 
-from workbench.compression.compact import compact_qdq
 from workbench.compression.method import GraphMethod
 from workbench.core import optional
 from workbench.core.config import Config
-from workbench.exporting.graph import copy_graph, strip
+from workbench.core.lazy import lazy
 
 if TYPE_CHECKING:
+    import numpy as np
     import onnx
 
+    from workbench.compression import compact
     from workbench.compression.subject import Layer, Subject
     from workbench.compression.tools import Ranges, Tools
+    from workbench.exporting import graph as graphs
+else:
+    np = lazy("numpy")
+    compact = lazy("workbench.compression.compact")
+    graphs = lazy("workbench.exporting.graph")
 
 _FOR = "static quantization"
 _OPERATORS = (
@@ -119,7 +124,7 @@ def quantize(
         extra_options={},
     )
     writer.quantize_model()
-    return compact_qdq(strip(writer.model.model))
+    return compact.compact_qdq(graphs.strip(writer.model.model))
 
 
 def opset(graph: onnx.ModelProto) -> int:
@@ -129,7 +134,7 @@ def opset(graph: onnx.ModelProto) -> int:
 
 def _prepared(graph: onnx.ModelProto) -> onnx.ModelProto:
     inference = optional.require("onnx.shape_inference", for_=_FOR)
-    twin = inference.infer_shapes(strip(copy_graph(graph)))
+    twin: onnx.ModelProto = inference.infer_shapes(graphs.strip(graphs.copy_graph(graph)))
     mark = twin.metadata_props.add()
     mark.key, mark.value = "onnx.infer", "onnxruntime.quant"
     return twin

@@ -79,8 +79,8 @@ class Table(Modality):
     def decode_batch(self, values: Sequence[Any], config: TableConfig) -> np.ndarray:
         """Columns that are absent count as missing; columns never seen are an error."""
         problems: list[str] = []
-        if isinstance(values, np.ndarray) and config.layout == "plain" and values.ndim == 2:
-            values = values.tolist()
+        if isinstance(values, np.ndarray) and _is_plain(values, config):
+            return values.astype(np.float32)
         columns = values if isinstance(values, Rows) else _by_column(values, config, problems)
         parts = [np.zeros((len(values), 0), np.float32)]
         for column in config.columns:
@@ -163,6 +163,15 @@ def _fit_plain(samples: np.ndarray, names: Sequence[str] | None) -> TableConfig:
         for i, name in enumerate(known)
     )
     return TableConfig(columns=columns, layout="plain")
+
+
+def _is_plain(values: np.ndarray, config: TableConfig) -> bool:
+    return (
+        config.layout == "plain"
+        and values.dtype.kind in "uif"
+        and values.shape[1:] == (len(config.columns),)
+        and bool(np.isfinite(values).all())
+    )
 
 
 def _by_column(values: Sequence[Any], config: TableConfig, problems: list[str]) -> Rows:

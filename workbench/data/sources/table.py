@@ -33,7 +33,7 @@ class TableSourceConfig(SourceConfig):
 
     path: Path | None = Field(default=None, exclude=True, description="A CSV or Parquet file.")
     frame: Any = Field(default=None, exclude=True, description="A DataFrame.")
-    target: str = Field(description="Name of the column to predict.")
+    target: str | None = Field(default=None, description="Name of the column to predict.")
     task: Task | None = Field(
         default=None, description="By default classification for text, bools and few whole numbers."
     )
@@ -145,6 +145,12 @@ class _TableReader(Reader):
 
     def _check_columns(self, table: RawTable) -> None:
         config = self._config
+        if config.target is None:
+            raise InputError(
+                f"No target was given: which column of '{self.name}' is to be predicted?",
+                problems=list(table.problems),
+                hint=f"Give target=; the columns are {', '.join(list(table.columns)[:40])}.",
+            )
         split = config.split if isinstance(config.split, str) else None
         wanted: dict[str, Sequence[str | None]] = {
             "target": [config.target],
@@ -169,7 +175,9 @@ class _TableReader(Reader):
             )
 
     def _targets(self, table: RawTable) -> tuple[Task, np.ndarray, tuple[str, ...]]:
-        cells = [None if is_missing(cell) else cell for cell in table.columns[self._config.target]]
+        cells = [
+            None if is_missing(cell) else cell for cell in table.columns[self._config.target or ""]
+        ]
         values = _numbers_if_all(cells)
         present = [value for value in values if value is not None]
         if not present:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -73,7 +74,7 @@ class _TorchReader(Reader):
         """Checks what was read as arrays are checked."""
         collected = self._arrays(progress).collect(progress)
         findings = (*collected.findings, *self._findings)
-        return Collected(**{**vars(collected), "findings": findings})
+        return replace(collected, findings=findings)
 
     def close(self) -> None:
         """Deletes the scratch file."""

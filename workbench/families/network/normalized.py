@@ -20,7 +20,8 @@ class Normalized(nn.Module):
     buffers: saved with the weights and exported with the graph, never trained.
 
     Args:
-        net: Takes float32 [batch, *sample_shape], gives float32 [batch, outputs].
+        net: Takes float32 [batch, *sample_shape], gives float32 [batch, outputs]; a [batch] of
+            values is made a column.
         mean: Mean of the training inputs, broadcastable against one sample.
         std: Standard deviation likewise; a spread of zero counts as one.
         target_mean: Mean of the training targets; None for classification.
@@ -55,6 +56,8 @@ class Normalized(nn.Module):
     def forward(self, inputs: torch.Tensor) -> torch.Tensor:
         """Returns float32 [batch, outputs] for float32 [batch, *sample_shape] as prepared."""
         outputs: torch.Tensor = self.net((inputs - self.mean) / self.std)
+        if outputs.ndim == 1:
+            outputs = outputs[:, None]
         if self.target_mean is None or self.target_std is None:
             return outputs
         return outputs * self.target_std + self.target_mean

@@ -1,0 +1,123 @@
+"""Each modality decodes without torch, tells what is wrong, and keeps its config as JSON."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from workbench.core.errors import InputError
+from workbench.data.modalities import MODALITIES
+from workbench.data.modality import Modality
+from workbench.data.rows import Rows
+
+_PICTURES = np.random.default_rng(0).integers(0, 255, (20, 6, 5, 3), np.uint8)
+_ROWS = Rows({"年龄": list(range(20)), "城市": ["北京", "上海"] * 10})
+TRAIN = {"image": _PICTURES, "table": _ROWS}
+BAD = {"image": [b"x", None, np.zeros((1, 1))], "table": [{"?": 1}, None, {"年龄": "old"}]}
+JSON = {"image": _PICTURES[0].tolist(), "table": {"年龄": 3, "城市": "火星"}}
+
+
+@pytest.fixture(params=MODALITIES.keys())
+def key(request):
+    return request.param
+
+
+@pytest.fixture
+def modality(key) -> Modality:
+    return MODALITIES.get(key)
+
+
+@pytest.fixture
+def config(key, modality):
+    fitted, _ = modality.fit(TRAIN[key], None, {})
+    return MODALITIES.parse(key, json.loads(json.dumps(fitted.to_json())))
+
+
+def test_the_config_survives_json(key, modality, config):
+    assert modality.summary
+    assert config == modality.fit(TRAIN[key], None, {})[0]
+    assert all(field.description for field in modality.Config.model_fields.values())
+
+
+def test_one_and_many_decode_alike(key, modality, config):
+    samples = [TRAIN[key][i] for i in range(4)]
+    many = modality.decode_batch(samples, config)
+    assert many.dtype == np.float32
+    assert many.shape == (4, *modality.sample_shape(config))
+    for sample, row in zip(samples, many, strict=True):
+        assert np.array_equal(modality.decode(sample, config), row)
+        assert len(modality.split_batch(sample, config)) == 1
+    assert len(modality.split_batch(samples, config)) == 4
+    assert modality.decode_batch([], config).shape == (0, *modality.sample_shape(config))
+
+
+def test_stored_samples_decode_to_themselves(key, modality, config):
+    if modality.keeps_raw(config):
+        pytest.skip("raw samples are stored beside")
+    prepared = modality.decode(TRAIN[key][0], config).astype(modality.storage_dtype(config))
+    assert np.array_equal(modality.decode(modality.raw(prepared, config), config), prepared)
+
+
+def test_json_is_taken(key, modality, config):
+    (sample,) = modality.split_batch(modality.from_json(JSON[key], config), config)
+    assert modality.decode(sample, config).shape == modality.sample_shape(config)
+
+
+def test_bad_values_are_input_errors_told_all_at_once(key, modality, config):
+    for value in BAD[key]:
+        with pytest.raises(InputError):
+            modality.decode(value, config)
+    with pytest.raises(InputError) as caught:
+        modality.decode_batch([TRAIN[key][0], *BAD[key]], config)
+    assert len(caught.value.problems) >= len(BAD[key])
+
+
+def test_copies_have_equal_keys(key, modality, config):
+    prepared = modality.decode_batch([TRAIN[key][i] for i in (0, 1, 0)], config)
+    sketch = modality.sketch(prepared, config)
+    assert sketch.exact.dtype == sketch.near.dtype == np.uint64
+    assert sketch.exact[0] == sketch.exact[2] != sketch.exact[1]
+
+
+_BLOCKED = """
+import json, sys
+
+class Block:
+    def find_spec(self, name, *rest):
+        if name.split(".")[0] in {blocked}:
+            raise ImportError(name + " is blocked")
+
+sys.meta_path.insert(0, Block())
+from workbench.data.modalities import MODALITIES
+modality = MODALITIES.get({key!r})
+config = MODALITIES.parse({key!r}, json.loads({config!r}))
+(sample,) = modality.split_batch(modality.from_json(json.loads({value!r}), config), config)
+print(json.dumps(modality.decode(sample, config).tolist()))
+"""
+
+
+def test_it_decodes_where_torch_and_pandas_cannot_be_imported(key, modality, config):
+    code = _BLOCKED.format(
+        blocked={"torch", "pandas", "sklearn", "pyarrow", "PIL", "IPython"},
+        key=key,
+        config=json.dumps(config.to_json()),
+        value=json.dumps(JSON[key]),
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    (sample,) = modality.split_batch(modality.from_json(JSON[key], config), config)
+    assert np.allclose(json.loads(done.stdout), modality.decode(sample, config))
+
+
+def test_pictures_on_disk_decode_too(tmp_path):
+    image = MODALITIES.get("image")
+    config, _ = image.fit(_PICTURES, None, {})
+    Image.fromarray(_PICTURES[3]).save(tmp_path / "图.png")
+    assert np.array_equal(
+        image.decode(tmp_path / "图.png", config), image.decode(_PICTURES[3], config)
+    )

@@ -1,0 +1,119 @@
+"""The command line as a person or a program uses it, on real data."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from workbench.flow.cli.app import parse_options
+
+COMMANDS = (
+    "demo run load train import study evaluate export register promote rollback verify models "
+    "runs endpoints serve predict stop ps delete gc methods doctor"
+).split()
+
+
+def call(*arguments, check=True):
+    done = subprocess.run(
+        [sys.executable, "-P", "-m", "workbench.flow.cli.main", *arguments],
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    if check:
+        assert done.returncode == 0, done.stderr
+    return done
+
+
+def call_json(*arguments):
+    return json.loads(call(*arguments, "--json").stdout)
+
+
+def test_every_command_of_the_contract_exists_and_takes_json():
+    for command in COMMANDS:
+        assert "--json" in call(command, "--help").stdout, command
+
+
+def test_the_road_in_the_shell():
+    data = call_json("load", "digits", "-o", "split=[0.5,0.25,0.25]")
+    assert data["samples"] == {"train": 898, "val": 449, "test": 450}
+    run = call_json(
+        "train", data["ref"], "--family", "mlp", "--epochs", "4", "-o", "threads=1"
+    )
+    assert run["status"] == "succeeded"
+    study = call_json("study", run["ref"], "quantize_static")
+    assert [v["recipe"] for v in study["variants"]] == ["baseline", "quantize_static:8"]
+    variant = study["variants"][1]
+    metrics = call_json("evaluate", variant["ref"], "--split", "test")
+    assert metrics["accuracy"] > 0.85
+    for ref in (run["ref"], variant["ref"]):
+        version = call_json("register", ref, "数字")
+        call("promote", "数字", str(version["number"]))
+    assert call_json("rollback", "数字")["number"] == 1
+    assert call_json("verify", "model:数字@champion")["verified"] is True
+    assert [m["aliases"] for m in call_json("models")] == [["champion"], []]
+    assert call("delete", "model:数字@1", check=False).returncode == 1
+    call("delete", "model:数字@2")
+    _serve_and_ask(data["ref"])
+    assert {row["kind"] for row in call_json("runs")} == {"train"}
+    assert call_json("gc", "--dry-run")["files"] == 0
+
+
+def _serve_and_ask(data_ref):
+    server = subprocess.Popen(
+        [sys.executable, "-P", "-m", "workbench.flow.cli.main"]
+        + ["serve", "model:数字@champion", "--json"],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    with server:
+        ready = json.loads(server.stdout.readline())
+        assert ready["models"] == ["数字"]
+        assert ready["token"]
+        listed = call_json("ps")
+        assert [row["what"] for row in listed] == ["数字"]
+        assert ready["token"] not in json.dumps(listed)
+        import workbench as wb
+
+        sample = wb.load(data_ref).test[0]
+        answers = call_json("predict", "数字", json.dumps([sample.input.tolist()]))
+        assert [len(answer["scores"]) for answer in answers] == [10]
+        rows = call("predict", "数字", json.dumps(sample.input.tolist()), check=False)
+        assert rows.returncode == 1, "a list is a batch: rows of a picture are no pictures"
+        os.kill(server.pid, signal.SIGTERM)
+        assert server.wait(30) == 0
+    assert call_json("ps") == []
+
+
+def test_errors_are_words_on_stderr_or_json_and_exit_code_1():
+    done = call("verify", "model:nothing", check=False)
+    assert done.returncode == 1
+    assert done.stderr.startswith("Error: No model 'nothing'")
+    assert "Traceback" not in done.stderr
+    error = json.loads(call("verify", "model:nothing", "--json", check=False).stderr)["error"]
+    assert error["code"] == "not_found"
+
+
+def test_a_misspelt_parameter_stops_a_pipeline_before_it_runs():
+    done = call("run", "classification", "-p", "epochen=3", "-p", "datset=digits", check=False)
+    assert done.returncode == 1
+    assert "did you mean 'epochs'" in done.stderr
+    assert "did you mean 'dataset'" in done.stderr
+    assert call_json("runs") == []
+
+
+def test_options_are_read_as_what_they_look_like():
+    assert parse_options(["a=1", "b=0.5", "c=true", "d=none", "e=[1, x]", "f=k=v"]) == {
+        "a": 1,
+        "b": 0.5,
+        "c": True,
+        "d": None,
+        "e": [1, "x"],
+        "f": "k=v",
+    }
+    with pytest.raises(ValueError, match="key=value") as caught:
+        parse_options(["a", "b=1", "c"])
+    assert caught.value.problems == ("a", "c")

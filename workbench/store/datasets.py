@@ -1,0 +1,88 @@
+"""Which prepared datasets the workspace has, by fingerprint. What is listed here, gc keeps."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from workbench.core.clock import now
+from workbench.core.errors import InputError, NotFoundError
+from workbench.core.refs import parse_ref
+from workbench.store.database import Database
+
+_HEX = frozenset("0123456789abcdef")
+
+
+@dataclass(frozen=True)
+class DatasetRecord:
+    """A prepared dataset. `artifact` is the digest of its artifact."""
+
+    fingerprint: str
+    name: str
+    artifact: str
+    created: str
+
+    @property
+    def ref(self) -> str:
+        """The dataset's ref."""
+        return f"dataset:{self.name}@{self.fingerprint[:6]}"
+
+
+class Datasets:
+    """All prepared datasets of one workspace."""
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+
+    def put(self, fingerprint: str, name: str, artifact: str) -> None:
+        """Lists a dataset; the same fingerprint again replaces its name and artifact."""
+        self._db.execute(
+            "INSERT INTO datasets VALUES (?, ?, ?, ?) ON CONFLICT(fingerprint) "
+            "DO UPDATE SET name = excluded.name, artifact = excluded.artifact",
+            fingerprint,
+            name,
+            artifact,
+            now(),
+        )
+
+    def find(self, fingerprint: str) -> DatasetRecord | None:
+        """Returns the dataset with this whole fingerprint, or None."""
+        row = self._db.one("SELECT * FROM datasets WHERE fingerprint = ?", fingerprint)
+        return None if row is None else DatasetRecord(*row)
+
+    def get(self, ref: str) -> DatasetRecord:
+        """Returns the dataset of a ref, as in "dataset:digits@4fa1c2".
+
+        Raises:
+            NotFoundError: There is none.
+            InputError: The ref has no fingerprint, or several datasets fit.
+        """
+        prefix = parse_ref(ref).selector or ""
+        if not prefix or not set(prefix) <= _HEX:
+            raise InputError(
+                f"'{ref}' is not the ref of a dataset.",
+                hint="It is made of the name and 6 or more digits: dataset:digits@4fa1c2.",
+            )
+        rows = self._db.query("SELECT * FROM datasets WHERE fingerprint GLOB ?", f"{prefix}*")
+        found = [
+            record for row in rows if (record := DatasetRecord(*row)).name == parse_ref(ref).name
+        ]
+        if not found:
+            others = ", ".join(DatasetRecord(*row).ref for row in rows)
+            raise NotFoundError(
+                f"No {ref} in this workspace.",
+                hint=f"Maybe you meant {others}."
+                if others
+                else "Load it: wb.load(…).ref is its ref.",
+            )
+        if len(found) > 1:
+            raise InputError(f"{ref} fits {len(found)} datasets.", hint="Give more digits.")
+        return found[0]
+
+    def list(self) -> list[DatasetRecord]:
+        """Returns all datasets, newest first."""
+        rows = self._db.query("SELECT * FROM datasets ORDER BY created DESC, fingerprint")
+        return [DatasetRecord(*row) for row in rows]
+
+    def delete(self, fingerprint: str) -> None:
+        """Takes a dataset off the list; gc then removes its files if nothing else needs them."""
+        self._db.execute("DELETE FROM datasets WHERE fingerprint = ?", fingerprint)
