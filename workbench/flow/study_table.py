@@ -59,12 +59,14 @@ def sentence(chosen: Variant) -> str:
 
 def _change_in_words(variant: Variant) -> str:
     change = variant.difference
-    if variant.metric in _POINTS:
-        size = f"{_signed(100 * change.value, 1)} pt {variant.metric}"
-    else:
-        size = f"{_signed(change.value, 3)} {variant.metric}"
-    is_within = change.low <= 0 <= change.high
-    return f"{size} (no difference within the 90 % interval)" if is_within else size
+    is_share = variant.metric in _POINTS
+    scale, digits, unit = (100, 1, " pt") if is_share else (1, 3, "")
+    if round(change.value * scale, digits) == 0:
+        reach = max(-change.low, change.high) * scale
+        return f"the same {variant.metric} (90 % interval ±{reach:.{digits}f}{unit})"
+    size = f"{_signed(change.value * scale, digits)}{unit} {variant.metric}"
+    low, high = (_signed(bound * scale, digits) for bound in (change.low, change.high))
+    return f"{size} (90 % interval {low} to {high})"
 
 
 def _score(variant: Variant) -> str:
