@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from workbench.core.records import Interval
 from workbench.flow.variant import Variant
+from workbench.runtime.latency import is_faster, is_slower
 
 _KB = 1000
 _POINTS = {"accuracy", "balanced_accuracy", "f1_macro"}
@@ -45,7 +46,7 @@ def latency(variant: Variant) -> str:
     if variant.is_baseline:
         return "×1"
     ratio = variant.latency_ratio
-    if ratio.low <= 1 <= ratio.high:
+    if not is_faster(ratio) and not is_slower(ratio):
         return f"×{ratio.value:.2f} (no diff.)"
     return f"×{ratio.value:.2f}"
 
