@@ -79,7 +79,7 @@ class Run:
         return self.record.error
 
     def history(self) -> list[dict[str, float]]:
-        """Returns the logged metrics, a row a step; a step done again after a resume counts once."""
+        """Returns the logged metrics, a row a step; the last one if it was done again."""
         rows = {e.data["step"]: dict(e.data) for e in self.events() if e.kind == "metrics"}
         return list(rows.values())
 

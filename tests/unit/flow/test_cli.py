@@ -13,10 +13,31 @@ import workbench as wb
 from workbench.flow.cli.app import parse_options
 from workbench.flow.cli.main import app
 
-COMMANDS = (
-    "demo run load train import study evaluate export register promote rollback verify models "
-    "runs endpoints serve predict stop ps delete gc methods doctor"
-).split()
+COMMANDS = [
+    "demo",
+    "run",
+    "load",
+    "train",
+    "import",
+    "study",
+    "evaluate",
+    "export",
+    "register",
+    "promote",
+    "rollback",
+    "verify",
+    "models",
+    "runs",
+    "endpoints",
+    "serve",
+    "predict",
+    "stop",
+    "ps",
+    "delete",
+    "gc",
+    "methods",
+    "doctor",
+]
 
 
 def call(*arguments, check=True):
@@ -66,8 +87,15 @@ def test_the_road_in_the_shell():
 
 def _serve_and_ask(data_ref):
     server = subprocess.Popen(
-        [sys.executable, "-P", "-m", "workbench.flow.cli.main"]
-        + ["serve", "model:数字@champion", "--json"],
+        [
+            sys.executable,
+            "-P",
+            "-m",
+            "workbench.flow.cli.main",
+            "serve",
+            "model:数字@champion",
+            "--json",
+        ],
         stdout=subprocess.PIPE,
         text=True,
     )
