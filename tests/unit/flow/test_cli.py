@@ -14,6 +14,11 @@ from workbench.flow.cli.app import parse_options
 from workbench.flow.cli.main import app
 
 COMMANDS = [
+    *("demo", "run", "load", "train", "import", "study", "evaluate", "export", "register"),
+    *("promote", "rollback", "verify", "models", "runs", "endpoints", "serve", "predict"),
+    *("stop", "ps", "delete", "gc", "methods", "doctor"),
+]
+CLI = [sys.executable, "-P", "-m", "workbench.flow.cli.main"]
     "demo",
     "run",
     "load",
@@ -42,7 +47,7 @@ COMMANDS = [
 
 def call(*arguments, check=True):
     done = subprocess.run(
-        [sys.executable, "-P", "-m", "workbench.flow.cli.main", *arguments],
+        [*CLI, *arguments],
         capture_output=True,
         text=True,
         timeout=300,
