@@ -19,30 +19,6 @@ COMMANDS = [
     *("stop", "ps", "delete", "gc", "methods", "doctor"),
 ]
 CLI = [sys.executable, "-P", "-m", "workbench.flow.cli.main"]
-    "demo",
-    "run",
-    "load",
-    "train",
-    "import",
-    "study",
-    "evaluate",
-    "export",
-    "register",
-    "promote",
-    "rollback",
-    "verify",
-    "models",
-    "runs",
-    "endpoints",
-    "serve",
-    "predict",
-    "stop",
-    "ps",
-    "delete",
-    "gc",
-    "methods",
-    "doctor",
-]
 
 
 def call(*arguments, check=True):
