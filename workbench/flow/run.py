@@ -79,8 +79,9 @@ class Run:
         return self.record.error
 
     def history(self) -> list[dict[str, float]]:
-        """Returns the logged metrics, a row a step."""
-        return [dict(e.data) for e in self.events() if e.kind == "metrics"]
+        """Returns the logged metrics, a row a step; the last one if it was done again."""
+        rows = {e.data["step"]: dict(e.data) for e in self.events() if e.kind == "metrics"}
+        return list(rows.values())
 
     def events(self) -> list[Event]:
         """Returns all events so far."""
