@@ -151,6 +151,7 @@ def _environment(store: Store, source: Path, run_id: str) -> Iterator[None]:
         BATCH_VARIABLE: run_id,
         VARIABLE: str(store.home.root),
         NOTEBOOK_VARIABLE: digest_file(source),
+        "JUPYTER_PREFER_ENV_PATH": "1",  # this interpreter's kernel, not another one's of the user
     }
     before = {name: os.environ.get(name) for name in values}
     os.environ.update(values)
