@@ -8,25 +8,10 @@ import pytest
 
 import workbench as wb
 
-VERBS = [
-    "load",
-    "train",
-    "run",
-    "study",
-    "evaluate",
-    "export",
-    "register",
-    "promote",
-    "rollback",
-    "verify",
-    "serve",
-    "import_model",
-    "endpoints",
-    "models",
-    "runs",
-    "delete",
-    "gc",
-]
+VERBS = (
+    *("load", "train", "run", "study", "evaluate", "export", "register", "promote", "rollback"),
+    *("verify", "serve", "import_model", "endpoints", "models", "runs", "delete", "gc"),
+)
 
 
 @pytest.mark.parametrize("name", VERBS)

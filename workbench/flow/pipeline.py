@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from workbench.core.errors import InputError, RunFailedError, did_you_mean, unknown_name
+from workbench.core.host import FileLock
 from workbench.core.ids import digest_file
 from workbench.core.optional import require
 from workbench.flow.batch import BATCH_VARIABLE
@@ -84,22 +85,23 @@ def run_pipeline(
     record = store.runs.create("pipeline", {"pipeline": name, "parameters": values}, {})
     notebook = store.runs.directory(record.id) / "notebook.ipynb"
     executed = Executed(record.id, notebook)
-    store.runs.start(record.id)
-    try:
-        with _environment(store, source, record.id):
-            _execute(papermill, source, notebook, values, is_shown)
-    except papermill.PapermillExecutionError as error:
-        failure = RunFailedError(
-            f"Cell {error.exec_count or error.cell_index} of {source.name} failed: "
-            f"{error.ename}: {error.evalue}",
-            hint=f"The executed notebook is kept: {notebook}",
-        )
-        store.runs.finish(record.id, "failed", failure)
-        raise failure from error
-    except BaseException:
-        store.runs.finish(record.id, "cancelled")
-        raise
-    store.runs.finish(record.id, "succeeded")
+    with FileLock(store.runs.lock_path(record.id)):
+        store.runs.start(record.id)
+        try:
+            with _environment(store, source, record.id):
+                _execute(papermill, source, notebook, values, is_shown)
+        except papermill.PapermillExecutionError as error:
+            failure = RunFailedError(
+                f"Cell {error.exec_count or error.cell_index} of {source.name} failed: "
+                f"{error.ename}: {error.evalue}",
+                hint=f"The executed notebook is kept: {notebook}",
+            )
+            store.runs.finish(record.id, "failed", failure)
+            raise failure from error
+        except BaseException:
+            store.runs.finish(record.id, "cancelled")
+            raise
+        store.runs.finish(record.id, "succeeded")
     if output is not None:
         output.parent.mkdir(parents=True, exist_ok=True)
         output.write_bytes(notebook.read_bytes())
