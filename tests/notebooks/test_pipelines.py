@@ -53,7 +53,9 @@ def test_classification_takes_a_table_with_holes_from_a_chinese_path(people, tmp
 
 def test_a_notebook_without_a_kernel_is_refused_in_words(tmp_path):
     path = tmp_path / "bare.ipynb"
-    path.write_text(json.dumps({"cells": [], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}))
+    cells = [_cell("words = 'none'", ["parameters"])]
+    notebook = {"cells": cells, "metadata": {}, "nbformat": 4, "nbformat_minor": 5}
+    path.write_text(json.dumps(notebook))
     with pytest.raises(wb.InputError, match="bare.ipynb"):
         run_pipeline(wb.Workspace().store, str(path), {}, is_shown=False)
 
