@@ -121,8 +121,9 @@ class Workspace:
         """
         found = resolve.resolve_model(self.store, model)
         dataset = resolve.resolve_data(self.store, data, found)
+        evaluating.check_fit(found.description, dataset)
         export = exports.export_model(self.store, found, dataset)
-        return evaluating.evaluate(export, found.description, dataset, split)
+        return evaluating.evaluate(export, dataset, split)
 
     def export(self, model: Any, path: Path | str | None = None, exporter: str = "onnx") -> Export:
         """Writes a model as ONNX, checked against the module it came from.
