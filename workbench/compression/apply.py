@@ -11,6 +11,7 @@ import numpy as np
 
 from workbench.compression import batch_norm, correction
 from workbench.compression.method import GraphMethod, Method, StructureMethod, WeightMethod
+from workbench.compression.recent import Recent
 from workbench.compression.recipe import EVERY_LAYER, Recipe, Step
 from workbench.compression.subject import Layer, Subject, find_layers
 from workbench.compression.tools import Tools
@@ -74,7 +75,13 @@ def check_support(recipe: Recipe, subject: Subject) -> None:
         )
 
 
-def apply(recipe: Recipe, subject: Subject, tools: Tools, restructure: Restructure) -> Subject:
+def apply(
+    recipe: Recipe,
+    subject: Subject,
+    tools: Tools,
+    restructure: Restructure,
+    recent: Recent[Subject],
+) -> Subject:
     """Returns the subject after `recipe`.
 
     Args:
@@ -82,6 +89,7 @@ def apply(recipe: Recipe, subject: Subject, tools: Tools, restructure: Restructu
         subject: The model.
         tools: Data, calibration, CPU.
         restructure: Applies one structural step and exports its result (remembered by the study).
+        recent: Subjects after their weights changed; shared by recipes that differ later.
     """
     for group in groups_of(recipe, subject):
         for step in _of(group.steps, StructureMethod):
@@ -89,8 +97,17 @@ def apply(recipe: Recipe, subject: Subject, tools: Tools, restructure: Restructu
             present = [layer for layer in subject.layers if layer.name in names]
             subject = restructure(subject, step, tuple(present))
     check_support(recipe, subject)
-    subject = _change_weights(groups_of(recipe, subject), subject, tools)
-    return _change_graph(groups_of(recipe, subject), subject, tools)
+    groups = groups_of(recipe, subject)
+    key = subject.structure + "".join(map(str, _weight_work(groups)))
+    start = subject
+    changed = recent.get(key, lambda: _change_weights(groups, start, tools))
+    return _change_graph(groups, changed, tools)
+
+
+def _weight_work(groups: Iterable[Group]) -> list[tuple[list[str], list[str]]]:
+    """Returns what is done to which weights, in words that are the same for the same work."""
+    work = [(g.layers, _of(g.steps, WeightMethod)) for g in groups]
+    return [([la.name for la in layers], list(map(str, s))) for layers, s in work if s]
 
 
 def _clashes(recipe: Recipe) -> list[str]:

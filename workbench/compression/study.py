@@ -17,6 +17,7 @@ from workbench.compression.front import pareto_front
 from workbench.compression.measure import TimedPair, outputs_on, stored_bytes, time_pair
 from workbench.compression.measured import Measured
 from workbench.compression.reasons import Figures, describe
+from workbench.compression.recent import Recent
 from workbench.compression.recipe import Recipe, parse
 from workbench.compression.structures import Structures, imported_subject
 from workbench.compression.subject import Subject
@@ -24,7 +25,7 @@ from workbench.compression.tools import Data, Tools, spread
 from workbench.core import optional
 from workbench.core.errors import InputError, NotFoundError
 from workbench.core.ids import digest_bytes, digest_json
-from workbench.core.records import Description
+from workbench.core.records import Description, Interval
 from workbench.evaluation import METRICS, paired_difference, primary_metric
 from workbench.exporting.graph import initializers, save_graph
 from workbench.runtime.cpu import Cpu, describe_cpu
@@ -34,10 +35,12 @@ from workbench.store import Artifact, Context, NullContext, Store
 if TYPE_CHECKING:
     from torch import nn
 
-_VERSION = 3
+_VERSION = 1
 _LIBRARIES = ("torch", "onnx", "onnxruntime", "numpy", "torch-pruning")
 _BUDGET_S = 0.4
 _PROBES = 8
+_KEPT = 4
+_NO_DIFFERENCE = Interval(0.0, 0.0, 0.0)
 
 
 class StudyEngine:
@@ -78,6 +81,7 @@ class StudyEngine:
         self._libraries = library_versions()
         self._structures = Structures(store, self.identity, self._libraries)
         self._calibrator = Calibrator(dataset.train, dataset.fingerprint, store.cache)
+        self._recent: Recent[Subject] = Recent(_KEPT)
         self._base: Subject | None = None
         self._baseline_outputs: np.ndarray | None = None
 
@@ -133,6 +137,7 @@ class StudyEngine:
                 lambda subject, step, layers: self._structures.changed(
                     subject, step, layers, tools
                 ),
+                self._recent,
             )
 
     def base(self, tools: Tools) -> Subject:
@@ -182,7 +187,9 @@ class StudyEngine:
             metric=self.metric,
             score=METRICS.get(self.metric).compute(outputs, targets),
             higher_is_better=METRICS.get(self.metric).higher_is_better,
-            difference=paired_difference(self.metric, before, outputs, targets),
+            difference=_NO_DIFFERENCE
+            if baseline is None
+            else paired_difference(self.metric, before, outputs, targets),
             samples=len(targets),
             size_bytes=sizes[0],
             stored_bytes=sizes[1],
