@@ -277,7 +277,7 @@ class Workspace:
         """Returns the batch step done before with the same content, or does or resumes it."""
         key = digest_json({"step": kind, "config": config, "data": inputs["data"]})
         known = self.store.cache.get(key)
-        if known is not None:
+        if known is not None and self.store.runs.has(known["run"]):
             run = Run(self.store, known["run"])
             if run.status == "succeeded":
                 return run
