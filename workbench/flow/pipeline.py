@@ -101,11 +101,17 @@ def run_pipeline(
         except BaseException:
             store.runs.finish(record.id, "cancelled")
             raise
-        store.runs.finish(record.id, "succeeded")
-    if output is not None:
+        else:
+            store.runs.finish(record.id, "succeeded")
+        finally:
+            _copy(notebook, output)
+    return executed
+
+
+def _copy(notebook: Path, output: Path | None) -> None:
+    if output is not None and notebook.exists():
         output.parent.mkdir(parents=True, exist_ok=True)
         output.write_bytes(notebook.read_bytes())
-    return executed
 
 
 def checked_parameters(

@@ -141,6 +141,12 @@ class Run:
             return self
         if record.status == "succeeded":
             raise StateError(f"{self.ref} has succeeded; there is nothing to resume.")
+        if record.kind != "train":
+            raise StateError(
+                f"{self.ref} is {record.status}; a run of the kind '{record.kind}' has no "
+                "checkpoint to resume from.",
+                hint="Do it again; the steps of a pipeline that were finished are remembered.",
+            )
         if record.config.get("needs_module") and self.payload is None:
             raise StateError(
                 f"{self.ref} trains a module that was defined in another process.",
