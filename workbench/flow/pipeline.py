@@ -122,7 +122,13 @@ def checked_parameters(
     Raises:
         InputError: Some it does not have, each with the nearest that it has.
     """
-    known = papermill.inspect_notebook(str(source))
+    try:
+        known = papermill.inspect_notebook(str(source))
+    except ValueError as error:
+        raise InputError(
+            f"{source.name} cannot be read as a notebook with a kernel: {error}",
+            hint="Open it in JupyterLab with a Python kernel and save it.",
+        ) from error
     unknown = [name for name in parameters if name not in known]
     if unknown:
         defaults = ", ".join(f"{name}={item['default']}" for name, item in known.items())
@@ -159,6 +165,7 @@ def _environment(store: Store, source: Path, run_id: str) -> Iterator[None]:
         BATCH_VARIABLE: run_id,
         VARIABLE: str(store.home.root),
         NOTEBOOK_VARIABLE: digest_file(source),
+        "JUPYTER_PREFER_ENV_PATH": "1",  # this interpreter's kernel, not another one's of the user
     }
     before = {name: os.environ.get(name) for name in values}
     os.environ.update(values)
