@@ -108,7 +108,7 @@ class MeasuringWorker:
             if "error" in message:
                 raise error_from_dict(message["error"])
             on_event(message["kind"], message["data"])
-        self.close()
+        self.close()  # it may not be quite dead yet; the next measurement must not send to it
         raise RunFailedError(
             "The measuring process ended without an answer.",
             hint="Perhaps the machine ran out of memory; its log is measuring.log in the "
