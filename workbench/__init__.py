@@ -39,40 +39,6 @@ if TYPE_CHECKING:
     )
     from workbench.flow.workspace import Workspace
 
-_DOORS = {
-    "workbench.core.errors": (
-        "ConflictError",
-        "InputError",
-        "IntegrityError",
-        "NotFoundError",
-        "RunFailedError",
-        "StateError",
-        "WorkbenchError",
-    ),
-    "workbench.flow.verbs": (
-        "delete",
-        "endpoints",
-        "evaluate",
-        "export",
-        "gc",
-        "import_model",
-        "load",
-        "models",
-        "promote",
-        "register",
-        "rollback",
-        "run",
-        "runs",
-        "serve",
-        "study",
-        "train",
-        "verify",
-        "version",
-    ),
-    "workbench.flow.workspace": ("Workspace",),
-}
-_HOME = {name: module for module, names in _DOORS.items() for name in names}
-
 __all__ = [
     "ConflictError",
     "InputError",
@@ -103,10 +69,16 @@ __all__ = [
 ]
 
 
+def _home_of(name: str) -> str:
+    if name == "Workspace":
+        return "workbench.flow.workspace"
+    return "workbench.core.errors" if name.endswith("Error") else "workbench.flow.verbs"
+
+
 def __getattr__(name: str) -> Any:
-    if name not in _HOME:
+    if name not in __all__:
         raise AttributeError(f"module 'workbench' has no attribute '{name}'")
-    value = getattr(importlib.import_module(_HOME[name]), name)
+    value = getattr(importlib.import_module(_home_of(name)), name)
     globals()[name] = value
     return value
 

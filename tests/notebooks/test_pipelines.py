@@ -49,3 +49,36 @@ def test_classification_takes_a_table_with_holes_from_a_chinese_path(people, tmp
     assert wb.verify("model:客户@champion").number == 1
     assert done.notebook.stat().st_size <= 200_000
     assert (tmp_path / "report.html").exists()
+
+
+def test_a_notebook_without_a_kernel_is_refused_in_words(tmp_path):
+    path = tmp_path / "bare.ipynb"
+    cells = [_cell("words = 'none'", ["parameters"])]
+    notebook = {"cells": cells, "metadata": {}, "nbformat": 4, "nbformat_minor": 5}
+    path.write_text(json.dumps(notebook))
+    with pytest.raises(wb.InputError, match="bare.ipynb"):
+        run_pipeline(wb.Workspace().store, str(path), {}, is_shown=False)
+
+
+def test_a_pipeline_is_seen_running_while_it_runs(tmp_path):
+    cells = [
+        _cell("words = 'none'", ["parameters"]),
+        _cell("import workbench as wb\nassert wb.runs('pipeline')[0].status == 'running', words"),
+    ]
+    path = tmp_path / "own.ipynb"
+    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    notebook = {"cells": cells, "metadata": {"kernelspec": kernel}}
+    path.write_text(json.dumps({**notebook, "nbformat": 4, "nbformat_minor": 5}))
+    done = run_pipeline(wb.Workspace().store, str(path), {"words": "数字"}, is_shown=False)
+    assert wb.run(f"run:{done.run_id}").status == "succeeded"
+
+
+def _cell(source, tags=()):
+    return {
+        "cell_type": "code",
+        "id": f"cell{len(source)}",
+        "metadata": {"tags": list(tags)},
+        "source": source,
+        "outputs": [],
+        "execution_count": None,
+    }

@@ -148,10 +148,10 @@ class Registry(Generic[P]):
         return [m.name for m in modules if not m.ispkg and not m.name.startswith("_")]
 
     def _entry_points(self) -> dict[str, Any]:
-        return {ep.name: ep for ep in _installed().select(group=f"workbench.{self.kind}")}
+        return {ep.name: ep for ep in _installed(f"workbench.{self.kind}")}
 
 
 @functools.cache
-def _installed() -> EntryPoints:
-    """Returns all entry points of this environment; reading them takes 50 ms, so once."""
-    return entry_points()
+def _installed(group: str) -> EntryPoints:
+    """Returns a group of this environment's entry points; reading takes 50 ms, so once."""
+    return entry_points(group=group)

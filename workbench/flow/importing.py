@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from workbench.core.errors import InputError
+from workbench.core.errors import InputError, NotFoundError
 from workbench.core.lazy import lazy
 from workbench.core.records import Description, OutputKind
 from workbench.core.signature import Signature, TensorSpec
+from workbench.evaluation import METRICS
 from workbench.evaluation.step import evaluate as evaluate_predictor
 from workbench.evaluation.step import predict_split, primary_metric
 from workbench.flow import exports
@@ -25,8 +26,10 @@ from workbench.store import Artifact, Context, RunRecord, Store
 if TYPE_CHECKING:
     from workbench.data.dataset import Dataset
     from workbench.flow import own_module
+    from workbench.training import module_check
     from workbench.training import step as training_step
 else:
+    module_check = lazy("workbench.training.module_check")
     own_module = lazy("workbench.flow.own_module")
     training_step = lazy("workbench.training.step")
 
@@ -49,6 +52,10 @@ def import_model(
             "A module says neither the shape nor the labels of what it takes.",
             hint="Give the data it works on: wb.import_model(module, data).",
         )
+    if is_file and not Path(model).expanduser().is_file():
+        raise NotFoundError(f"There is no file '{model}'.", hint="Give the path of an ONNX file.")
+    if isinstance(metric, str):
+        METRICS.get(metric)
     config = {
         "source": Path(model).name if is_file else type(model).__name__,
         "metric": metric if isinstance(metric, str) else getattr(metric, "__name__", None),
@@ -86,6 +93,8 @@ def _import_module(store: Store, context: Context, work: _Import) -> Artifact:
         raise InputError("A module cannot be imported without data.")
     context.progress(0, 2, "exporting")
     module = own_module.trained(store, work.model, None)
+    outputs = training_step.outputs_of(work.dataset)
+    module_check.check_module(module, work.dataset.sample_shape, outputs, work.dataset.task)
     description = training_step.describe(work.dataset, None)
     artifact = own_module.save_own(store, context, module, description, work.dataset)
     context.progress(1, 2, "scoring")

@@ -58,7 +58,7 @@ class MeasuringWorker:
                     self.close()
                 raise
             finally:
-                self._idle = threading.Timer(_IDLE_S, self.close)
+                self._idle = threading.Timer(_IDLE_S, self._close_if_idle)
                 self._idle.daemon = True
                 self._idle.start()
 
@@ -79,6 +79,7 @@ class MeasuringWorker:
 
     def _started(self) -> subprocess.Popen[bytes]:
         if self._process is None or self._process.poll() is not None:
+            self.close()
             payload = b""
             if self._module is not None:
                 payload = require("cloudpickle", for_="code from a cell").dumps(self._module)
@@ -112,6 +113,13 @@ class MeasuringWorker:
             hint="Perhaps the machine ran out of memory; its log is measuring.log in the "
             "workspace. Measuring again starts a new one.",
         )
+
+    def _close_if_idle(self) -> None:
+        if self._turn.acquire(blocking=False):
+            try:
+                self.close()
+            finally:
+                self._turn.release()
 
     def _cancel_idle(self) -> None:
         if self._idle is not None:

@@ -11,8 +11,9 @@ from workbench.compression.measured import Measured
 from workbench.core.errors import InputError, StateError
 from workbench.core.lazy import lazy
 from workbench.core.refs import Ref
+from workbench.core.shown import Shown
 from workbench.data.dataset import Dataset, open_dataset
-from workbench.flow.measuring import MeasuringWorker
+from workbench.flow.measuring import EventSink, MeasuringWorker
 from workbench.flow.progress import Bar
 from workbench.flow.resolve import Model
 from workbench.flow.variant import Variant
@@ -35,7 +36,7 @@ else:
 _FIGURES = ("size_bytes", "stored_bytes", "latency_ms", "score")
 
 
-class Study:
+class Study(Shown):
     """The study of one model on one dataset. All it knows is stored; it can be opened anywhere.
 
     Args:
@@ -44,6 +45,8 @@ class Study:
         module: The live module, if the model belongs to no family.
         inline: Whether to measure in this process, as in batch.
     """
+
+    shown_as = "study"
 
     def __init__(
         self, store: Store, record: StudyRecord, module: Any = None, *, inline: bool = False
@@ -64,6 +67,11 @@ class Study:
         return self._record.ref
 
     @property
+    def record(self) -> StudyRecord:
+        """What is stored of the study."""
+        return self._record
+
+    @property
     def data(self) -> Dataset:
         """The dataset."""
         return open_dataset(self._store, self._record.dataset)
@@ -79,7 +87,12 @@ class Study:
         records = self._store.studies.variants(self._record.id)
         return [Variant(self._store, self._record, record) for record in records]
 
-    def measure(self, recipe: str | Sequence[Any] | Mapping[str, Any]) -> Variant:
+    def measure(
+        self,
+        recipe: str | Sequence[Any] | Mapping[str, Any],
+        *,
+        on_event: EventSink | None = None,
+    ) -> Variant:
         """Returns a variant with its figures, measured on its ONNX file as it would be deployed.
 
         What was measured before is not measured again.
@@ -87,6 +100,7 @@ class Study:
         Args:
             recipe: As in "prune:0.5 + quantize_static:8", or the JSON form, or a mapping of
                 layers to recipes.
+            on_event: Called with each step of the way; by default a bar shows them.
 
         Raises:
             InputError: The recipe is not valid, with all problems and the nearest names.
@@ -97,9 +111,15 @@ class Study:
         if known is not None and known.path.exists():
             return known
         with Bar("measure") as bar:
+            tell = on_event or bar.show
             if not parsed.is_baseline and self._known(str(recipes.Recipe())) is None:
-                self._keep(self._measured(recipes.Recipe(), bar))
-            return self._keep(self._measured(parsed, bar))
+                self._keep(self._measured(recipes.Recipe(), tell))
+            return self._keep(self._measured(parsed, tell))
+
+    def cancel(self) -> None:
+        """Ends the measurement under way, if there is one; what was measured is kept."""
+        if self._worker is not None:
+            self._worker.close()
 
     def front(self, x: str = "size_bytes", y: str = "score") -> list[Variant]:
         """Returns the variants that no other beats in both figures, smallest `x` first.
@@ -193,15 +213,15 @@ class Study:
             raise StateError(f"The variant '{measured.recipe}' was not stored.")
         return kept
 
-    def _measured(self, recipe: Any, bar: Bar) -> Measured:
+    def _measured(self, recipe: Any, tell: EventSink) -> Measured:
         if not self._inline:
             if self._worker is None:
                 self._worker = MeasuringWorker(self._store, self._record.id, self._module)
-            return Measured.from_json(self._worker.measure(recipe.to_json(), bar.show))
+            return Measured.from_json(self._worker.measure(recipe.to_json(), tell))
         if self._engine is None:
             artifact = self._store.artifacts.get(self._record.model)
             self._engine = engines.StudyEngine(self._store, artifact, self.data, self._module)
-        context = NullContext(self._store.home.scratch, self._store.artifacts, bar.show)
+        context = NullContext(self._store.home.scratch, self._store.artifacts, tell)
         measured: Measured = self._engine.measure(recipe, context)
         return measured
 
