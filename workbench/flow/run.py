@@ -30,7 +30,7 @@ class Run(Shown):
     shown_as = "run"
 
     def __init__(self, store: Store, run_id: str, payload: Any = None) -> None:
-        self._store = store
+        self._store: Store = store
         self.id = run_id
         self.payload = payload
         self._process: subprocess.Popen[bytes] | None = None
