@@ -6,7 +6,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 TEST_ENV := OMP_NUM_THREADS=1 PYTHONWARNINGS=default
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-full check format bench clean lab dashboards
+.PHONY: help install demo test test-full check format docs bench clean lab dashboards
 
 help:  ## Show what each target does
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -39,6 +39,9 @@ check: install  ## Lint, format, types, clean notebooks
 
 format: install  ## Format the code
 	@$(BIN)/ruff check --fix --quiet . ; $(BIN)/ruff format .
+
+docs: install  ## Write workbench/REFERENCE.md from the code
+	@$(BIN)/python -m tests.contract.reference
 
 bench: install  ## Print each figure of the README beside its goal
 	@$(BIN)/python -m tests.benchmarks

@@ -17,6 +17,7 @@ from workbench.compression.front import pareto_front
 from workbench.compression.measure import TimedPair, outputs_on, stored_bytes, time_pair
 from workbench.compression.measured import Measured
 from workbench.compression.reasons import Figures, describe
+from workbench.compression.recent import Recent
 from workbench.compression.recipe import Recipe, parse
 from workbench.compression.structures import Structures, imported_subject
 from workbench.compression.subject import Subject
@@ -24,7 +25,7 @@ from workbench.compression.tools import Data, Tools, spread
 from workbench.core import optional
 from workbench.core.errors import InputError, NotFoundError
 from workbench.core.ids import digest_bytes, digest_json
-from workbench.core.records import Description
+from workbench.core.records import Description, Interval
 from workbench.evaluation import METRICS, paired_difference, primary_metric
 from workbench.exporting.graph import initializers, save_graph
 from workbench.runtime.cpu import Cpu, describe_cpu
@@ -34,10 +35,12 @@ from workbench.store import Artifact, Context, NullContext, Store
 if TYPE_CHECKING:
     from torch import nn
 
-_VERSION = 3
+_VERSION = 1
 _LIBRARIES = ("torch", "onnx", "onnxruntime", "numpy", "torch-pruning")
 _BUDGET_S = 0.4
 _PROBES = 8
+_KEPT = 4
+_NO_DIFFERENCE = Interval(0.0, 0.0, 0.0)
 
 
 class StudyEngine:
@@ -51,6 +54,7 @@ class StudyEngine:
         threads: Threads of the measured sessions.
         batch: Samples in a timed call.
         seed: For fine-tuning.
+        loss: For fine-tuning, of outputs and targets; by default that of the task.
         cpu: The machine; by default this one.
     """
 
@@ -64,6 +68,7 @@ class StudyEngine:
         threads: int = 1,
         batch: int = 1,
         seed: int = 0,
+        loss: Any = None,
         cpu: Cpu | None = None,
     ) -> None:
         self.store = store
@@ -71,13 +76,15 @@ class StudyEngine:
         self.dataset = dataset
         self.description = _checked_description(model)
         self.threads, self.batch, self.seed = threads, batch, seed
+        self.loss = loss
         self.cpu = cpu or describe_cpu()
         self.metric = primary_metric(self.description.task)
-        self.identity = model.digest if module is None else _identity(model, module)
+        self.identity = model.digest if module is None else _identity(model, module, loss)
         self._module = module
         self._libraries = library_versions()
         self._structures = Structures(store, self.identity, self._libraries)
         self._calibrator = Calibrator(dataset.train, dataset.fingerprint, store.cache)
+        self._recent: Recent[Subject] = Recent(_KEPT)
         self._base: Subject | None = None
         self._baseline_outputs: np.ndarray | None = None
 
@@ -133,6 +140,7 @@ class StudyEngine:
                 lambda subject, step, layers: self._structures.changed(
                     subject, step, layers, tools
                 ),
+                self._recent,
             )
 
     def base(self, tools: Tools) -> Subject:
@@ -148,7 +156,7 @@ class StudyEngine:
 
     def tools(self, context: Context) -> Tools:
         """Returns what methods may use."""
-        return Tools(self.dataset, context, self.cpu, self._calibrator, self.seed)
+        return Tools(self.dataset, context, self.cpu, self._calibrator, self.seed, self.loss)
 
     def path(self, measured: Measured) -> Path:
         """Returns the path of the variant's ONNX file."""
@@ -182,7 +190,9 @@ class StudyEngine:
             metric=self.metric,
             score=METRICS.get(self.metric).compute(outputs, targets),
             higher_is_better=METRICS.get(self.metric).higher_is_better,
-            difference=paired_difference(self.metric, before, outputs, targets),
+            difference=_NO_DIFFERENCE
+            if baseline is None
+            else paired_difference(self.metric, before, outputs, targets),
             samples=len(targets),
             size_bytes=sizes[0],
             stored_bytes=sizes[1],
@@ -316,7 +326,12 @@ def _checked_description(model: Artifact) -> Description:
     return Description.from_json(model.meta["description"])
 
 
-def _identity(model: Artifact, module: nn.Module) -> str:
+def _identity(model: Artifact, module: nn.Module, loss: Any) -> str:
     state_of = optional.require("workbench.exporting._state", for_="reading weights").state_of
     parts = [(name, digest_bytes(value.tobytes())) for name, value in state_of(module).items()]
-    return digest_json({"model": model.digest, "weights": [list(part) for part in parts]})
+    own_loss = None
+    if loss is not None:
+        pickled = optional.require("cloudpickle", for_="a loss of one's own").dumps(loss)
+        own_loss = digest_bytes(pickled)
+    weights = [list(part) for part in parts]
+    return digest_json({"model": model.digest, "weights": weights, "loss": own_loss})

@@ -25,14 +25,16 @@ class Run(Shown):
         store: The workspace.
         run_id: The run's id.
         payload: The live module that the run works on, if it is not one of our families.
+        loss: The user's own loss for it, if there is one.
     """
 
     shown_as = "run"
 
-    def __init__(self, store: Store, run_id: str, payload: Any = None) -> None:
-        self._store = store
+    def __init__(self, store: Store, run_id: str, payload: Any = None, loss: Any = None) -> None:
+        self._store: Store = store
         self.id = run_id
         self.payload = payload
+        self.loss = loss
         self._process: subprocess.Popen[bytes] | None = None
 
     def __repr__(self) -> str:
@@ -82,8 +84,9 @@ class Run(Shown):
         return self.record.error
 
     def history(self) -> list[dict[str, float]]:
-        """Returns the logged metrics, a row a step."""
-        return [dict(e.data) for e in self.events() if e.kind == "metrics"]
+        """Returns the logged metrics, a row a step; the last one if it was done again."""
+        rows = {e.data["step"]: dict(e.data) for e in self.events() if e.kind == "metrics"}
+        return list(rows.values())
 
     def events(self) -> list[Event]:
         """Returns all events so far."""
@@ -147,6 +150,12 @@ class Run(Shown):
             return self
         if record.status == "succeeded":
             raise StateError(f"{self.ref} has succeeded; there is nothing to resume.")
+        if record.kind != "train":
+            raise StateError(
+                f"{self.ref} is {record.status}; a run of the kind '{record.kind}' has no "
+                "checkpoint to resume from.",
+                hint="Do it again; the steps of a pipeline that were finished are remembered.",
+            )
         if record.config.get("needs_module") and self.payload is None:
             raise StateError(
                 f"{self.ref} trains a module that was defined in another process.",

@@ -95,12 +95,12 @@ class Answer:
             self.send(self.to_response(error))
 
     def start(self, status: int, headers: Headers, *, has_length: bool) -> None:
-        """Begins a streamed response; without a length its body goes in chunks."""
+        """Begins a streamed response; without a length its body goes in chunks, or to the end."""
         if self.is_started:
             return
         self.is_started = True
         self.status = status
-        self.is_chunked = not has_length and self.request.method != "HEAD"
+        self.is_chunked = not has_length and not self.close and self.request.method != "HEAD"
         lines = [name + b": " + value for name, value in headers]
         if self.is_chunked:
             lines.append(b"transfer-encoding: chunked")

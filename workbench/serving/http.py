@@ -191,7 +191,7 @@ class HttpConnection(asyncio.Protocol):
             return
         request.body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
         close = self._parser.should_upgrade() or not self._parser.should_keep_alive()
-        close = close or self._app.is_draining
+        close = close or self._app.is_draining or self._parser.get_http_version() == "1.0"
         answer = Answer(self, request, self._loop.time(), close=close)
         self._pending.append(answer)
         self._reset()

@@ -80,7 +80,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if arguments.json or arguments.quiet:
             _say(json.dumps({"error": error.to_dict()}, ensure_ascii=False))
         else:
-            sys.stderr.write(f"{error}\n")
+            sys.stderr.write(f"Error: {error}\n")
         return _FAILED
 
 
@@ -162,11 +162,17 @@ async def _serve(
 
 def _on_signals(stop: asyncio.Event) -> None:
     loop = asyncio.get_running_loop()
+
+    def on_signal() -> None:
+        if stop.is_set():
+            os._exit(_FAILED)  # asked a second time: at once
+        stop.set()
+
     for number in (signal.SIGTERM, signal.SIGINT):
         try:
-            loop.add_signal_handler(number, stop.set)
+            loop.add_signal_handler(number, on_signal)
         except NotImplementedError:  # Windows
-            signal.signal(number, lambda *_: loop.call_soon_threadsafe(stop.set))
+            signal.signal(number, lambda *_: loop.call_soon_threadsafe(on_signal))
 
 
 def _announce(options: Options, info: EndpointInfo) -> None:

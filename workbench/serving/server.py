@@ -7,8 +7,7 @@ import logging
 from collections.abc import Coroutine, Sequence
 from typing import Any
 
-from workbench.core.clock import now
-from workbench.core.errors import WorkbenchError
+from workbench.core.errors import UnexpectedError, WorkbenchError
 from workbench.serving.answer import Answer
 from workbench.serving.app import make_app
 from workbench.serving.asgi import run_app
@@ -16,18 +15,12 @@ from workbench.serving.http import HttpConnection, Limits
 from workbench.serving.messages import Request, Response
 from workbench.serving.metrics import Metrics
 from workbench.serving.protocol import Dialect, Endpoint
-from workbench.serving.request_log import RequestLog
+from workbench.serving.request_log import Lines, RequestLog
 from workbench.serving.routes import RouteTable
 
 _LOGGER = logging.getLogger(__name__)
 _SWEEP_S = 1.0
 _DRAIN_STEP_S = 0.01
-
-
-class UnexpectedError(WorkbenchError):
-    """A defect of the endpoint; its trace is in the endpoint's log."""
-
-    code = "unexpected"
 
 
 class Server:
@@ -57,6 +50,7 @@ class Server:
         self._table = RouteTable(r for d in dialects for r in d.routes(endpoint))
         self._metrics = metrics
         self._log = log
+        self._lines = Lines()
         self._app = make_app(endpoint, metrics)
         self._server: asyncio.Server | None = None
         self._sweeper: asyncio.TimerHandle | None = None
@@ -171,7 +165,7 @@ class Server:
             if answer.is_counted:
                 metrics.in_flight -= 1
         if self._log is not None and request.route is not None and request.route.scope is not None:
-            self._log.add(_line(answer, dialect, seconds))
+            self._log.add(self._lines.of(answer, dialect, seconds))
 
     def _sweep(self) -> None:
         loop = asyncio.get_running_loop()
@@ -183,27 +177,3 @@ class Server:
 
 async def _send(work: Coroutine[Any, Any, Response], answer: Answer) -> None:
     answer.send(await work)
-
-
-def _line(answer: Answer, dialect: str, seconds: float) -> dict[str, Any]:
-    request, served, job = answer.request, answer.served, answer.job
-    line: dict[str, Any] = {
-        "time": now(),
-        "dialect": dialect,
-        "method": request.method,
-        "path": request.path.decode("latin-1")[:200],
-        "status": answer.status,
-        "model": served.name if served else None,
-        "version": served.version if served else None,
-        "caller": request.caller,
-        "bytes": len(request.body),
-        "total_ms": round(seconds * 1e3, 3),
-    }
-    if answer.error_code is not None:
-        line["error"] = answer.error_code
-    if job is not None and job.batch_rows:
-        line["rows"] = job.rows
-        line["queue_ms"] = round((job.started - job.queued) * 1e3, 3)
-        line["predict_ms"] = round((job.finished - job.started) * 1e3, 3)
-        line["batch_rows"] = job.batch_rows
-    return line

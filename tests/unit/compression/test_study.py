@@ -8,10 +8,14 @@ import pytest
 from tests.unit.compression.trained import cnn_study, digits, home, imported_study, resnet_study
 from tests.unit.exporting.files import logistic
 from tests.unit.exporting.nets import description
+from workbench.compression.measure import measuring_lock
 from workbench.compression.measured import Measured
 from workbench.compression.study import StudyEngine, front
 from workbench.core.errors import CancelledError, InputError, UnsupportedError
+from workbench.core.host import is_locked
+from workbench.core.records import Interval
 from workbench.exporting.graph import initializers, load_graph
+from workbench.runtime.latency import measure_interleaved
 from workbench.runtime.session import open_session
 from workbench.store import NullContext
 
@@ -28,6 +32,8 @@ def test_the_baseline_is_what_the_file_answers():
     assert baseline.size_bytes == path.stat().st_size
     assert baseline.stored_bytes < baseline.size_bytes
     assert baseline.latency_ratio.value == 1.0
+    assert baseline.difference == Interval(0.0, 0.0, 0.0)
+    assert baseline.reason == ""
     assert 0 < baseline.latency_ms <= baseline.latency_p95_ms
     assert baseline.parity < 1e-4
     assert baseline.cpu["name"]
@@ -139,6 +145,29 @@ def test_layers_are_known_by_torch_and_by_node_name():
     assert (value == 0).mean() == pytest.approx(0.5, abs=0.01)
     other = by_torch.layers[1].parameter
     assert (by_torch.state[other] != 0).all()
+
+
+def test_recipes_that_begin_alike_share_the_work(monkeypatch):
+    study = StudyEngine(home(), cnn_study().model, digits())
+    first = study.build("prune:0.35")
+    monkeypatch.setattr("workbench.compression.batch_norm.reestimated", None)
+    again = study.build("prune:0.35 + quantize_static")
+    np.testing.assert_equal(dict(again.state), dict(first.state))
+    with pytest.raises(TypeError):
+        study.build("prune:0.36 + quantize_static")
+
+
+def test_one_process_at_a_time_measures(monkeypatch):
+    held = []
+
+    def look(*args, **kwargs):
+        held.append(is_locked(measuring_lock().path))
+        return measure_interleaved(*args, **kwargs)
+
+    monkeypatch.setattr("workbench.compression.measure.measure_interleaved", look)
+    cnn_study().measure("prune:0.15")
+    assert held == [True]
+    assert not is_locked(measuring_lock().path)
 
 
 def test_stop_stops():

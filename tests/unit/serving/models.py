@@ -63,6 +63,17 @@ def save_linear(path: Path, weights: np.ndarray) -> Path:
     return _save(path, nodes, ["batch", n], ["batch", m], {"w": weights})
 
 
+def save_digits_one(path: Path) -> Path:
+    """Writes the digits classifier for exactly one sample at a time, as older exports do."""
+    weights, bias = _weights()
+    nodes = [
+        helper.make_node("Flatten", ["input"], ["flat"], axis=1),
+        helper.make_node("Gemm", ["flat", "w", "b"], ["output"]),
+    ]
+    initializers = {"w": weights / np.float32(16), "b": bias}
+    return _save(path, nodes, [1, 1, 8, 8], [1, 10], initializers)
+
+
 def save_square(path: Path) -> Path:
     """Writes a model without a batch dimension: x[3] → x² [3]."""
     return _save(path, [helper.make_node("Mul", ["input", "input"], ["output"])], [3], [3], {})

@@ -3,7 +3,7 @@ import asyncio
 import httpx
 import pytest
 
-from tests.unit.serving.harness import running, wait_for
+from tests.unit.serving.harness import raw_request, running, wait_for
 from workbench.serving.app import make_app
 from workbench.serving.http import Limits
 from workbench.serving.metrics import Metrics
@@ -56,6 +56,8 @@ def test_a_streamed_answer_comes_in_chunks_on_a_kept_connection(found):
         answer = found.http.post("/x", content=b"three")
         assert answer.text == "one two three"
         assert answer.headers["transfer-encoding"] == "chunked"
+    data = raw_request("POST", "/x", body=b"three").replace(b"HTTP/1.1", b"HTTP/1.0")
+    assert found.exchange(data).endswith(b"\r\n\r\none two three")
 
 
 def test_a_defect_of_the_app_is_a_500_and_the_next_request_works(found, caplog):

@@ -7,6 +7,7 @@ from PIL import Image
 
 from tests.unit.serving import models
 from tests.unit.serving.harness import running
+from workbench.serving.served import Source
 
 PATH = "/predict/数字"
 
@@ -91,6 +92,20 @@ def test_a_bare_file_takes_tensors_only_and_says_so(endpoint):
 def test_a_model_without_a_batch_dimension_answers(endpoint):
     answer = endpoint.http.post("/predict/square", json={"inputs": [1, 2, 3]}).json()
     assert answer["predictions"] == [{"scores": {"0": 1.0, "1": 4.0, "2": 9.0}}]
+
+
+@pytest.mark.parametrize("is_described", [True, False])
+def test_a_model_exported_for_one_sample_still_takes_a_batch(folder, is_described):
+    path = models.save_digits_one(folder / "one.onnx")
+    source = Source("one", "1", path, models.description() if is_described else None, "one")
+    _, test, _, _ = models.digits()
+    samples = test if is_described else test.reshape(-1, 1, 8, 8)
+    with running(source) as found:
+        for count in (1, 3, 40):
+            answer = found.http.post("/predict", json={"inputs": samples[:count].tolist()})
+            assert len(answer.json()["predictions"]) == count
+        answer = found.http.post("/predict", json={"inputs": samples[0].tolist()})
+        assert len(answer.json()["predictions"]) == 1
 
 
 def test_several_inputs_are_given_by_name(endpoint):

@@ -85,5 +85,5 @@ def test_a_log_that_cannot_be_written_fails_no_request(digits_file, tmp_path):
 def test_a_stuck_log_drops_lines_instead_of_growing(tmp_path):
     log = RequestLog(tmp_path)  # never started: nothing is taken out
     for _ in range(20_001):
-        log.add({"time": "2026-11-22"})
+        log.add(b'{"time":"2026-11-22"}')
     assert log.lost == 1

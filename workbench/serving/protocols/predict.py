@@ -71,7 +71,10 @@ class _Questions:
         check_encoding(request)
         decode = _reader(request, served)
         if len(request.body) <= _INLINE_BYTES and request.media_type in _JSON:
-            served.submit(answer, decode(), lambda outputs: _encode(served, outputs))
+            inputs = decode()
+            if _must_split(served, inputs):
+                return _predict_rows(served, answer, inputs)
+            served.submit(answer, inputs, lambda outputs: _encode(served, outputs))
             return None
         return self._predict_aside(served, answer, decode)
 
@@ -81,8 +84,9 @@ class _Questions:
         """Decodes what is large or a picture in another thread, so that others go on."""
         with served.use():
             inputs = await asyncio.to_thread(decode)
-            outputs = await served.predict(answer, inputs)
-        return _encode(served, outputs)
+            if _must_split(served, inputs):
+                return await _predict_rows(served, answer, inputs)
+            return _encode(served, await served.predict(answer, inputs))
 
     def _find(self, request: Request, answer: Answer) -> Served:
         params = request.params
@@ -149,6 +153,25 @@ def _from_form(content_type: str, body: bytes, served: Served) -> Inputs:
             hint="curl -F inputs=@picture.png sends a file, -F inputs='[[…]]' JSON.",
         )
     return served.decoder.from_json(parse_json(fields["inputs"]))
+
+
+def _must_split(served: Served, inputs: Inputs) -> bool:
+    """Whether several samples came for a model that was exported for one at a time."""
+    tensors = (*served.signature.inputs, *served.signature.outputs)
+    if any(spec.shape[:1] != (1,) for spec in tensors):
+        return False
+    sizes = {len(value) if value.ndim else 0 for value in inputs.values()}
+    return len(sizes) == 1 and sizes.pop() > 1
+
+
+async def _predict_rows(served: Served, answer: Answer, inputs: Inputs) -> Response:
+    rows = len(next(iter(inputs.values())))
+    found: list[Outputs] = []
+    for row in range(rows):
+        alone = {name: value[row : row + 1] for name, value in inputs.items()}
+        found.append(await served.predict(answer, alone))
+    joined = {name: np.concatenate([outputs[name] for outputs in found]) for name in found[0]}
+    return _encode(served, joined)
 
 
 def _encode(served: Served, outputs: Outputs) -> Response:

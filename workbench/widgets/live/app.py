@@ -28,7 +28,7 @@ class TabsWidget(LivePanel):
     selected = traitlets.Unicode().tag(sync=True)
 
 
-class AppWidget(ipywidgets.VBox):
+class AppWidget(ipywidgets.VBox):  # type: ignore[misc]
     """The tabs and, below, the panel of the one that is open.
 
     Args:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -214,7 +215,7 @@ class StudyWidget(LivePanel):
                     "note": "starting",
                     "began": time.time(),
                 }
-            self.guarded(lambda recipe=wanted: self._measure(recipe))
+            self.guarded(functools.partial(self._measure, wanted))
 
     def _measure(self, recipe: str) -> None:
         self._is_stopping = False

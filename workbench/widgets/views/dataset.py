@@ -159,9 +159,10 @@ def sheet(tiles: np.ndarray, top: float, columns: int | None = None) -> dict[str
 def spread_rows(targets: np.ndarray, count: int, label: int | None) -> np.ndarray:
     """Returns up to `count` row numbers: of one class, or spread over all values."""
     if label is not None:
-        return np.flatnonzero(targets == label)[:count]
+        return np.asarray(np.flatnonzero(targets == label)[:count])
     order = np.argsort(targets, kind="stable")
-    return order[np.unique(np.linspace(0, len(order) - 1, min(count, len(order))).astype(int))]
+    places = np.linspace(0, len(order) - 1, min(count, len(order)))
+    return np.asarray(order[np.unique(places.astype(int))])
 
 
 def name_of(dataset: Dataset, target: Any) -> str:
