@@ -134,7 +134,7 @@ from workbench.widgets.live.version import show_version
 from ipywidgets.widgets.widget import _remove_buffers
 sizes = {{}}
 for name, panel in dict(run=show_run(wb.runs("train")[-1]), study=show_study(study),
-                        dataset=show_dataset(study.data), version=show_version(wb.models()[0])).items():
+    dataset=show_dataset(study.data), version=show_version(wb.models()[0])).items():
     state, _, buffers = _remove_buffers(panel.get_state())
     sizes[name] = len(json.dumps(state)) + sum(memoryview(b).nbytes for b in buffers)
 print(json.dumps(sizes))"""
