@@ -10,6 +10,7 @@ import shutil
 import socket
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -54,7 +55,7 @@ def _browser_is_missing():
 
 
 @pytest.fixture(scope="session")
-def desk(tmp_path_factory) -> Path:
+def desk(tmp_path_factory) -> Iterator[Path]:
     """A folder to work in, with a workspace that holds a finished, small study."""
     folder = tmp_path_factory.mktemp("desk")
     _quiet_settings(folder)
@@ -63,7 +64,10 @@ def desk(tmp_path_factory) -> Path:
         shutil.copytree(ready, folder / ".workbench")
     else:
         make_study(folder)
-    return folder
+    yield folder
+    stop = [sys.executable, "-m", "workbench.flow.cli.main", "stop", "--all"]
+    env = {**os.environ, **environment(folder)}
+    subprocess.run(stop, cwd=folder, env=env, check=False, timeout=60)
 
 
 def make_study(folder: Path) -> None:

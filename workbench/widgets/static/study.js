@@ -29,7 +29,9 @@ function sizeOf(steps, state, offer) {
       if (before) { weights = Math.max(0, before.size_bytes - rest); continue; }
       weights *= (1 - Number(value)) ** 1.6;
     } else if (name === "half") weights /= 2;
+    else if (name === "quantize_weights") weights /= 32 / Number(value);
     else if (name.startsWith("quantize")) { weights /= 4; rest *= 1.15; }
+    else if (!KEEPS_SIZE.has(name)) return null; // a method whose size is not known beforehand
   }
   return { bytes: weights + rest, exact: false };
 }
