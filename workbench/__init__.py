@@ -38,6 +38,9 @@ if TYPE_CHECKING:
         version,
     )
     from workbench.flow.workspace import Workspace
+    from workbench.widgets.app import app
+
+_ELSEWHERE = {"Workspace": "workbench.flow.workspace", "app": "workbench.widgets.app"}
 
 __all__ = [
     "ConflictError",
@@ -48,6 +51,7 @@ __all__ = [
     "StateError",
     "WorkbenchError",
     "Workspace",
+    "app",
     "delete",
     "endpoints",
     "evaluate",
@@ -70,8 +74,8 @@ __all__ = [
 
 
 def _home_of(name: str) -> str:
-    if name == "Workspace":
-        return "workbench.flow.workspace"
+    if name in _ELSEWHERE:
+        return _ELSEWHERE[name]
     return "workbench.core.errors" if name.endswith("Error") else "workbench.flow.verbs"
 
 

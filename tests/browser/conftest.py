@@ -32,7 +32,11 @@ def _playwright():
 
 def pytest_collection_modifyitems(items):
     """Browser tests need Chromium and playwright: a failure in CI, a visible skip elsewhere."""
-    reason = None if CHROMIUM and _playwright() else "needs Chromium and playwright (apt install chromium; pip install playwright)"
+    reason = (
+        None
+        if CHROMIUM and _playwright()
+        else "needs Chromium and playwright (apt install chromium; pip install playwright)"
+    )
     for item in items:
         if Path(item.fspath).parent == Path(__file__).parent and reason:
             if os.environ.get("CI"):
@@ -63,7 +67,13 @@ def desk(tmp_path_factory) -> Path:
             "for r in ('half:fp16', 'quantize_static', 'prune:0.6'): s.measure(r)\n"
             "v = wb.register(s.smallest(), 'digits-cnn'); wb.promote('digits-cnn', v)\n"
         )
-        subprocess.run([sys.executable, "-c", code], cwd=folder, env={**os.environ, **env}, check=True, timeout=240)
+        subprocess.run(
+            [sys.executable, "-c", code],
+            cwd=folder,
+            env={**os.environ, **env},
+            check=True,
+            timeout=240,
+        )
     return folder
 
 

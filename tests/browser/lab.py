@@ -14,13 +14,19 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+CHROMIUM = (
+    shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+)
 FLAGS = [
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
     "--disable-background-networking", "--disable-component-update", "--disable-sync",
 ]  # fmt: skip
 TOKEN = "browser-tests"
-SHOTS = Path(os.environ.get("WORKBENCH_SCREENSHOTS", "")) if os.environ.get("WORKBENCH_SCREENSHOTS") else None
+SHOTS = (
+    Path(os.environ.get("WORKBENCH_SCREENSHOTS", ""))
+    if os.environ.get("WORKBENCH_SCREENSHOTS")
+    else None
+)
 # Said by Lab, Voila and their extensions themselves, on a page without anything of ours.
 NOT_OURS = (
     "favicon", "api/me", "Failed to load resource", "ResizeObserver loop", "jupyterlab-manager",
@@ -80,7 +86,9 @@ def start_voila(notebook: Path, port: int, env: dict[str, str], theme: str = "li
         "voila", str(notebook), "--no-browser", f"--port={port}", f"--theme={theme}", "--Voila.ip=127.0.0.1",
         "--show_tracebacks=True",
     ]  # fmt: skip
-    return Server(command, notebook.parent, env, f"http://127.0.0.1:{port}/", notebook.parent / "voila.log")
+    return Server(
+        command, notebook.parent, env, f"http://127.0.0.1:{port}/", notebook.parent / "voila.log"
+    )
 
 
 def write_notebook(path: Path, cells: Sequence[str]) -> Path:
@@ -90,7 +98,9 @@ def write_notebook(path: Path, cells: Sequence[str]) -> Path:
         for i, text in enumerate(cells)
     ]  # fmt: skip
     meta = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
-    path.write_text(json.dumps({"cells": made, "metadata": meta, "nbformat": 4, "nbformat_minor": 5}))
+    path.write_text(
+        json.dumps({"cells": made, "metadata": meta, "nbformat": 4, "nbformat_minor": 5})
+    )
     return path
 
 
@@ -109,7 +119,10 @@ class Page:
 
     def open_notebook(self, server: Server, name: str) -> None:
         self.page.goto(f"{server.url}lab/tree/{name}?token={TOKEN}&reset")
-        self.page.wait_for_function("window.jupyterapp && window.jupyterapp.shell && window.jupyterapp.shell.currentWidget", timeout=60000)
+        self.page.wait_for_function(
+            "window.jupyterapp && window.jupyterapp.shell && window.jupyterapp.shell.currentWidget",
+            timeout=60000,
+        )
         self.page.wait_for_selector(".jp-NotebookPanel:not(.lm-mod-hidden) .jp-Cell", timeout=60000)
         self.page.wait_for_function(
             "(() => { const w = window.jupyterapp.shell.currentWidget; const s = w && w.sessionContext;"
@@ -118,14 +131,20 @@ class Page:
         )
 
     def command(self, name: str, args: dict[str, Any] | None = None) -> None:
-        self.page.evaluate("([n, a]) => { window.jupyterapp.commands.execute(n, a); }", [name, args or {}])
+        self.page.evaluate(
+            "([n, a]) => { window.jupyterapp.commands.execute(n, a); }", [name, args or {}]
+        )
 
     def run_all(self) -> None:
         self.command("notebook:run-all-cells")
 
     def theme(self, dark: bool) -> None:
-        self.command("apputils:change-theme", {"theme": "JupyterLab Dark" if dark else "JupyterLab Light"})
-        self.page.wait_for_function(f"document.body.dataset.jpThemeLight === '{str(not dark).lower()}'")
+        self.command(
+            "apputils:change-theme", {"theme": "JupyterLab Dark" if dark else "JupyterLab Light"}
+        )
+        self.page.wait_for_function(
+            f"document.body.dataset.jpThemeLight === '{str(not dark).lower()}'"
+        )
 
     def shot(self, name: str, selector: str | None = None) -> None:
         """Takes a picture for eyes, if a folder for them is set."""

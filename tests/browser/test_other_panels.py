@@ -52,7 +52,9 @@ def test_a_version_is_promoted_rolled_back_and_verified(lab, desk, page):
 
 
 def test_an_endpoint_answers_and_is_stopped(lab, desk, page):
-    write_notebook(desk / "endpoint.ipynb", ["import workbench as wb\nwb.serve('model:digits-cnn@1')"])
+    write_notebook(
+        desk / "endpoint.ipynb", ["import workbench as wb\nwb.serve('model:digits-cnn@1')"]
+    )
     page.open_notebook(lab, "endpoint.ipynb")
     page.run_all()
     panel = page.page.locator("section[data-panel=endpoint]")

@@ -14,11 +14,15 @@ def test_stop_resume_and_a_kernel_that_restarts(lab, desk, page):
     panel = page.page.locator("section[data-panel=run]")
     panel.wait_for()
     page.page.wait_for_selector("section[data-panel=run][data-status=running]")
-    page.page.wait_for_function("document.querySelectorAll('section[data-panel=run] tbody tr').length > 3", timeout=60000)
+    page.page.wait_for_function(
+        "document.querySelectorAll('section[data-panel=run] tbody tr').length > 3", timeout=60000
+    )
     page.shot("run-running-light-1200")
     ref = panel.locator(".wb-status").inner_text().split()[-1]
 
-    page.command("notebook:restart-kernel") if False else page.page.evaluate("window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.restart()")
+    page.command("notebook:restart-kernel") if False else page.page.evaluate(
+        "window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.restart()"
+    )
     page.page.wait_for_selector("section[data-panel=run][data-gone]", timeout=30000)
     page.shot("run-gone-light-1200")
     assert ref in panel.inner_text()

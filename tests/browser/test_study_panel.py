@@ -22,7 +22,10 @@ def test_a_slider_is_moved_and_the_variant_measured_registered_served(lab, desk,
     panel.locator(".wb-estimate").wait_for(state="attached")
     page.shot("study-estimate-light-1200", "section[data-panel=study]")
     page.page.keyboard.press("Enter")
-    page.page.wait_for_function(f"document.querySelectorAll('section[data-panel=study] .wb-dot').length > {before}", timeout=60000)
+    page.page.wait_for_function(
+        f"document.querySelectorAll('section[data-panel=study] .wb-dot').length > {before}",
+        timeout=60000,
+    )
     assert "study.measure(" in panel.locator(".wb-line").inner_text()
 
     panel.get_by_label("Model name").fill("digits-browser")

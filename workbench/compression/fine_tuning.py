@@ -12,13 +12,14 @@ if TYPE_CHECKING:
 
 _FOR = "fine-tuning"
 _SMALLEST_BATCH, _LARGEST_BATCH, _BATCHES_AN_EPOCH = 16, 128, 24
-_VALIDATION_BATCH = 256
 
 
 def fine_tune(
     module: nn.Module, tools: Tools, epochs: int, lr: float, note: str, *, loss: Any = None
 ) -> None:
-    """Trains `module` in place; afterwards it holds the weights that validated best.
+    """Trains `module` in place; it then holds the weights of the last epoch.
+
+    The validation split is left alone: it scores the variant, so nothing may be chosen by it.
 
     Args:
         module: The network.
@@ -26,7 +27,7 @@ def fine_tune(
         epochs: Passes over the training split; 0 does nothing.
         lr: Highest learning rate.
         note: What the progress says.
-        loss: Of outputs and targets; by default that of the task.
+        loss: Of outputs and targets; by default the study's, else that of the task.
     """
     if not epochs:
         return
@@ -42,10 +43,10 @@ def fine_tune(
     loop.fit(
         module,
         batches,
-        lambda: tools.data.val.batches(_VALIDATION_BATCH),
+        None,
         fit_config(epochs=epochs, lr=lr, seed=tools.seed),
         task=tools.data.task,
         context=tools.context,
-        loss=loss,
+        loss=loss or tools.loss,
         steps_per_epoch=-(-len(train) // size),
     )

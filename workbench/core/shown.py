@@ -23,7 +23,7 @@ class Panel(Plugin):
         """Returns what Jupyter shows, by MIME type: the live panel where it can run."""
 
 
-PANELS: Registry[Panel] = Registry("panels", "workbench.widgets.panels", Panel)
+PANELS: Registry[Panel] = Registry("panels", "workbench.widgets.panels", Panel)  # type: ignore[type-abstract]
 
 
 class Shown:

@@ -42,6 +42,11 @@ def import_model(
 ) -> Run:
     """Does what `Workspace.import_model` says; the work is quick, so it is done in this process."""
     is_file = looks_like_file(model)
+    if loss is not None and not callable(loss):
+        raise InputError(
+            f"The loss is a {type(loss).__name__}; a callable of (outputs, targets) is needed.",
+            hint="As in: loss=torch.nn.functional.cross_entropy",
+        )
     if not is_file and not hasattr(model, "state_dict"):
         raise InputError(
             f"Got a {type(model).__name__}, which cannot be imported.",
@@ -63,17 +68,16 @@ def import_model(
     }
     inputs = {} if dataset is None else {"data": dataset.artifact.digest, "data_ref": dataset.ref}
     record = store.runs.create("import", config, inputs)
-    work = _Import(dataset=dataset, loss=loss, metric=metric, model=model)
+    work = _Import(dataset=dataset, metric=metric, model=model)
     run = Run(store, record.id, work).run_inline()
-    return Run(store, run.id, None if is_file else model)
+    return Run(store, run.id, None if is_file else model, loss)
 
 
 class _Import:
     """What an import works on; never stored."""
 
-    def __init__(self, *, dataset: Dataset | None, loss: Any, metric: Any, model: Any) -> None:
+    def __init__(self, *, dataset: Dataset | None, metric: Any, model: Any) -> None:
         self.dataset = dataset
-        self.loss = loss
         self.metric = metric
         self.model = model
 

@@ -28,13 +28,13 @@ class MeasuringWorker:
     Args:
         store: The workspace.
         study_id: The study.
-        module: The live module, if the model belongs to no family.
+        live: The live module and its loss, if the model belongs to no family.
     """
 
-    def __init__(self, store: Store, study_id: str, module: Any = None) -> None:
+    def __init__(self, store: Store, study_id: str, live: Any = None) -> None:
         self._store = store
         self._study_id = study_id
-        self._module = module
+        self._live = live
         self._process: subprocess.Popen[bytes] | None = None
         self._turn = threading.Lock()
         self._idle: threading.Timer | None = None
@@ -81,8 +81,8 @@ class MeasuringWorker:
         if self._process is None or self._process.poll() is not None:
             self.close()
             payload = b""
-            if self._module is not None:
-                payload = require("cloudpickle", for_="code from a cell").dumps(self._module)
+            if self._live is not None:
+                payload = require("cloudpickle", for_="code from a cell").dumps(self._live)
             log = self._store.home.root / "measuring.log"
             with log.open("wb") as stderr:
                 self._process = subprocess.Popen(
@@ -108,6 +108,7 @@ class MeasuringWorker:
             if "error" in message:
                 raise error_from_dict(message["error"])
             on_event(message["kind"], message["data"])
+        self.close()  # it may not be quite dead yet; the next measurement must not send to it
         raise RunFailedError(
             "The measuring process ended without an answer.",
             hint="Perhaps the machine ran out of memory; its log is measuring.log in the "

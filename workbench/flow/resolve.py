@@ -35,6 +35,7 @@ class Model:
         ref: What the user calls it.
         artifact: Its network, or its ONNX file if it belongs to no family.
         module: The live module of the user's own, if this process has it.
+        loss: The user's own loss for it, if there is one.
         data: Digest of the dataset's artifact it was made from, if known.
         parent: Ref of what it was made from.
         recipe: How it was compressed, if it was.
@@ -44,6 +45,7 @@ class Model:
     ref: str
     artifact: Artifact
     module: Any = None
+    loss: Any = None
     data: str | None = None
     parent: str | None = None
     recipe: str | None = None
@@ -127,6 +129,7 @@ def _of_run(store: Store, run: Run) -> Model:
         ref=run.ref,
         artifact=store.artifacts.get(digest),
         module=module,
+        loss=run.loss,
         data=record.inputs.get("data"),
         parent=run.ref,
         metrics=dict(record.metrics),

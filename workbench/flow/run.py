@@ -25,14 +25,16 @@ class Run(Shown):
         store: The workspace.
         run_id: The run's id.
         payload: The live module that the run works on, if it is not one of our families.
+        loss: The user's own loss for it, if there is one.
     """
 
     shown_as = "run"
 
-    def __init__(self, store: Store, run_id: str, payload: Any = None) -> None:
-        self._store = store
+    def __init__(self, store: Store, run_id: str, payload: Any = None, loss: Any = None) -> None:
+        self._store: Store = store
         self.id = run_id
         self.payload = payload
+        self.loss = loss
         self._process: subprocess.Popen[bytes] | None = None
 
     def __repr__(self) -> str:

@@ -42,18 +42,19 @@ class Study(Shown):
     Args:
         store: The workspace.
         record: What is stored of the study.
-        module: The live module, if the model belongs to no family.
+        model: The model, where only this process has its live module.
         inline: Whether to measure in this process, as in batch.
     """
 
     shown_as = "study"
 
     def __init__(
-        self, store: Store, record: StudyRecord, module: Any = None, *, inline: bool = False
+        self, store: Store, record: StudyRecord, model: Model | None = None, *, inline: bool = False
     ) -> None:
         self._store = store
         self._record = record
-        self._module = module
+        self._module = None if model is None else model.module
+        self._loss = None if model is None else model.loss
         self._inline = inline
         self._engine: Any = None
         self._worker: MeasuringWorker | None = None
@@ -213,14 +214,19 @@ class Study(Shown):
             raise StateError(f"The variant '{measured.recipe}' was not stored.")
         return kept
 
+    def _live(self) -> tuple[Any, Any] | None:
+        return None if self._module is None else (self._module, self._loss)
+
     def _measured(self, recipe: Any, tell: EventSink) -> Measured:
         if not self._inline:
             if self._worker is None:
-                self._worker = MeasuringWorker(self._store, self._record.id, self._module)
+                self._worker = MeasuringWorker(self._store, self._record.id, self._live())
             return Measured.from_json(self._worker.measure(recipe.to_json(), tell))
         if self._engine is None:
             artifact = self._store.artifacts.get(self._record.model)
-            self._engine = engines.StudyEngine(self._store, artifact, self.data, self._module)
+            self._engine = engines.StudyEngine(
+                self._store, artifact, self.data, self._module, loss=self._loss
+            )
         context = NullContext(self._store.home.scratch, self._store.artifacts, tell)
         measured: Measured = self._engine.measure(recipe, context)
         return measured
@@ -231,7 +237,7 @@ def make_study(store: Store, model: Model, dataset: Dataset, *, inline: bool) ->
     evaluating.check_fit(model.description, dataset)
     config = {"model_ref": model.ref}
     record = store.studies.open(model.artifact.digest, dataset.artifact.digest, config)
-    study = Study(store, record, model.module, inline=inline)
+    study = Study(store, record, model, inline=inline)
     study.measure("")
     return study
 

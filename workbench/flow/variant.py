@@ -27,7 +27,7 @@ class Variant(Shown):
     shown_as = "variant"
 
     def __init__(self, store: Store, study: StudyRecord, record: VariantRecord) -> None:
-        self._store = store
+        self._store: Store = store
         self._study = study
         self._record = record
         self.measured = Measured.from_json(record.measured)

@@ -16,7 +16,7 @@ class ModelVersion(Shown):
     shown_as = "version"
 
     def __init__(self, store: Store, version: Version) -> None:
-        self._store = store
+        self._store: Store = store
         self._version = version
 
     def __repr__(self) -> str:

@@ -13,7 +13,9 @@ _SHARES = ("val_accuracy", "val_balanced_accuracy", "val_f1_macro")
 def version_card(version: ModelVersion) -> str:
     """Returns a version: aliases, score, size, where it came from."""
     metrics, manifest = version.metrics, version.manifest
-    name, score = next(((k, v) for k, v in metrics.items() if k.startswith("val_")), ("score", None))
+    name, score = next(
+        ((k, v) for k, v in metrics.items() if k.startswith("val_")), ("score", None)
+    )
     words = "–" if score is None else f"{100 * score:.1f} %" if name in _SHARES else f"{score:.4g}"
     rows = [
         ("aliases", ", ".join(version.aliases) or "none"),
@@ -38,5 +40,5 @@ def endpoint_card(endpoint: Endpoint) -> str:
         ("serves", ", ".join(endpoint.info.refs)),
         ("since", endpoint.info.started[:19].replace("T", " ")),
     ]
-    words = f'Call it: wb.endpoints()[-1].predict(inputs), or `workbench predict {endpoint.info.id} INPUT`'
+    words = f"Call it: wb.endpoints()[-1].predict(inputs), or `workbench predict {endpoint.info.id} INPUT`"
     return card(f"Endpoint {', '.join(endpoint.models)}", endpoint.ref, [], rows, words)

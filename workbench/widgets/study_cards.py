@@ -30,7 +30,10 @@ def variant_card(variant: Variant) -> str:
     """Returns a variant's figures beside the baseline's."""
     rows = [
         (variant.metric, f"{_score(variant)} ({difference(variant)})"),
-        ("size", f"{variant.size_bytes / 1000:.1f} kB, {variant.stored_bytes / 1000:.1f} kB after zstd"),
+        (
+            "size",
+            f"{variant.size_bytes / 1000:.1f} kB, {variant.stored_bytes / 1000:.1f} kB after zstd",
+        ),
         ("latency", f"{variant.latency_ms:.3f} ms ({latency(variant)})"),
     ]
     words = "" if variant.is_baseline else sentence(variant)

@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 import pytest
+from sklearn.datasets import load_wine
 from typer.testing import CliRunner
 
 import workbench as wb
@@ -121,6 +122,26 @@ def test_a_misspelt_parameter_stops_a_pipeline_before_it_runs():
     assert "did you mean 'epochs'" in done.stderr
     assert "did you mean 'dataset'" in done.stderr
     assert call_json("runs") == []
+
+
+def test_a_table_from_the_shell_is_trained_beside_gradient_boosting(tmp_path):
+    path = tmp_path / "我的 数据" / "葡萄酒.csv"
+    path.parent.mkdir()
+    frame = load_wine(as_frame=True).frame
+    frame["产地"] = frame.pop("target").map({0: "甲", 1: "乙", 2: "丙"})
+    frame.loc[::7, "alcohol"] = float("nan")
+    frame.to_csv(path, index=False)
+    refused = invoke("load", str(path))
+    assert "the columns are alcohol, malic_acid" in str(refused.exception)
+    trained = invoke("train", str(path), "--target", "产地", "-o", "threads=1", "--epochs", "3")
+    assert "val_accuracy" in trained.output
+    assert "HistGradientBoostingClassifier, val_accuracy" in trained.output
+    refused = invoke("train", "dataset:葡萄酒")
+    assert "dataset:葡萄酒@" in str(refused.exception), "the whole ref is told"
+
+
+def invoke(*arguments):
+    return CliRunner().invoke(app, list(arguments), env={"COLUMNS": "200"})
 
 
 def test_options_are_read_as_what_they_look_like():

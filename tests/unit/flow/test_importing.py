@@ -148,3 +148,21 @@ def test_a_module_for_other_shapes_is_told_with_both_shapes(ready):
     with pytest.raises(wb.WorkbenchError) as caught:
         ready.space.import_model(wide, ready.data)
     assert "(1, 8, 8)" in str(caught.value) or "[1, 8, 8]" in str(caught.value)
+
+
+def test_a_loss_of_ones_own_is_what_fine_tuning_minimizes(ready):
+    called = []
+
+    def refusing(outputs, targets):
+        called.append(tuple(outputs.shape))
+        return nn.functional.cross_entropy(outputs, targets)
+
+    module = nn.Sequential(
+        nn.Flatten(), nn.Linear(64, 32), nn.ReLU(), nn.Linear(32, 32), nn.ReLU(), nn.Linear(32, 10)
+    )
+    run = ready.space.import_model(module, ready.data, loss=refusing)
+    ready.space.study(run).measure("prune_structured:0.5,epochs=1")
+    assert called
+    assert called[0][1] == 10
+    with pytest.raises(wb.InputError, match="callable"):
+        ready.space.import_model(module, ready.data, loss="cross_entropy")

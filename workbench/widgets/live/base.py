@@ -48,8 +48,8 @@ class LivePanel(anywidget.AnyWidget):
     _esm = "export default {}"
     _css = ""
     state = traitlets.Dict().tag(sync=True)
-    busy = traitlets.List().tag(sync=True)
-    banner = traitlets.Dict(allow_none=True, default_value=None).tag(sync=True)
+    busy: traitlets.List[str] = traitlets.List().tag(sync=True)
+    banner: Any = traitlets.Dict(allow_none=True, default_value=None).tag(sync=True)
     code = traitlets.Unicode().tag(sync=True)
     said = traitlets.Unicode().tag(sync=True)
     is_readonly = traitlets.Bool(False).tag(sync=True)

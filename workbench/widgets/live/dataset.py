@@ -134,6 +134,4 @@ def _typed(name: str, value: Any) -> Any:
 def show_dataset(dataset: Dataset) -> DatasetWidget:
     """Returns the panel of a dataset."""
     root = dataset.store.home.root
-    return shelf().get(
-        (str(root), dataset.ref), lambda: DatasetWidget(Workspace(root), dataset)
-    )
+    return shelf().get((str(root), dataset.ref), lambda: DatasetWidget(Workspace(root), dataset))

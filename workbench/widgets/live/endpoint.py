@@ -39,7 +39,9 @@ class EndpointWidget(LivePanel):
     answer = traitlets.Dict().tag(sync=True)
     row = traitlets.Dict().tag(sync=True)
 
-    def __init__(self, workspace: Workspace, endpoint: Endpoint | None = None, **traits: Any) -> None:
+    def __init__(
+        self, workspace: Workspace, endpoint: Endpoint | None = None, **traits: Any
+    ) -> None:
         super().__init__(**traits)
         self._workspace = workspace
         self._endpoint: Endpoint | None = None
@@ -95,7 +97,10 @@ class EndpointWidget(LivePanel):
         """Sends a validation sample of the data that the model was made from."""
         found = view.dataset_behind(self._workspace, self._shown.info.refs[0])
         if found is None:
-            raise StateError("The data of this model is not in this workspace.", hint="Give an input of your own.")
+            raise StateError(
+                "The data of this model is not in this workspace.",
+                hint="Give an input of your own.",
+            )
         index, value, truth = view.random_sample(found, self._rng)
         png = ""
         if found.modality == "image":
@@ -139,7 +144,10 @@ class EndpointWidget(LivePanel):
             "total_ms": total,
             "split": _split(total, spent),
         }
-        self.did(f"wb.endpoints()[-1].predict({source})", f"answer: {prediction.label or prediction.value}")
+        self.did(
+            f"wb.endpoints()[-1].predict({source})",
+            f"answer: {prediction.label or prediction.value}",
+        )
 
     def _example(self) -> dict[str, Any]:
         if self._endpoint is None or self._about.get("modality") != "table":
@@ -153,8 +161,12 @@ class EndpointWidget(LivePanel):
         except WorkbenchError:
             return  # it ends just now; the next look shows it
         moment = time.monotonic()
+        if self._last is not None and moment - self._last[0] < self.period / 2:
+            return
         if self._last is not None:
-            self._rates.append((found["requests"] - self._last[1]) / max(1e-3, moment - self._last[0]))
+            self._rates.append(
+                (found["requests"] - self._last[1]) / max(1e-3, moment - self._last[0])
+            )
         self._last = (moment, found["requests"])
         self.live = {**found, "rates": [round(rate, 2) for rate in self._rates]}
 

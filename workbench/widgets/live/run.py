@@ -101,6 +101,11 @@ class RunWidget(LivePanel):
         if self._on_study is not None:
             self._on_study(self._run)
 
+    def do_open(self, ref: str) -> None:
+        """Follows another run."""
+        self.attach(self._workspace.run(ref))
+        self.did(f'wb.run("{ref}")')
+
     def do_overlay(self, ref: str, is_shown: bool) -> None:
         """Lays another run's curves over, or takes them away."""
         self._overlays.pop(ref, None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -42,12 +43,14 @@ class StudyWidget(LivePanel):
     knobs = traitlets.Dict().tag(sync=True)
     budget = traitlets.Dict().tag(sync=True)
     results = traitlets.Dict().tag(sync=True)
+    form = traitlets.Dict().tag(sync=True)
 
     def __init__(
         self,
         workspace: Workspace,
         study: Study | None = None,
         *,
+        has_form: bool = False,
         on_served: Callable[[Any], None] | None = None,
         on_registered: Callable[[Any], None] | None = None,
         **traits: Any,
@@ -59,6 +62,8 @@ class StudyWidget(LivePanel):
         self._wanted: str | None = None
         self._is_working = self._is_stopping = False
         self._told_at = 0.0
+        self._has_form = has_form
+        self.refresh()
         if study is not None:
             self.attach(study)
 
@@ -91,12 +96,32 @@ class StudyWidget(LivePanel):
             self.said = f"{new} more variants were measured elsewhere"
         return True
 
+    def refresh(self) -> None:
+        """Looks for studies and runs that are new."""
+        if not self._has_form:
+            return
+        store = self._workspace.store
+        runs = [r for r in store.runs.list("train") if r.status == "succeeded"]
+        self.form = {
+            "studies": [{"ref": r.ref, "label": _label(store, r)} for r in store.studies.all()],
+            "runs": [{"ref": r.ref, "label": f"{r.config.get('family')} · {r.id}"} for r in runs],
+        }
+
+    def do_open(self, ref: str) -> None:
+        """Shows a study, or makes the one of a run (its baseline is measured first)."""
+        study = self._workspace.study(ref)
+        self.did(f'wb.study("{ref}")', f"{study.ref} is open")
+        self.attach(study)
+        self.refresh()
+
     def do_measure(self, recipe: str) -> None:
         """Asks for a measurement. A newer wish replaces one that waits, and one that trains."""
         parsed = str(recipes.parse(recipe))
         with self._turn:
             self._wanted = parsed
-            trains = any(m["trains"] and m["key"] in self.measuring.get("recipe", "") for m in self._methods)
+            trains = any(
+                m["trains"] and m["key"] in self.measuring.get("recipe", "") for m in self._methods
+            )
             if self._is_working:
                 self.measuring = {**self.measuring, "next": parsed}
                 if trains and self.measuring.get("recipe") != parsed:
@@ -116,7 +141,9 @@ class StudyWidget(LivePanel):
         """Makes a signed version of a measured variant."""
         version = self._workspace.register(self._variant(recipe), name.strip())
         self._keep(recipe, version=version.ref)
-        self.did(f'wb.register({self._words(recipe)}, "{version.name}")', f"registered {version.ref}")
+        self.did(
+            f'wb.register({self._words(recipe)}, "{version.name}")', f"registered {version.ref}"
+        )
         if self._registered is not None:
             self._registered(version)
 
@@ -128,7 +155,10 @@ class StudyWidget(LivePanel):
         version = self._workspace.version(ref)
         self._workspace.promote(version.name, version)
         self._keep(recipe, promoted="champion")
-        self.did(f'wb.promote("{version.name}", {version.number})', f"{ref} is the champion; wb.rollback undoes it")
+        self.did(
+            f'wb.promote("{version.name}", {version.number})',
+            f"{ref} is the champion; wb.rollback undoes it",
+        )
 
     def do_serve(self, recipe: str) -> None:
         """Starts an endpoint for a version, or for the variant itself."""
@@ -178,8 +208,14 @@ class StudyWidget(LivePanel):
                 if wanted is None:
                     self._is_working, self.measuring = False, {}
                     return
-                self.measuring = {"recipe": wanted, "done": 0, "total": 3, "note": "starting", "began": time.time()}
-            self.guarded(lambda recipe=wanted: self._measure(recipe))
+                self.measuring = {
+                    "recipe": wanted,
+                    "done": 0,
+                    "total": 3,
+                    "note": "starting",
+                    "began": time.time(),
+                }
+            self.guarded(functools.partial(self._measure, wanted))
 
     def _measure(self, recipe: str) -> None:
         self._is_stopping = False
@@ -204,7 +240,17 @@ class StudyWidget(LivePanel):
             return
         self._told_at = time.monotonic()
         with self._turn:
-            self.measuring = {**self.measuring, "done": data["done"], "total": data["total"], "note": data.get("note", "")}
+            self.measuring = {
+                **self.measuring,
+                "done": data["done"],
+                "total": data["total"],
+                "note": data.get("note", ""),
+            }
+
+
+def _label(store: Any, record: Any) -> str:
+    words = str(record.config.get("model_ref") or record.id)
+    return f"{words} · {len(store.studies.variants(record.id))} variants"
 
 
 def _best(state: Mapping[str, Any], budget: Mapping[str, Any]) -> str:

@@ -61,8 +61,12 @@ class VersionWidget(LivePanel):
         before = self._workspace.store.models.alias(version.name, alias)
         self._workspace.promote(version.name, version, alias=alias, force=force)
         undo = f' To undo: wb.rollback("{version.name}")' if before else ""
-        self._note(ref, f"'{alias}' moved from {_numbered(before)} to version {version.number}.{undo}")
-        options = (f', alias="{alias}"' if alias != "champion" else "") + (", force=True" if force else "")
+        self._note(
+            ref, f"'{alias}' moved from {_numbered(before)} to version {version.number}.{undo}"
+        )
+        options = (f', alias="{alias}"' if alias != "champion" else "") + (
+            ", force=True" if force else ""
+        )
         self.did(f'wb.promote("{version.name}", {version.number}{options})', f"{ref} is {alias}")
 
     def do_rollback(self, name: str, alias: str = "champion") -> None:
@@ -72,12 +76,17 @@ class VersionWidget(LivePanel):
         words = f"'{alias}' went back from version {before} to {version.number}; {before} is revoked for it."
         self._selected = version.ref
         self._note(version.ref, words + f' To undo: wb.promote("{name}", {before}, force=True)')
-        self.did(f'wb.rollback("{name}"' + (f', alias="{alias}")' if alias != "champion" else ")"), words)
+        self.did(
+            f'wb.rollback("{name}"' + (f', alias="{alias}")' if alias != "champion" else ")"), words
+        )
 
     def do_verify(self, ref: str) -> None:
         """Re-hashes manifest and files and checks the signature."""
         version = self._workspace.verify(ref)
-        self._note(ref, f"✓ manifest, {len(version.manifest['files'])} file(s) and signature are what was registered")
+        self._note(
+            ref,
+            f"✓ manifest, {len(version.manifest['files'])} file(s) and signature are what was registered",
+        )
         self.did(f'wb.verify("{ref}")', f"{ref} verified")
 
     def do_serve(self, ref: str) -> None:

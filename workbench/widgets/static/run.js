@@ -198,7 +198,7 @@ function buildRun(panel) {
     if (others.dataset.key !== listed) {
       others.dataset.key = listed;
       others.replaceChildren(...((s.others || []).length ? [h("h3", { text: "overlay other runs" }), s.others.map((o) => h("label", { class: "wb-small", style: "display:block" },
-        h("input", { type: "checkbox", checked: (s.shown || []).includes(o.ref), onchange: (e) => panel.send("overlay", { ref: o.ref, is_shown: e.target.checked }) }), ` ${o.label}`))] : []));
+        h("input", { type: "checkbox", checked: (s.shown || []).includes(o.ref), onchange: (e) => panel.send("overlay", { ref: o.ref, is_shown: e.target.checked }) }), ` ${o.label}`, panel.get("form")?.families ? h("button", { type: "button", class: "wb-quiet", text: "open", onclick: () => panel.send("open", { ref: o.ref }) }) : ""))] : []));
     }
     panel.body.classList.toggle("wb-nothing", !has);
   }

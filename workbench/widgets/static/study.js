@@ -36,7 +36,7 @@ function sizeOf(steps, state, offer) {
 
 function buildStudy(panel) {
   const ui = { axis: "size_bytes", hollow: null };
-  const controls = h("div", { class: "wb-controls" });
+  const controls = h("div");
   const plot = g("svg", { viewBox: "0 0 560 360", role: "group", "aria-label": "Trade-off: score over size", preserveAspectRatio: "xMidYMid meet", style: "min-height:240px" });
   const verdict = h("p", { class: "wb-verdict" });
   const axis = h("span", { role: "radiogroup", "aria-label": "Horizontal axis" });
@@ -47,7 +47,8 @@ function buildStudy(panel) {
   const middle = h("div", { class: "wb-first" }, verdict, h("div", { class: "wb-row", style: "margin:0 0 4px" }, h("span", { class: "wb-small", text: "across:" }), axis), plot,
     h("div", { class: "wb-legend" }, h("span", { text: "◆ baseline" }), h("span", { text: "● measured" }), h("span", { text: "◎ chosen" }), h("span", { text: "┄ estimated size, score open" }), h("span", {}, h("i", { style: "border-color:var(--wb-blue)" }), "front"), h("span", { text: "▒ outside budget" })), line, going, twin);
   if (panel.isReadonly()) panel.body.classList.add("wb-two");
-  panel.body.append(...(panel.isReadonly() ? [] : [controls]), middle, chosenBox);
+  const leftSide = h("div", { class: "wb-controls" });
+  panel.body.append(...(panel.isReadonly() ? [] : [leftSide]), middle, chosenBox);
   for (const [key, [name]] of Object.entries(AXES)) {
     axis.append(h("button", { type: "button", class: "wb-quiet", role: "radio", "data-axis": key, "aria-checked": String(key === ui.axis), text: name.split(" p50")[0].replace("size (kB, file)", "file size").replace("size (kB, after zstd)", "after zstd"), onclick: () => {
       ui.axis = key;
@@ -87,6 +88,13 @@ function buildStudy(panel) {
 
   // --- left: budget and methods ------------------------------------------------------------------------
   const marks = {};
+  const chooser = h("div");
+  panel.on("form", () => {
+    const f = panel.get("form") || {};
+    if (!f.studies) return;
+    const pick = (name, items, first) => field(name, h("select", { "aria-label": name, onchange: (e) => e.target.value && panel.send("open", { ref: e.target.value }) }, h("option", { value: "", text: first }), items.map((i) => h("option", { value: i.ref, text: i.label, selected: i.ref === panel.get("state").ref }))));
+    chooser.replaceChildren(...(f.studies.length ? [pick("study", f.studies, "choose …")] : []), ...(f.runs.length ? [pick("new study of a run", f.runs, "choose …")] : []));
+  });
   function buildControls() {
     const offer = panel.get("offer").methods || [];
     if (!offer.length || controls.dataset.for === state().ref) return;
@@ -174,6 +182,8 @@ function buildStudy(panel) {
     panel.model.set("knobs", all);
     panel.model.save_changes();
   }
+
+  leftSide.append(chooser, controls);
 
   // --- middle ------------------------------------------------------------------------------------------
   function hollow() {

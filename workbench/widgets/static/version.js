@@ -31,7 +31,7 @@ function buildVersion(panel) {
     if (!v) return;
     const note = (panel.get("notes") || {})[v.ref];
     const alias = h("input", { type: "text", value: "champion", "aria-label": "Alias" });
-    const now = () => { const n = v.pointing[alias.value]; return n ? `Move ${alias.value} from version ${n} to ${v.number}?` : `Point ${alias.value} at version ${v.number}?`; };
+    const now = () => { const n = v.pointing[alias.value]; if (n === v.number) return `${alias.value} is already version ${n}. Again?`; return n ? `Move ${alias.value} from version ${n} to ${v.number}?` : `Point ${alias.value} at version ${v.number}?`; };
     const acts = panel.isReadonly() ? [] : [field("alias", alias), h("div", { class: "wb-row" }, confirmed(panel, "promote", "Promote", now, () => ({ ref: v.ref, alias: alias.value }), "wb-accent"), action(panel, "verify", "Verify", { ref: v.ref }), action(panel, "serve", "Serve", { ref: v.ref })),
       ...Object.entries(v.pointing).map(([name, number]) => (v.earlier[name] ? h("div", { class: "wb-row" }, confirmed(panel, "rollback", `Roll back ${name}`, `Take ${name} from version ${number} back to ${v.earlier[name]} and revoke ${number}?`, { name: v.name, alias: name })) : ""))];
     right.replaceChildren(h("h3", { text: "selected" }), h("div", { class: "wb-big", style: "font-size:18px;overflow-wrap:anywhere", text: v.ref.slice(6) }), h("p", {}, chips(v)), note ? h("p", { role: "status", class: "wb-sentence", text: note }) : "", ...acts,

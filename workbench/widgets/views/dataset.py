@@ -85,7 +85,9 @@ def contact_sheet(dataset: Dataset, columns: int = 10) -> dict[str, Any]:
     return sheet(tiles, _top(dataset), columns)
 
 
-def augmented(dataset: Dataset, part: str, index: int, text: str, copies: int = 6) -> dict[str, Any]:
+def augmented(
+    dataset: Dataset, part: str, index: int, text: str, copies: int = 6
+) -> dict[str, Any]:
     """Returns one sample before and after augmentation, as tiles; the first is the sample itself.
 
     Raises:
@@ -102,7 +104,13 @@ def augmented(dataset: Dataset, part: str, index: int, text: str, copies: int = 
         for i in range(copies):
             tiles.append(change(inputs.copy(), targets, np.random.default_rng([7, i])))
     shown = sheet(np.concatenate(tiles), _top(dataset))
-    return {"index": index, "part": part, "name": name_of(dataset, targets[0]), "text": text, **shown}
+    return {
+        "index": index,
+        "part": part,
+        "name": name_of(dataset, targets[0]),
+        "text": text,
+        **shown,
+    }
 
 
 def table_rows(dataset: Dataset, part: str) -> dict[str, Any]:
@@ -138,15 +146,21 @@ def sheet(tiles: np.ndarray, top: float, columns: int | None = None) -> dict[str
     stream = io.BytesIO()
     made.save(stream, "PNG", optimize=True)
     text = base64.b64encode(stream.getvalue()).decode()
-    return {"png": f"data:image/png;base64,{text}", "count": count, "width": width, "height": height}
+    return {
+        "png": f"data:image/png;base64,{text}",
+        "count": count,
+        "width": width,
+        "height": height,
+    }
 
 
 def spread_rows(targets: np.ndarray, count: int, label: int | None) -> np.ndarray:
     """Returns up to `count` row numbers: of one class, or spread over all values."""
     if label is not None:
-        return np.flatnonzero(targets == label)[:count]
+        return np.asarray(np.flatnonzero(targets == label)[:count])
     order = np.argsort(targets, kind="stable")
-    return order[np.unique(np.linspace(0, len(order) - 1, min(count, len(order))).astype(int))]
+    places = np.linspace(0, len(order) - 1, min(count, len(order)))
+    return np.asarray(order[np.unique(places.astype(int))])
 
 
 def name_of(dataset: Dataset, target: Any) -> str:
@@ -160,7 +174,9 @@ def _top(dataset: Dataset) -> float:
 
 
 def _histogram(values: Sequence[Any]) -> list[int] | None:
-    numbers = [v for v in values if isinstance(v, int | float) and not isinstance(v, bool) and v == v]
+    numbers = [
+        v for v in values if isinstance(v, int | float) and not isinstance(v, bool) and v == v
+    ]
     if len(numbers) < 2:
         return None
     return [int(c) for c in np.histogram(numbers, _BINS)[0]]

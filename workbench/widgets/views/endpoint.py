@@ -68,7 +68,8 @@ def figures(page: str) -> dict[str, Any]:
         "p50_ms": _quantile(buckets, 0.5),
         "p99_ms": _quantile(buckets, 0.99),
         "seconds": {
-            part: sums.get(f"workbench_{part}_seconds", 0.0) for part in ("request", "queue", "predict")
+            part: sums.get(f"workbench_{part}_seconds", 0.0)
+            for part in ("request", "queue", "predict")
         },
     }
 

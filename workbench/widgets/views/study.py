@@ -29,7 +29,11 @@ def point(variant: Variant) -> dict[str, Any]:
         "size_bytes": variant.size_bytes,
         "stored_bytes": variant.stored_bytes,
         "latency_ms": variant.latency_ms,
-        "ratio": [variant.latency_ratio.value, variant.latency_ratio.low, variant.latency_ratio.high],
+        "ratio": [
+            variant.latency_ratio.value,
+            variant.latency_ratio.low,
+            variant.latency_ratio.high,
+        ],
         "difference_words": difference(variant),
         "latency_words": latency(variant),
         "sentence": "This is the model itself." if variant.is_baseline else sentence(variant),
@@ -86,8 +90,12 @@ def verdict(study: Study, max_drop: float = 0.01) -> str:
     score = f"{100 * best.score:.1f} %" if is_share else f"{best.score:.4g}"
     if best.is_baseline:
         return f"Keep the model as it is ({score} {best.metric}): no measured variant within the limit is smaller."
-    figures = f"{score} {best.metric}, {best.size_bytes / 1000:.1f} kB, {best.latency_ms:.3f} ms a call"
-    return f"Recommended: {best.recipe} ({figures}). {sentence(best)[:1].upper()}{sentence(best)[1:]}"
+    figures = (
+        f"{score} {best.metric}, {best.size_bytes / 1000:.1f} kB, {best.latency_ms:.3f} ms a call"
+    )
+    return (
+        f"Recommended: {best.recipe} ({figures}). {sentence(best)[:1].upper()}{sentence(best)[1:]}"
+    )
 
 
 def _method(key: str, is_onnx_only: bool) -> dict[str, Any]:

@@ -100,4 +100,6 @@ def _audit(workspace: Workspace, name: str) -> list[list[str]]:
         entries = [e for e in workspace.store.audit.entries() if name in str(e.subject)]
     except WorkbenchError:
         return []
-    return [[e.time[:19].replace("T", " "), e.action, str(e.subject)] for e in entries[-_MOST_AUDIT:]][::-1]
+    return [
+        [e.time[:19].replace("T", " "), e.action, str(e.subject)] for e in entries[-_MOST_AUDIT:]
+    ][::-1]
