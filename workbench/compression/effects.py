@@ -89,7 +89,7 @@ class Effects:
     moments: Mapping[str, Moments]
     folder: Path
     shared_bytes: dict[str, int] = field(default_factory=dict)
-    _weights: dict[str, dict[str, tuple[np.ndarray, np.ndarray | None]]] = field(
+    _weights: dict[tuple[str, str], tuple[np.ndarray, np.ndarray | None]] = field(
         default_factory=dict
     )
 
@@ -102,26 +102,26 @@ class Effects:
         self.size = file_size(self.subject.graph)
         self.macs = count_macs(self.subject.graph)
 
-    def of(self, treatment: Treatment, names: list[str] | None = None) -> dict[str, Effect]:
-        """Returns the effect of a treatment on each of these layers (by default on all)."""
-        wanted = {n: self.layers[n] for n in names or self.layers if n in self.layers}
-        weights = self._changed_weights(
-            tuple(s for s in treatment if isinstance(s.plugin, WeightMethod))
-        )
-        steps = tuple(s for s in treatment if isinstance(s.plugin, GraphMethod))
+    def of(self, chosen: Mapping[str, Treatment]) -> dict[str, Effect]:
+        """Returns the effect on each layer of its own treatment; all share their graph steps."""
+        weights = {
+            name: self._changed_weight(layer, chosen.get(name, ()))
+            for name, layer in self.layers.items()
+        }
+        steps = graph_steps(next(iter(chosen.values())))
         if not steps:
-            return {name: Effect(*weights[name]) for name in wanted}
+            return {name: Effect(*weights[name]) for name in chosen}
         start = self._patched(weights)
         graph = self._through(start, steps, tuple(self.layers.values()))
         lifted = self._lifted(graph)
         sizes = layer_sizes(graph, {name: self.layers[name].node for name in lifted})
         self._note_shared(steps, graph, sizes)
         found = {}
-        for name, layer in wanted.items():
+        for name in chosen:
             if name in lifted:
                 found[name] = replace(lifted[name], bytes=sizes[name] - self._sizes[name])
             else:
-                found[name] = self._alone(start, steps, layer)
+                found[name] = self._alone(start, steps, self.layers[name])
         return found
 
     def bias_of(self, name: str) -> np.ndarray | None:
@@ -129,19 +129,16 @@ class Effects:
         node = self.nodes[self.layers[name].node]
         return self.base.get(node.input[_BIAS]) if len(node.input) > _BIAS else None
 
-    def _changed_weights(
-        self, steps: Treatment
-    ) -> dict[str, tuple[np.ndarray, np.ndarray | None]]:
-        key = " + ".join(map(str, steps))
+    def _changed_weight(
+        self, layer: Layer, treatment: Treatment
+    ) -> tuple[np.ndarray, np.ndarray | None]:
+        steps = tuple(s for s in treatment if isinstance(s.plugin, WeightMethod))
+        key = (layer.name, _joined(steps))
         if key not in self._weights:
-            values = {name: layer_weight(self.subject, la) for name, la in self.layers.items()}
+            value = {layer.name: layer_weight(self.subject, layer)}
             for step in steps:
-                values.update(step.plugin.change_weights(values, step.config))  # type: ignore[attr-defined]
-            done = bool(steps)
-            self._weights[key] = {
-                name: self._in_file(layer, values[name], done)
-                for name, layer in self.layers.items()
-            }
+                value.update(step.plugin.change_weights(value, step.config))  # type: ignore[attr-defined]
+            self._weights[key] = self._in_file(layer, value[layer.name], bool(steps))
         return self._weights[key]
 
     def _in_file(
@@ -236,7 +233,12 @@ class Effects:
 
 def shared_key(treatment: Treatment) -> str:
     """Returns the graph steps of a treatment: what files that share them pay for once."""
-    return _joined(tuple(s for s in treatment if isinstance(s.plugin, GraphMethod)))
+    return _joined(graph_steps(treatment))
+
+
+def graph_steps(treatment: Treatment) -> Treatment:
+    """Returns the steps that edit the graph."""
+    return tuple(step for step in treatment if isinstance(step.plugin, GraphMethod))
 
 
 def _joined(steps: tuple[Step, ...]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +12,6 @@ import numpy as np
 from workbench.compression import batch_norm
 from workbench.compression.effects import Effect, Effects, shared_key
 from workbench.compression.gauss_newton import Projections
-from workbench.compression.method import WeightMethod
 from workbench.compression.moments import Moments, moments_of
 from workbench.compression.sensitivity import (
     COMMON,
@@ -23,7 +23,7 @@ from workbench.compression.sensitivity import (
 from workbench.compression.subject import Layer, Subject
 from workbench.compression.suffix import Probes, run_graph
 from workbench.compression.tools import Tools, spread
-from workbench.compression.treatments import Treatment, key_of
+from workbench.compression.treatments import Treatment, changes_weights, key_of
 from workbench.exporting.graph import with_initializers
 
 _SAMPLES, _MOMENT_SAMPLES, _FEWEST = 64, 64, 8
@@ -91,21 +91,40 @@ class Prober:
         table.add([COMMON], self._vector(change, projected)[None], [Fact()])
 
     def add(
-        self, table: SensitivityTable, treatment: Treatment, *, projected: bool = False
+        self,
+        table: SensitivityTable,
+        chosen: Mapping[str, Treatment],
+        *,
+        projected: bool = False,
     ) -> None:
-        """Adds the cells of a treatment for every layer.
+        """Adds a cell for each of these layers with its treatment, where it is not there yet.
 
         Args:
             table: Where to.
-            treatment: Steps on one layer.
+            chosen: Steps by layer.
             projected: From gradients instead of passes; for a table of first answers.
         """
-        is_changing = any(isinstance(step.plugin, WeightMethod) for step in treatment)
+        groups: dict[tuple[bool, str], dict[str, Treatment]] = {}
+        for name, treatment in chosen.items():
+            if (name, key_of(treatment)) not in table:
+                group = (changes_weights(treatment), shared_key(treatment))
+                groups.setdefault(group, {})[name] = treatment
+        for (is_changing, shared), group_of in groups.items():
+            self._add_group(table, group_of, is_changing, shared, projected)
+
+    def _add_group(
+        self,
+        table: SensitivityTable,
+        chosen: Mapping[str, Treatment],
+        is_changing: bool,
+        shared: str,
+        projected: bool,
+    ) -> None:
         if is_changing:
             self.add_common(table, projected=projected)
         probes, effects = self._world_of_weights() if is_changing else self._plain
-        found = effects.of(treatment)
-        cells: list[Cell] = [(name, key_of(treatment)) for name in found]
+        found = effects.of(chosen)
+        cells: list[Cell] = [(name, key_of(chosen[name])) for name in found]
         features = [
             self._projected(name, effect, effects)
             if projected and effect.weight is not None
@@ -114,7 +133,6 @@ class Prober:
         ]
         facts = [Fact(float(e.bytes), float(e.macs)) for e in found.values()]
         table.add(cells, np.stack(features), facts)
-        shared = shared_key(treatment)
         if shared in effects.shared_bytes:
             table.shared_bytes[shared] = effects.shared_bytes[shared]
 

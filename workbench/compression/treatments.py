@@ -29,6 +29,11 @@ def kind_of(treatment: Treatment) -> str:
     return " + ".join(step.method for step in treatment)
 
 
+def changes_weights(treatment: Treatment) -> bool:
+    """Returns whether any step changes weights by themselves."""
+    return any(isinstance(step.plugin, WeightMethod) for step in treatment)
+
+
 def needs_training(recipe: Recipe) -> bool:
     """Returns whether nothing can be computed of a recipe before it was measured."""
     return any(
