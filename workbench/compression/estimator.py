@@ -22,6 +22,7 @@ from workbench.compression.looks import Look, candidates, quick_look, spread_out
 from workbench.compression.measured import Measured
 from workbench.compression.method import WeightMethod
 from workbench.compression.effects import shared_key
+from workbench.compression.methods import METHODS
 from workbench.compression.probing import Prober
 from workbench.compression.recipe import Recipe, parse
 from workbench.compression.score_map import Points, ScoreMap, unsquash
@@ -102,7 +103,7 @@ class Estimator:
     def __init__(self, engine: StudyEngine, *, samples: int = 64, seed: int = 0) -> None:
         self.engine = engine
         self.seed = seed
-        self.methods: list[str] = []
+        self.methods = tuple(METHODS)
         self.table = SensitivityTable()
         self.first = SensitivityTable()
         self.looks: list[Look] = []
@@ -114,7 +115,7 @@ class Estimator:
         self._lock = threading.RLock()
         self._prober: Prober | None = None
         self._latency: LatencyTable | None = None
-        self._map: tuple[ScoreMap, float] | None = None
+        self._map: tuple[ScoreMap, float, set[str]] | None = None
         self.baseline = engine.baseline()
         self.subject = engine.build(Recipe())
         self._restore()
@@ -214,10 +215,10 @@ class Estimator:
 
     def drop(self, located: Located) -> tuple[float, float, float]:
         """Returns the drop in points, and the ends of its band."""
-        found, width = self._mapped()
+        found, width, seen = self._mapped()
         center, spread = found.predict_one(located.score, located.shares)
         half = width * spread * (_FIRST if located.is_first else 1.0)
-        if located.kinds - self._kinds_seen():
+        if located.kinds - seen:
             half *= _STRANGE
         value, low, high = unsquash(np.array([center, center - half, center + half]))
         most = found.most * 1.15
@@ -340,10 +341,6 @@ class Estimator:
         for name, treatment in chosen.items():
             for step in treatment:
                 found[step.method] = found.get(step.method, 0.0) + sizes[name] / total
-        for method in found:
-            if method not in self.methods:
-                self.methods.append(method)
-                self._map = None
         return np.array([found.get(method, 0.0) for method in self.methods])
 
     # From the table to figures.
@@ -395,13 +392,13 @@ class Estimator:
             reasons.append(f"provisional: {', '.join(strange)} was never measured here")
         return bool(reasons), "; ".join(reasons)
 
-    def _mapped(self) -> tuple[ScoreMap, float]:
+    def _mapped(self) -> tuple[ScoreMap, float, set[str]]:
         if self._map is None:
             points = self._points()
             error = 1 - self.baseline.score if self.baseline.metric == "accuracy" else 0.02
             found = ScoreMap(self.most, points, max(error, 0.002))
             residuals, spreads = found.left_out()
-            self._map = (found, conformal.width(residuals, spreads))
+            self._map = (found, conformal.width(residuals, spreads), self._kinds_seen())
         return self._map
 
     def _points(self) -> Points:
@@ -416,12 +413,10 @@ class Estimator:
                 drop = 100 * sign * (self.baseline.score - measured.score)
                 entries.append((self._located_of(recipe), drop, measured.samples))
         entries = [entry for entry in entries if len(entry[0].rows)]
-        shares = np.zeros((len(entries), len(self.methods)))
-        for row, (located, _, _) in zip(shares, entries, strict=True):
-            row[: len(located.shares)] = located.shares
+        shares = [located.shares for located, _, _ in entries]
         return Points(
             np.array([located.score for located, _, _ in entries]),
-            shares,
+            np.array(shares).reshape(len(entries), len(self.methods)),
             np.clip([drop for _, drop, _ in entries], None, self.most),
             np.array([float(count) for _, _, count in entries]),
         )
