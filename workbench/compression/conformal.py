@@ -13,6 +13,7 @@ import numpy as np
 LEVEL = 0.9
 _FEW = 5
 _WITHOUT_POINTS = 4.0
+_NORMAL = 1.645
 
 
 def width(residuals: np.ndarray, spreads: np.ndarray, level: float = LEVEL) -> float:
@@ -28,4 +29,5 @@ def width(residuals: np.ndarray, spreads: np.ndarray, level: float = LEVEL) -> f
         return _WITHOUT_POINTS
     ratios = np.sort(np.abs(residuals) / spreads)
     rank = math.ceil((count + 1) * level)
-    return float(ratios[-1] if rank > count else ratios[rank - 1])
+    found = float(ratios[-1] if rank > count else ratios[rank - 1])
+    return max(found, _NORMAL)

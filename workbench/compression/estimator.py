@@ -50,6 +50,7 @@ _CLOSE = 0.25
 _SIZE_MARGIN = 0.005
 _STRANGE, _FIRST = 1.6, 1.5
 _REGRESSION_MOST = 300.0
+_BELOW_CHANCE = 1.15
 _KIND = "sensitivity"
 
 
@@ -216,13 +217,13 @@ class Estimator:
     def drop(self, located: Located) -> tuple[float, float, float]:
         """Returns the drop in points, and the ends of its band."""
         found, width, seen = self._mapped()
-        center, spread = found.predict_one(located.score, located.shares)
+        center, spread = found.predict(located.score, located.shares)
         half = width * spread * (_FIRST if located.is_first else 1.0)
         if located.kinds - seen:
             half *= _STRANGE
-        value, low, high = unsquash(np.array([center, center - half, center + half]))
-        most = found.most * 1.15
-        return min(float(value), most), float(low), min(float(high), most)
+        most = found.most * _BELOW_CHANCE
+        value, low, high = unsquash(center), unsquash(center - half), unsquash(center + half)
+        return min(value, most), low, min(high, most)
 
     @property
     def most(self) -> float:
@@ -411,7 +412,7 @@ class Estimator:
             recipe = parse(measured.recipe_json)
             if not needs_training(recipe):
                 drop = 100 * sign * (self.baseline.score - measured.score)
-                entries.append((self._located_of(recipe), drop, measured.samples))
+                entries.append((self._located_of(recipe), drop, 0))
         entries = [entry for entry in entries if len(entry[0].rows)]
         shares = [located.shares for located, _, _ in entries]
         return Points(

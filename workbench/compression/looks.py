@@ -18,7 +18,7 @@ from workbench.evaluation import METRICS
 from workbench.exporting.graph import save_graph
 from workbench.runtime.session import open_session
 
-SAMPLES = 256
+SAMPLES = 512
 _MIXED = 240
 _LOWEST, _HIGHEST = 1e-5, 30.0
 
