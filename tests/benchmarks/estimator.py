@@ -137,7 +137,11 @@ def run(net: str, seed: int, *, side: int, epochs: int, count: int, timed: int) 
 
 
 def after(
-    estimator: Estimator, recipes: list[Recipe], truths: list[Measured], drops: np.ndarray, seed: int
+    estimator: Estimator,
+    recipes: list[Recipe],
+    truths: list[Measured],
+    drops: np.ndarray,
+    seed: int,
 ) -> dict[str, float]:
     figures: dict[str, float] = {}
     base = estimator.baseline.score
@@ -146,7 +150,9 @@ def after(
         rest = order[seen:] if seen else order
         said = [estimator.estimate(recipes[i]) for i in rest]
         values = np.array([100 * (base - item.score.value) for item in said])
-        inside = [s.score.low <= truths[i].score <= s.score.high for s, i in zip(said, rest, strict=True)]
+        inside = [
+            s.score.low <= truths[i].score <= s.score.high for s, i in zip(said, rest, strict=True)
+        ]
         widths = np.array([100 * (s.score.high - s.score.low) for s in said])
         got = drops[rest]
         small, middle = got < BELOW, (got >= 1) & (got < BELOW)
@@ -161,7 +167,10 @@ def after(
                 figures["median error in [1, 5), points"] = float(np.median(errors[middle]))
             figures["median error above 5, points"] = float(np.median(errors[~small]))
             figures["width below 5, points"] = float(widths[small].mean())
-            sizes = [s.size_bytes.value / truths[i].size_bytes - 1 for s, i in zip(said, rest, strict=True)]
+            sizes = [
+                s.size_bytes.value / truths[i].size_bytes - 1
+                for s, i in zip(said, rest, strict=True)
+            ]
             figures["size error, largest"] = float(np.abs(sizes).max())
             figures["recipes"], figures["recipes below 5"] = float(len(rest)), float(small.sum())
         for index in order[seen:until]:

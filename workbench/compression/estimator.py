@@ -15,13 +15,13 @@ from typing import Any
 import numpy as np
 
 from workbench.compression import conformal
+from workbench.compression.effects import shared_key
 from workbench.compression.estimate import Estimate, Report
-from workbench.compression.latency_table import LatencyTable
 from workbench.compression.latency_probe import latency_table
+from workbench.compression.latency_table import LatencyTable
 from workbench.compression.looks import Look, candidates, quick_look, spread_out
 from workbench.compression.measured import Measured
 from workbench.compression.method import WeightMethod
-from workbench.compression.effects import shared_key
 from workbench.compression.methods import METHODS
 from workbench.compression.probing import Prober
 from workbench.compression.recipe import Recipe, parse
@@ -46,7 +46,7 @@ from workbench.store import Context, NullContext
 _VERSION = 1
 _LOOKS = 40
 _ENOUGH = 5
-_CLOSE = 0.25
+_CLOSE = 0.35
 _SIZE_MARGIN = 0.005
 _STRANGE, _FIRST = 1.6, 1.5
 _REGRESSION_MOST = 300.0
@@ -285,8 +285,7 @@ class Estimator:
                     step.method
                     for treatment in chosen.values()
                     for step in treatment
-                    if not isinstance(step.plugin, WeightMethod)
-                    and step.plugin.produces != "int8"
+                    if not isinstance(step.plugin, WeightMethod) and step.plugin.produces != "int8"
                 )
             ),
             is_first=is_first,
@@ -309,9 +308,10 @@ class Estimator:
         known = sorted(self._ladders.get(key_of(standard), {}).items())
         below = [item for item in known if item[0] <= amount]
         above = [item for item in known if item[0] > amount]
-        if not below and known and amount < known[0][0] and (not rest or (name, key_of(rest)) in self.table):
+        is_rest_known = not rest or (name, key_of(rest)) in self.table
+        if not below and known and amount < known[0][0] and is_rest_known:
             below = [(0.0, rest)]
-        if not below or not above or above[0][0] - below[-1][0] > _CLOSE + 0.1:
+        if not below or not above or above[0][0] - below[-1][0] > _CLOSE:
             return None
         (low, first), (high, second) = below[-1], above[0]
         share = (amount - low) / (high - low)
@@ -349,9 +349,7 @@ class Estimator:
     def _estimate_of(self, recipe: Recipe, located: Located, known: Measured | None) -> Estimate:
         latency = self.latency.of(located.int8, located.others)
         margin = 0.0 if recipe.is_baseline else _SIZE_MARGIN
-        size = Interval(
-            located.bytes, located.bytes * (1 - margin), located.bytes * (1 + margin)
-        )
+        size = Interval(located.bytes, located.bytes * (1 - margin), located.bytes * (1 + margin))
         score = self._score_band(located)
         if known is not None:
             score = Interval(known.score, known.score, known.score)
@@ -510,4 +508,3 @@ class Estimator:
             for key in dict.fromkeys(key for _, key in self.table.rows):
                 if key != COMMON[1]:
                     self._note_ladder(parse(key).steps)
-

@@ -53,10 +53,8 @@ class Projections:
     def __contains__(self, layer: object) -> bool:
         return layer in self._gradients
 
-    def feature(
-        self, layer: str, weight: np.ndarray, bias: np.ndarray | None
-    ) -> np.ndarray:
-        """Returns the projected change [N] for a change of weight and bias (as the file has them)."""
+    def feature(self, layer: str, weight: np.ndarray, bias: np.ndarray | None) -> np.ndarray:
+        """Returns the projection [N] of a change of weight and bias, as the file has them."""
         by_weight, by_bias, is_flipped = self._gradients[layer]
         rows = weight.T if is_flipped else weight
         change = by_weight @ rows.ravel()
@@ -158,4 +156,3 @@ def _products(part: Any, values: Any, slopes: Any) -> tuple[np.ndarray, np.ndarr
         flat = slopes.reshape(len(slopes), -1, slopes.shape[-1]).transpose(1, 2)
     by_weight = torch.bmm(flat, rows.transpose(1, 2)).flatten(1)
     return np.asarray(by_weight), np.asarray(flat.sum(dim=2))
-

@@ -69,9 +69,7 @@ def candidates(names: Sequence[str], choices: Sequence[Treatment], seed: int) ->
         share = rng.uniform(0.1, 1.0)
         palette = _palette(choices, rng)
         layers = {
-            name: palette[int(rng.integers(len(palette)))]
-            for name in names
-            if rng.random() < share
+            name: palette[int(rng.integers(len(palette)))] for name in names if rng.random() < share
         }
         if layers:
             found.append(Recipe(layers=layers))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
+import weakref
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -48,7 +50,8 @@ class Prober:
         self.subject = subject
         self.kind = subject.description.output
         self._tools = tools
-        self._folder = tempfile.TemporaryDirectory(prefix="workbench-probe-")
+        self._folder = Path(tempfile.mkdtemp(prefix="workbench-probe-"))
+        weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
         self.layers = [layer for layer in subject.layers if layer.node and layer.initializer]
         self._inputs = spread(tools.data.val, self._fitting(samples))
         self._plain = self._world("plain", subject, {})
@@ -147,7 +150,7 @@ class Prober:
     def _answers_of(self, effect: Effect) -> np.ndarray:
         graph = effect.graph if effect.graph is not None else self.subject.graph
         source = graph.graph.input[0].name
-        found = run_graph(graph, {source: self._inputs}, Path(self._folder.name))
+        found = run_graph(graph, {source: self._inputs}, self._folder)
         return found[graph.graph.output[0].name]
 
     def _vector(self, change: np.ndarray, projected: bool) -> np.ndarray:
@@ -209,10 +212,10 @@ class Prober:
         return probes, self._world_effects(subject, moments)
 
     def _world_effects(self, subject: Subject, moments: dict[str, Moments]) -> Effects:
-        return Effects(subject, self._tools, moments, Path(self._folder.name))
+        return Effects(subject, self._tools, moments, self._folder)
 
     def _part(self, name: str) -> Path:
-        folder = Path(self._folder.name) / name
+        folder = self._folder / name
         folder.mkdir(exist_ok=True)
         return folder
 

@@ -1,8 +1,9 @@
 """From a sensitivity score to a drop of the score, and what points already known say of it.
 
-Two parameters saturate at chance: drop = most·(1 − exp(−(q/q₀)^γ)). What known points leave over
-follows, for points measured on all samples, a Gaussian process with fixed hyper-parameters on (log q, shares of methods). All residuals
-are in asinh(drop / 0.5 points), where small drops and collapses weigh alike. NumPy only.
+Two parameters saturate at chance: drop = most·(1 − exp(−(q/q₀)^γ)). What points measured on all
+samples leave over follows a Gaussian process with fixed hyper-parameters on (log q, shares of
+methods); quick looks share their samples' luck, so they only place the curve. Residuals are in
+asinh(drop / 0.5 points), where small drops and collapses weigh alike. NumPy only.
 """
 
 from __future__ import annotations

@@ -116,4 +116,3 @@ def change_vector(before: np.ndarray, after: np.ndarray, kind: str) -> np.ndarra
 def _logits(outputs: np.ndarray, kind: str) -> np.ndarray:
     flat = outputs.reshape(len(outputs), -1).astype(np.float64)
     return np.log(np.maximum(flat, 1e-9)) if kind == "probabilities" else flat
-

@@ -126,9 +126,7 @@ class Probes:
         part.functions.extend(self._graph.functions)
         part.graph.name = "part"
         part.graph.node.extend(nodes)
-        part.graph.initializer.extend(
-            item for key, item in self._constants.items() if key in read
-        )
+        part.graph.initializer.extend(item for key, item in self._constants.items() if key in read)
         part.graph.output.extend(self._graph.graph.output)
         for key in sorted(read - made - set(self._constants)):
             value = self._known.get(key)

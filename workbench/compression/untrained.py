@@ -70,9 +70,7 @@ def _amount(recipe: Recipe) -> float:
     return float(max(amounts, default=0.0))
 
 
-def _band(
-    scores: list[float], known: Measured | None, chance: float, baseline: float
-) -> Interval:
+def _band(scores: list[float], known: Measured | None, chance: float, baseline: float) -> Interval:
     if known is not None:
         return Interval(known.score, known.score, known.score)
     if not scores:
