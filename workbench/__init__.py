@@ -38,40 +38,9 @@ if TYPE_CHECKING:
         version,
     )
     from workbench.flow.workspace import Workspace
+    from workbench.widgets.app import app
 
-_DOORS = {
-    "workbench.core.errors": (
-        "ConflictError",
-        "InputError",
-        "IntegrityError",
-        "NotFoundError",
-        "RunFailedError",
-        "StateError",
-        "WorkbenchError",
-    ),
-    "workbench.flow.verbs": (
-        "delete",
-        "endpoints",
-        "evaluate",
-        "export",
-        "gc",
-        "import_model",
-        "load",
-        "models",
-        "promote",
-        "register",
-        "rollback",
-        "run",
-        "runs",
-        "serve",
-        "study",
-        "train",
-        "verify",
-        "version",
-    ),
-    "workbench.flow.workspace": ("Workspace",),
-}
-_HOME = {name: module for module, names in _DOORS.items() for name in names}
+_ELSEWHERE = {"Workspace": "workbench.flow.workspace", "app": "workbench.widgets.app"}
 
 __all__ = [
     "ConflictError",
@@ -82,6 +51,7 @@ __all__ = [
     "StateError",
     "WorkbenchError",
     "Workspace",
+    "app",
     "delete",
     "endpoints",
     "evaluate",
@@ -103,10 +73,16 @@ __all__ = [
 ]
 
 
+def _home_of(name: str) -> str:
+    if name in _ELSEWHERE:
+        return _ELSEWHERE[name]
+    return "workbench.core.errors" if name.endswith("Error") else "workbench.flow.verbs"
+
+
 def __getattr__(name: str) -> Any:
-    if name not in _HOME:
+    if name not in __all__:
         raise AttributeError(f"module 'workbench' has no attribute '{name}'")
-    value = getattr(importlib.import_module(_HOME[name]), name)
+    value = getattr(importlib.import_module(_home_of(name)), name)
     globals()[name] = value
     return value
 

@@ -12,7 +12,14 @@ from workbench.core.errors import UnsupportedError
 from workbench.exporting.graph import initializers, save_graph
 from workbench.runtime.session import open_session
 
-_VALUES = {"clip": "99", "prune": "0.3", "prune_structured": "0.5,epochs=1"}
+_VALUES = {
+    "clip": "99",
+    "distill": "0.5,epochs=3",
+    "low_rank": "0.9",
+    "prune": "0.3",
+    "prune_structured": "0.5,epochs=1",
+    "qat": "8,epochs=1",
+}
 
 
 def recipe_of(key: str) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.contract import reference
-from workbench.core.errors import error_types
+from workbench.core.errors import WorkbenchError, error_types
 from workbench.flow import plugin_kinds
 
 ROOT = Path(__file__).parents[2]
@@ -40,9 +40,19 @@ def test_every_folder_of_plugins_is_listed():
     assert found - {"panels"} == set(plugin_kinds.kinds())
 
 
-def test_every_error_says_what_it_means():
+def subclasses(cls):
+    for sub in cls.__subclasses__():
+        if sub.__module__.startswith("workbench."):
+            yield sub
+            yield from subclasses(sub)
+
+
+def test_every_error_says_what_it_means_and_has_a_code_of_its_own():
     reference.reference()
-    assert all(cls.__doc__ for cls in error_types().values())
+    errors = [WorkbenchError, *dict.fromkeys(subclasses(WorkbenchError))]
+    assert all(cls.__doc__ for cls in errors)
+    codes = [cls.code for cls in errors]
+    assert len(codes) == len(set(codes)) == len(error_types())
 
 
 def test_every_setting_is_documented():

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from workbench.compression import batch_norm, correction
-from workbench.compression.method import GraphMethod, Method, StructureMethod, WeightMethod
+from workbench.compression.method import Edited, GraphMethod, Method, StructureMethod, WeightMethod
 from workbench.compression.recent import Recent
 from workbench.compression.recipe import EVERY_LAYER, Recipe, Step
 from workbench.compression.subject import Layer, Subject, find_layers
@@ -55,8 +55,13 @@ def groups_of(recipe: Recipe, subject: Subject) -> tuple[Group, ...]:
     return tuple(Group(tuple(layers), steps) for steps, layers in by_steps.items())
 
 
-def check_support(recipe: Recipe, subject: Subject) -> None:
+def check_support(recipe: Recipe, subject: Subject, *, is_restructured: bool = False) -> None:
     """Checks the recipe against this model.
+
+    Args:
+        recipe: What to do.
+        subject: The model.
+        is_restructured: Whether its structural steps are done already.
 
     Raises:
         UnsupportedError: With every method's reason.
@@ -64,7 +69,8 @@ def check_support(recipe: Recipe, subject: Subject) -> None:
     problems = [
         f"{step.method}: {reason}"
         for step in recipe.all_steps()
-        if (reason := step.plugin.supports(subject, step.config))
+        if not (is_restructured and step.plugin.stage == "structure")
+        and (reason := step.plugin.supports(subject, step.config))
     ]
     problems += _clashes(recipe)
     if problems:
@@ -94,9 +100,9 @@ def apply(
     for group in groups_of(recipe, subject):
         for step in _of(group.steps, StructureMethod):
             names = [layer.name for layer in group.layers]
-            present = [layer for layer in subject.layers if layer.name in names]
+            present = [la for la in subject.layers if la.name in names or not recipe.layers]
             subject = restructure(subject, step, tuple(present))
-    check_support(recipe, subject)
+    check_support(recipe, subject, is_restructured=True)
     groups = groups_of(recipe, subject)
     key = subject.structure + "".join(map(str, _weight_work(groups)))
     start = subject
@@ -115,7 +121,7 @@ def _clashes(recipe: Recipe) -> list[str]:
     problems = []
     for index, step in enumerate(graph_steps):
         for other in graph_steps[:index]:
-            if other.method == step.method:
+            if other.method == step.method and not _is_local(step):
                 problems.append(
                     f"'{other}' and '{step}' in one file: the options of {step.method} must be "
                     "the same for all layers that have it"
@@ -125,16 +131,20 @@ def _clashes(recipe: Recipe) -> list[str]:
 
 def _change_weights(groups: Iterable[Group], subject: Subject, tools: Tools) -> Subject:
     changed: dict[str, np.ndarray] = {}
+    notes: list[str] = []
     for group in groups:
         weights = {layer.name: layer_weight(subject, layer) for layer in group.layers}
         steps = _of(group.steps, WeightMethod)
         for step in steps:
             tools.context.check()
-            weights.update(step.plugin.change_weights(weights, step.config))  # type: ignore[attr-defined]
+            plugin: WeightMethod = step.plugin  # type: ignore[assignment]
+            notes += plugin.notes(weights, step.config)
+            weights.update(plugin.change_weights(weights, step.config))
         if steps:
             changed.update(weights)
     if not changed:
         return subject
+    subject = subject.with_notes(*notes)
     if subject.module is None:
         return _patched_file(subject, changed, tools)
     return _patched_module(subject, changed, tools)
@@ -203,19 +213,51 @@ def _patched_file(subject: Subject, changed: Mapping[str, np.ndarray], tools: To
 
 
 def _change_graph(groups: Iterable[Group], subject: Subject, tools: Tools) -> Subject:
-    chosen: dict[Step, list[Layer]] = {}
+    chosen: dict[Step, list[str]] = {}
     for group in groups:
         for step in _of(group.steps, GraphMethod):
-            chosen.setdefault(step, []).extend(group.layers)
-    for step, layers in chosen.items():
+            chosen.setdefault(step, []).extend(layer.name for layer in group.layers)
+    parts: dict[str, tuple[Layer, ...]] = {layer.name: (layer,) for layer in subject.layers}
+    for step in sorted(chosen, key=_turn):
         tools.context.check()
-        graph = step.plugin.change_graph(subject, tuple(layers), step.config, tools)  # type: ignore[attr-defined]
-        subject = replace(subject, graph=graph, format=step.plugin.produces or subject.format)
+        layers = tuple(part for name in chosen[step] for part in parts[name])
+        plugin: GraphMethod = step.plugin  # type: ignore[assignment]
+        result = plugin.change_graph(subject, layers, step.config, tools)
+        edited = result if isinstance(result, Edited) else Edited(result)
+        parts = {name: _replaced(part, edited.parts) for name, part in parts.items()}
+        subject = _edited(subject, edited)
+        subject = replace(subject, format=plugin.produces or subject.format)
     return subject
 
 
+<<<<<<< HEAD
 def layer_weight(subject: Subject, layer: Layer) -> np.ndarray:
     """Returns the weight of a layer as methods see it: output channels first."""
+=======
+def _turn(step: Step) -> tuple[bool, bool]:
+    """Returns when a graph step's turn is: weights stay float, then layer by layer, then all."""
+    return (step.plugin.produces is not None, not _is_local(step))
+
+
+def _is_local(step: Step) -> bool:
+    return isinstance(step.plugin, GraphMethod) and step.plugin.is_local
+
+
+def _replaced(layers: Iterable[Layer], parts: Mapping[str, tuple[Layer, ...]]) -> tuple[Layer, ...]:
+    return tuple(part for layer in layers for part in parts.get(layer.name, (layer,)))
+
+
+def _edited(subject: Subject, edited: Edited) -> Subject:
+    """Returns the subject with its new graph; new tensors need calibration of their own."""
+    subject = replace(subject, graph=edited.graph).with_notes(*edited.notes)
+    if not edited.parts:
+        return subject
+    layers = _replaced(subject.layers, edited.parts)
+    return replace(subject, origin=edited.graph, structure=subject.identity, layers=layers)
+
+
+def _weight(subject: Subject, layer: Layer) -> np.ndarray:
+>>>>>>> main
     if layer.parameter:
         return np.array(subject.state[layer.parameter])
     value = initializers(subject.graph)[layer.initializer]

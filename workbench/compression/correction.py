@@ -36,6 +36,8 @@ def corrected(
     layers: tuple[Layer, ...],
     inputs: np.ndarray,
     context: Context,
+    *,
+    match_spread: bool = True,
 ) -> onnx.ModelProto:
     """Returns `after` with the outputs of `layers` corrected to the moments they have in `before`.
 
@@ -45,6 +47,7 @@ def corrected(
         layers: Layers whose weights changed, in graph order.
         inputs: Training inputs, float32 [N, …].
         context: Stop and pause.
+        match_spread: Whether weights are scaled too; else only the means return, in the biases.
     """
     twin = copy_graph(after)
     usable = [layer for layer in layers if layer.op_type in _CONVOLUTIONS | {"Gemm"}]
@@ -54,7 +57,8 @@ def corrected(
     for layer, name in zip(usable, names, strict=True):
         context.check()
         mean, spread = _moments(twin, [name], inputs)[name]
-        _repair(twin, layer, (mean, spread), wanted[name])
+        goal = wanted[name] if match_spread else (wanted[name][0], spread)
+        _repair(twin, layer, (mean, spread), goal)
     return twin
 
 

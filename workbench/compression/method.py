@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from workbench.compression.tools import Tools
 
 Stage = Literal["structure", "weights", "graph"]
-Format = Literal["float32", "float16", "int8"]
+Format = Literal["float32", "float16", "int8", "codebook", "blocks"]
 Weights = Mapping[str, "np.ndarray"]
 
 STAGES: tuple[Stage, ...] = ("structure", "weights", "graph")
@@ -46,7 +46,7 @@ class Method(Plugin):
 class StructureMethod(Method):
     """Changes the network's shape. The result is exported once; needs the torch module."""
 
-    stage = "structure"
+    stage: ClassVar[Stage] = "structure"
 
     def supports(self, subject: Subject, config: Any) -> str | None:
         """Refuses a model that lives as ONNX only."""
@@ -98,7 +98,7 @@ class Restructured:
 class WeightMethod(Method):
     """Changes the values of weights, not their shapes. The file is patched, never re-exported."""
 
-    stage = "weights"
+    stage: ClassVar[Stage] = "weights"
 
     def change_weights(self, weights: Weights, config: Any) -> Weights:
         """Returns new values for (some of) the weights; a pure function.
@@ -109,15 +109,24 @@ class WeightMethod(Method):
         """
         raise NotImplementedError
 
+    def notes(self, weights: Weights, config: Any) -> tuple[str, ...]:
+        """Returns what the user should know of its work on these weights."""
+        return ()
+
 
 class GraphMethod(Method):
-    """Edits the ONNX graph: other operators, other number formats."""
+    """Edits the ONNX graph: other operators, other number formats.
 
-    stage = "graph"
+    Attributes:
+        is_local: Whether it edits each layer by itself, so that layers may differ in its options.
+    """
+
+    stage: ClassVar[Stage] = "graph"
+    is_local: ClassVar[bool] = False
 
     def change_graph(
         self, subject: Subject, layers: tuple[Layer, ...], config: Any, tools: Tools
-    ) -> onnx.ModelProto:
+    ) -> onnx.ModelProto | Edited:
         """Returns a new graph; `subject.graph` stays as it is.
 
         Args:
@@ -127,3 +136,23 @@ class GraphMethod(Method):
             tools: Calibration ranges, CPU, data.
         """
         raise NotImplementedError
+
+
+class Edited:
+    """What a graph method returns where there is more to say than the graph.
+
+    Args:
+        graph: The new graph.
+        notes: What the user should know.
+        parts: By name of a layer that is now several: those, in order.
+    """
+
+    def __init__(
+        self,
+        graph: onnx.ModelProto,
+        notes: tuple[str, ...] = (),
+        parts: Mapping[str, tuple[Layer, ...]] | None = None,
+    ) -> None:
+        self.graph = graph
+        self.notes = notes
+        self.parts = dict(parts or {})

@@ -139,9 +139,10 @@ def order_problems(steps: Sequence[Step]) -> list[str]:
 def _late(step: Step, earlier: Step, steps: Sequence[Step]) -> str:
     changes = {"structure": "the network's shape", "weights": "float weights"}
     right = sorted(steps, key=lambda item: STAGES.index(item.plugin.stage))
+    keeps_shape = step.plugin.stage == "structure" and step.plugin.produces is not None
+    does = "trains the network" if keeps_shape else f"changes {changes[step.plugin.stage]}"
     return (
-        f"'{step.method}' changes {changes[step.plugin.stage]}, so it comes before "
-        f"'{earlier.method}'; write '{_joined(right)}'"
+        f"'{step.method}' {does}, so it comes before '{earlier.method}'; write '{_joined(right)}'"
     )
 
 

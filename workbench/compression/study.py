@@ -54,6 +54,7 @@ class StudyEngine:
         threads: Threads of the measured sessions.
         batch: Samples in a timed call.
         seed: For fine-tuning.
+        loss: For fine-tuning, of outputs and targets; by default that of the task.
         cpu: The machine; by default this one.
     """
 
@@ -67,6 +68,7 @@ class StudyEngine:
         threads: int = 1,
         batch: int = 1,
         seed: int = 0,
+        loss: Any = None,
         cpu: Cpu | None = None,
     ) -> None:
         self.store = store
@@ -74,9 +76,10 @@ class StudyEngine:
         self.dataset = dataset
         self.description = _checked_description(model)
         self.threads, self.batch, self.seed = threads, batch, seed
+        self.loss = loss
         self.cpu = cpu or describe_cpu()
         self.metric = primary_metric(self.description.task)
-        self.identity = model.digest if module is None else _identity(model, module)
+        self.identity = model.digest if module is None else _identity(model, module, loss)
         self._module = module
         self._libraries = library_versions()
         self._structures = Structures(store, self.identity, self._libraries)
@@ -153,7 +156,7 @@ class StudyEngine:
 
     def tools(self, context: Context) -> Tools:
         """Returns what methods may use."""
-        return Tools(self.dataset, context, self.cpu, self._calibrator, self.seed)
+        return Tools(self.dataset, context, self.cpu, self._calibrator, self.seed, self.loss)
 
     def path(self, measured: Measured) -> Path:
         """Returns the path of the variant's ONNX file."""
@@ -329,7 +332,12 @@ def _checked_description(model: Artifact) -> Description:
     return Description.from_json(model.meta["description"])
 
 
-def _identity(model: Artifact, module: nn.Module) -> str:
+def _identity(model: Artifact, module: nn.Module, loss: Any) -> str:
     state_of = optional.require("workbench.exporting._state", for_="reading weights").state_of
     parts = [(name, digest_bytes(value.tobytes())) for name, value in state_of(module).items()]
-    return digest_json({"model": model.digest, "weights": [list(part) for part in parts]})
+    own_loss = None
+    if loss is not None:
+        pickled = optional.require("cloudpickle", for_="a loss of one's own").dumps(loss)
+        own_loss = digest_bytes(pickled)
+    weights = [list(part) for part in parts]
+    return digest_json({"model": model.digest, "weights": weights, "loss": own_loss})

@@ -84,6 +84,7 @@ class Tools:
         cpu: The CPU the variant is made for.
         calibrator: Activation ranges, remembered.
         seed: For everything random.
+        loss: Of outputs and targets, for fine-tuning; None means that of the task.
     """
 
     data: Data
@@ -91,6 +92,7 @@ class Tools:
     cpu: Cpu
     calibrator: Calibrates
     seed: int = 0
+    loss: Any = None
 
     def train_inputs(self, count: int) -> np.ndarray:
         """Returns `count` training inputs (or all there are), spread evenly over the split."""

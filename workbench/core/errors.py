@@ -134,6 +134,12 @@ class RunFailedError(WorkbenchError):
     code = "run_failed"
 
 
+class UnexpectedError(WorkbenchError):
+    """Something broke that nobody foresaw: a defect. The traceback is kept beside the log."""
+
+    code = "unexpected"
+
+
 class CancelledError(WorkbenchError):
     """The user stopped the work."""
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from workbench.core.errors import NotFoundError
 from workbench.core.records import Finding, Sample, Task
+from workbench.core.shown import Shown
 from workbench.data.augment import Augment, AugmentStep, parse_augment
 from workbench.data.baseline import baseline_of
 from workbench.data.modalities import MODALITIES
@@ -115,13 +116,15 @@ class Split(Sequence[Sample]):
         return np.memmap(path, np.uint8, "r") if path.stat().st_size else np.zeros(0, np.uint8)
 
 
-class Dataset:
+class Dataset(Shown):
     """A fingerprinted dataset with its splits. Made by `load`, opened again by `open_dataset`.
 
     Args:
         store: The workspace that holds it.
         artifact: Its artifact, of kind "dataset".
     """
+
+    shown_as = "dataset"
 
     def __init__(self, store: Store, artifact: Artifact) -> None:
         self._store = store

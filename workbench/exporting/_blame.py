@@ -69,6 +69,19 @@ def _places(error: BaseException) -> Iterator[tuple[str, int, str]]:
         yield file, int(line), function
     for frame in traceback.extract_tb(error.__traceback__):
         yield frame.filename, frame.lineno or 0, frame.name
+    for file, line, function in _IN_TEXT.findall("\n".join(_node_traces(error))):
+        yield file, int(line), function
+
+
+def _node_traces(error: BaseException) -> Iterator[str]:
+    """Yields where the operations come from that an exporter was translating when it failed.
+
+    The dynamo exporter tells only the operation; its node remembers the lines of the user's code.
+    """
+    for frame, _ in traceback.walk_tb(error.__traceback__):
+        meta = getattr(frame.f_locals.get("node"), "meta", None)
+        if isinstance(meta, dict):
+            yield str(meta.get("stack_trace", ""))
 
 
 def _own_files(module: nn.Module) -> set[str]:

@@ -8,6 +8,7 @@ from typing import Any
 
 from workbench.core.errors import NotFoundError, did_you_mean
 from workbench.core.records import Prediction
+from workbench.core.shown import Shown
 from workbench.flow.batch import is_batch
 from workbench.serving import discovery
 from workbench.serving.client import Client
@@ -19,8 +20,10 @@ from workbench.store import Store
 _LOCAL = "local"
 
 
-class Endpoint:
+class Endpoint(Shown):
     """A running endpoint. It outlives this object and the process that started it."""
+
+    shown_as = "endpoint"
 
     def __init__(self, info: EndpointInfo) -> None:
         self.info = info

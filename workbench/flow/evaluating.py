@@ -14,15 +14,8 @@ if TYPE_CHECKING:
     from workbench.data.dataset import Dataset
 
 
-def evaluate(
-    export: Export, description: Description, dataset: Dataset, split: str
-) -> dict[str, Any]:
-    """Returns the metrics of a file on a split, the primary one first.
-
-    Raises:
-        InputError: The file takes other samples than the dataset has, or answers other labels.
-    """
-    check_fit(description, dataset)
+def evaluate(export: Export, dataset: Dataset, split: str) -> dict[str, Any]:
+    """Returns the metrics of a file that fits the dataset on a split, the primary one first."""
     session = open_session(export.path)
     return dict(evaluate_predictor(session.run, dataset, split).metrics)  # type: ignore[arg-type]
 

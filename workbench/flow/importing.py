@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from workbench.core.errors import InputError
+from workbench.core.errors import InputError, NotFoundError
 from workbench.core.lazy import lazy
 from workbench.core.records import Description, OutputKind
 from workbench.core.signature import Signature, TensorSpec
+from workbench.evaluation import METRICS
 from workbench.evaluation.step import evaluate as evaluate_predictor
 from workbench.evaluation.step import predict_split, primary_metric
 from workbench.flow import exports
@@ -25,8 +26,10 @@ from workbench.store import Artifact, Context, RunRecord, Store
 if TYPE_CHECKING:
     from workbench.data.dataset import Dataset
     from workbench.flow import own_module
+    from workbench.training import module_check
     from workbench.training import step as training_step
 else:
+    module_check = lazy("workbench.training.module_check")
     own_module = lazy("workbench.flow.own_module")
     training_step = lazy("workbench.training.step")
 
@@ -39,6 +42,11 @@ def import_model(
 ) -> Run:
     """Does what `Workspace.import_model` says; the work is quick, so it is done in this process."""
     is_file = looks_like_file(model)
+    if loss is not None and not callable(loss):
+        raise InputError(
+            f"The loss is a {type(loss).__name__}; a callable of (outputs, targets) is needed.",
+            hint="As in: loss=torch.nn.functional.cross_entropy",
+        )
     if not is_file and not hasattr(model, "state_dict"):
         raise InputError(
             f"Got a {type(model).__name__}, which cannot be imported.",
@@ -49,6 +57,10 @@ def import_model(
             "A module says neither the shape nor the labels of what it takes.",
             hint="Give the data it works on: wb.import_model(module, data).",
         )
+    if is_file and not Path(model).expanduser().is_file():
+        raise NotFoundError(f"There is no file '{model}'.", hint="Give the path of an ONNX file.")
+    if isinstance(metric, str):
+        METRICS.get(metric)
     config = {
         "source": Path(model).name if is_file else type(model).__name__,
         "metric": metric if isinstance(metric, str) else getattr(metric, "__name__", None),
@@ -56,17 +68,16 @@ def import_model(
     }
     inputs = {} if dataset is None else {"data": dataset.artifact.digest, "data_ref": dataset.ref}
     record = store.runs.create("import", config, inputs)
-    work = _Import(dataset=dataset, loss=loss, metric=metric, model=model)
+    work = _Import(dataset=dataset, metric=metric, model=model)
     run = Run(store, record.id, work).run_inline()
-    return Run(store, run.id, None if is_file else model)
+    return Run(store, run.id, None if is_file else model, loss)
 
 
 class _Import:
     """What an import works on; never stored."""
 
-    def __init__(self, *, dataset: Dataset | None, loss: Any, metric: Any, model: Any) -> None:
+    def __init__(self, *, dataset: Dataset | None, metric: Any, model: Any) -> None:
         self.dataset = dataset
-        self.loss = loss
         self.metric = metric
         self.model = model
 
@@ -86,6 +97,8 @@ def _import_module(store: Store, context: Context, work: _Import) -> Artifact:
         raise InputError("A module cannot be imported without data.")
     context.progress(0, 2, "exporting")
     module = own_module.trained(store, work.model, None)
+    outputs = training_step.outputs_of(work.dataset)
+    module_check.check_module(module, work.dataset.sample_shape, outputs, work.dataset.task)
     description = training_step.describe(work.dataset, None)
     artifact = own_module.save_own(store, context, module, description, work.dataset)
     context.progress(1, 2, "scoring")

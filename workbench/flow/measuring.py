@@ -28,13 +28,13 @@ class MeasuringWorker:
     Args:
         store: The workspace.
         study_id: The study.
-        module: The live module, if the model belongs to no family.
+        live: The live module and its loss, if the model belongs to no family.
     """
 
-    def __init__(self, store: Store, study_id: str, module: Any = None) -> None:
+    def __init__(self, store: Store, study_id: str, live: Any = None) -> None:
         self._store = store
         self._study_id = study_id
-        self._module = module
+        self._live = live
         self._process: subprocess.Popen[bytes] | None = None
         self._turn = threading.Lock()
         self._idle: threading.Timer | None = None
@@ -58,7 +58,7 @@ class MeasuringWorker:
                     self.close()
                 raise
             finally:
-                self._idle = threading.Timer(_IDLE_S, self.close)
+                self._idle = threading.Timer(_IDLE_S, self._close_if_idle)
                 self._idle.daemon = True
                 self._idle.start()
 
@@ -79,9 +79,10 @@ class MeasuringWorker:
 
     def _started(self) -> subprocess.Popen[bytes]:
         if self._process is None or self._process.poll() is not None:
+            self.close()
             payload = b""
-            if self._module is not None:
-                payload = require("cloudpickle", for_="code from a cell").dumps(self._module)
+            if self._live is not None:
+                payload = require("cloudpickle", for_="code from a cell").dumps(self._live)
             log = self._store.home.root / "measuring.log"
             with log.open("wb") as stderr:
                 self._process = subprocess.Popen(
@@ -107,11 +108,19 @@ class MeasuringWorker:
             if "error" in message:
                 raise error_from_dict(message["error"])
             on_event(message["kind"], message["data"])
+        self.close()  # it may not be quite dead yet; the next measurement must not send to it
         raise RunFailedError(
             "The measuring process ended without an answer.",
             hint="Perhaps the machine ran out of memory; its log is measuring.log in the "
             "workspace. Measuring again starts a new one.",
         )
+
+    def _close_if_idle(self) -> None:
+        if self._turn.acquire(blocking=False):
+            try:
+                self.close()
+            finally:
+                self._turn.release()
 
     def _cancel_idle(self) -> None:
         if self._idle is not None:

@@ -1,6 +1,6 @@
 """Entry point of a measuring worker: `python -m workbench.flow.measuring_child ROOT STUDY BYTES`.
 
-Reads a cloudpickled module of BYTES bytes (often 0), then a recipe a line; writes events and the
+Reads a cloudpickled module and loss of BYTES bytes (often 0), then a recipe a line; writes events and the
 answer as JSON lines. Ends when its input ends.
 """
 
@@ -26,7 +26,7 @@ def main(root: str, study_id: str, payload_bytes: str) -> int:
     """Serves measurements until the input ends; returns the exit code."""
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # whatever a library prints is no answer
-    module = _module(int(payload_bytes))
+    module, loss = _live(int(payload_bytes))
     store = open_store(Path(root))
     record = store.studies.get(study_id)
 
@@ -34,7 +34,11 @@ def main(root: str, study_id: str, payload_bytes: str) -> int:
         _write(answers, {"kind": kind, "data": dict(data)})
 
     engine = StudyEngine(
-        store, store.artifacts.get(record.model), open_dataset(store, record.dataset), module
+        store,
+        store.artifacts.get(record.model),
+        open_dataset(store, record.dataset),
+        module,
+        loss=loss,
     )
     context = NullContext(store.home.scratch, store.artifacts, tell)
     for line in sys.stdin.buffer:
@@ -54,11 +58,12 @@ def _measured(engine: StudyEngine, recipe: Any, context: NullContext) -> dict[st
         return {"error": RunFailedError(words, hint=hint).to_dict()}
 
 
-def _module(size: int) -> Any:
+def _live(size: int) -> tuple[Any, Any]:
     if not size:
-        return None
+        return None, None
     # From our own parent through a pipe, made a moment ago: never read from a file.
-    return require("cloudpickle", for_="code from a cell").loads(sys.stdin.buffer.read(size))
+    pair = require("cloudpickle", for_="code from a cell").loads(sys.stdin.buffer.read(size))
+    return pair[0], pair[1]
 
 
 def _write(stream: IO[str], message: Mapping[str, Any]) -> None:

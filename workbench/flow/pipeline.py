@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from workbench.core.errors import InputError, RunFailedError, did_you_mean, unknown_name
+from workbench.core.host import FileLock
 from workbench.core.ids import digest_file
 from workbench.core.optional import require
 from workbench.flow.batch import BATCH_VARIABLE
@@ -84,26 +85,33 @@ def run_pipeline(
     record = store.runs.create("pipeline", {"pipeline": name, "parameters": values}, {})
     notebook = store.runs.directory(record.id) / "notebook.ipynb"
     executed = Executed(record.id, notebook)
-    store.runs.start(record.id)
-    try:
-        with _environment(store, source, record.id):
-            _execute(papermill, source, notebook, values, is_shown)
-    except papermill.PapermillExecutionError as error:
-        failure = RunFailedError(
-            f"Cell {error.exec_count or error.cell_index} of {source.name} failed: "
-            f"{error.ename}: {error.evalue}",
-            hint=f"The executed notebook is kept: {notebook}",
-        )
-        store.runs.finish(record.id, "failed", failure)
-        raise failure from error
-    except BaseException:
-        store.runs.finish(record.id, "cancelled")
-        raise
-    store.runs.finish(record.id, "succeeded")
-    if output is not None:
+    with FileLock(store.runs.lock_path(record.id)):
+        store.runs.start(record.id)
+        try:
+            with _environment(store, source, record.id):
+                _execute(papermill, source, notebook, values, is_shown)
+        except papermill.PapermillExecutionError as error:
+            failure = RunFailedError(
+                f"Cell {error.exec_count or error.cell_index} of {source.name} failed: "
+                f"{error.ename}: {error.evalue}",
+                hint=f"The executed notebook is kept: {notebook}",
+            )
+            store.runs.finish(record.id, "failed", failure)
+            raise failure from error
+        except BaseException:
+            store.runs.finish(record.id, "cancelled")
+            raise
+        else:
+            store.runs.finish(record.id, "succeeded")
+        finally:
+            _copy(notebook, output)
+    return executed
+
+
+def _copy(notebook: Path, output: Path | None) -> None:
+    if output is not None and notebook.exists():
         output.parent.mkdir(parents=True, exist_ok=True)
         output.write_bytes(notebook.read_bytes())
-    return executed
 
 
 def checked_parameters(
@@ -114,7 +122,13 @@ def checked_parameters(
     Raises:
         InputError: Some it does not have, each with the nearest that it has.
     """
-    known = papermill.inspect_notebook(str(source))
+    try:
+        known = papermill.inspect_notebook(str(source))
+    except ValueError as error:
+        raise InputError(
+            f"{source.name} cannot be read as a notebook with a kernel: {error}",
+            hint="Open it in JupyterLab with a Python kernel and save it.",
+        ) from error
     unknown = [name for name in parameters if name not in known]
     if unknown:
         defaults = ", ".join(f"{name}={item['default']}" for name, item in known.items())
@@ -151,6 +165,7 @@ def _environment(store: Store, source: Path, run_id: str) -> Iterator[None]:
         BATCH_VARIABLE: run_id,
         VARIABLE: str(store.home.root),
         NOTEBOOK_VARIABLE: digest_file(source),
+        "JUPYTER_PREFER_ENV_PATH": "1",  # this interpreter's kernel, not another one's of the user
     }
     before = {name: os.environ.get(name) for name in values}
     os.environ.update(values)

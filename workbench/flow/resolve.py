@@ -35,6 +35,7 @@ class Model:
         ref: What the user calls it.
         artifact: Its network, or its ONNX file if it belongs to no family.
         module: The live module of the user's own, if this process has it.
+        loss: The user's own loss for it, if there is one.
         data: Digest of the dataset's artifact it was made from, if known.
         parent: Ref of what it was made from.
         recipe: How it was compressed, if it was.
@@ -44,6 +45,7 @@ class Model:
     ref: str
     artifact: Artifact
     module: Any = None
+    loss: Any = None
     data: str | None = None
     parent: str | None = None
     recipe: str | None = None
@@ -70,10 +72,11 @@ def resolve_model(store: Store, thing: Any) -> Model:
         return _of_version(store, store.models.resolve(thing.ref))
     if hasattr(thing, "as_model"):  # a study or a variant, which live above this file
         return _checked(thing.as_model())
-    if isinstance(thing, str) and is_ref(thing):
+    if isinstance(thing, str) and not _names_file(thing):
         return _of_ref(store, thing)
+    got = f"'{thing}'" if isinstance(thing, str | Path) else f"a {type(thing).__name__}"
     raise InputError(
-        f"Got a {type(thing).__name__}, which is not a model of the workbench.",
+        f"Got {got}, which is not a model of the workbench.",
         hint="Give a run, a variant, a version or a ref. A module or an ONNX file of your own "
         "comes in by wb.import_model(model, data).",
     )
@@ -97,6 +100,8 @@ def resolve_data(store: Store, data: Any, model: Model | None = None) -> Dataset
 
 def _of_ref(store: Store, text: str) -> Model:
     ref = parse_ref(text)
+    if ref.part not in (None, "model"):
+        raise InputError(f"'{text}' names no model; a run's model is run:{ref.name}/model.")
     if ref.kind == "run":
         return _of_run(store, Run(store, ref.name))
     if ref.kind == "model":
@@ -124,6 +129,7 @@ def _of_run(store: Store, run: Run) -> Model:
         ref=run.ref,
         artifact=store.artifacts.get(digest),
         module=module,
+        loss=run.loss,
         data=record.inputs.get("data"),
         parent=run.ref,
         metrics=dict(record.metrics),
@@ -149,6 +155,10 @@ def _checked(model: Any) -> Model:
     if not isinstance(model, Model):
         raise InputError(f"Got a {type(model).__name__} instead of a model.")
     return model
+
+
+def _names_file(text: str) -> bool:
+    return not is_ref(text) and (text.endswith(".onnx") or Path(text).exists())
 
 
 def looks_like_file(thing: Any) -> bool:

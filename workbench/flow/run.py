@@ -10,6 +10,7 @@ from typing import Any
 from workbench.core.errors import RunFailedError, StateError, error_from_dict
 from workbench.core.events import Event, EventReader, read_events
 from workbench.core.optional import require
+from workbench.core.shown import Shown
 from workbench.flow import runner
 from workbench.flow.progress import Bar
 from workbench.store import RunRecord, Store
@@ -17,19 +18,23 @@ from workbench.store import RunRecord, Store
 _POLL_S = 0.05
 
 
-class Run:
+class Run(Shown):
     """A run. Every property reads its newest state; nothing is lost with this object.
 
     Args:
         store: The workspace.
         run_id: The run's id.
         payload: The live module that the run works on, if it is not one of our families.
+        loss: The user's own loss for it, if there is one.
     """
 
-    def __init__(self, store: Store, run_id: str, payload: Any = None) -> None:
-        self._store = store
+    shown_as = "run"
+
+    def __init__(self, store: Store, run_id: str, payload: Any = None, loss: Any = None) -> None:
+        self._store: Store = store
         self.id = run_id
         self.payload = payload
+        self.loss = loss
         self._process: subprocess.Popen[bytes] | None = None
 
     def __repr__(self) -> str:
@@ -79,12 +84,17 @@ class Run:
         return self.record.error
 
     def history(self) -> list[dict[str, float]]:
-        """Returns the logged metrics, a row a step."""
-        return [dict(e.data) for e in self.events() if e.kind == "metrics"]
+        """Returns the logged metrics, a row a step; the last one if it was done again."""
+        rows = {e.data["step"]: dict(e.data) for e in self.events() if e.kind == "metrics"}
+        return list(rows.values())
 
     def events(self) -> list[Event]:
         """Returns all events so far."""
         return read_events(self._store.runs.events_path(self.id))
+
+    def reader(self) -> EventReader:
+        """Returns a reader of its events, for those who look now and then."""
+        return EventReader(self._store.runs.events_path(self.id))
 
     def follow(self) -> Iterator[Event]:
         """Yields events as they happen, until the run has ended."""
@@ -140,6 +150,12 @@ class Run:
             return self
         if record.status == "succeeded":
             raise StateError(f"{self.ref} has succeeded; there is nothing to resume.")
+        if record.kind != "train":
+            raise StateError(
+                f"{self.ref} is {record.status}; a run of the kind '{record.kind}' has no "
+                "checkpoint to resume from.",
+                hint="Do it again; the steps of a pipeline that were finished are remembered.",
+            )
         if record.config.get("needs_module") and self.payload is None:
             raise StateError(
                 f"{self.ref} trains a module that was defined in another process.",

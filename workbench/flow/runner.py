@@ -10,18 +10,12 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from workbench.core.errors import CancelledError, StateError, WorkbenchError
+from workbench.core.errors import CancelledError, StateError, UnexpectedError, WorkbenchError
 from workbench.core.host import FileLock, start_detached
 from workbench.flow.steps import run_step
 from workbench.store import RunContext, Store
 
 EventSink = Callable[[str, Mapping[str, Any]], None]
-
-
-class UnexpectedError(WorkbenchError):
-    """Something broke that nobody foresaw; the traceback is in the run's folder."""
-
-    code = "unexpected"
 
 
 def execute(

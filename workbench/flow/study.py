@@ -11,8 +11,9 @@ from workbench.compression.measured import Measured
 from workbench.core.errors import InputError, StateError
 from workbench.core.lazy import lazy
 from workbench.core.refs import Ref
+from workbench.core.shown import Shown
 from workbench.data.dataset import Dataset, open_dataset
-from workbench.flow.measuring import MeasuringWorker
+from workbench.flow.measuring import EventSink, MeasuringWorker
 from workbench.flow.progress import Bar
 from workbench.flow.resolve import Model
 from workbench.flow.variant import Variant
@@ -38,22 +39,25 @@ else:
 _FIGURES = ("size_bytes", "stored_bytes", "latency_ms", "score")
 
 
-class Study:
+class Study(Shown):
     """The study of one model on one dataset. All it knows is stored; it can be opened anywhere.
 
     Args:
         store: The workspace.
         record: What is stored of the study.
-        module: The live module, if the model belongs to no family.
+        model: The model, where only this process has its live module.
         inline: Whether to measure in this process, as in batch.
     """
 
+    shown_as = "study"
+
     def __init__(
-        self, store: Store, record: StudyRecord, module: Any = None, *, inline: bool = False
+        self, store: Store, record: StudyRecord, model: Model | None = None, *, inline: bool = False
     ) -> None:
         self._store = store
         self._record = record
-        self._module = module
+        self._module = None if model is None else model.module
+        self._loss = None if model is None else model.loss
         self._inline = inline
         self._engine: Any = None
         self._estimator: Any = None
@@ -66,6 +70,11 @@ class Study:
     def ref(self) -> str:
         """The study's ref."""
         return self._record.ref
+
+    @property
+    def record(self) -> StudyRecord:
+        """What is stored of the study."""
+        return self._record
 
     @property
     def data(self) -> Dataset:
@@ -83,7 +92,12 @@ class Study:
         records = self._store.studies.variants(self._record.id)
         return [Variant(self._store, self._record, record) for record in records]
 
-    def measure(self, recipe: str | Sequence[Any] | Mapping[str, Any]) -> Variant:
+    def measure(
+        self,
+        recipe: str | Sequence[Any] | Mapping[str, Any],
+        *,
+        on_event: EventSink | None = None,
+    ) -> Variant:
         """Returns a variant with its figures, measured on its ONNX file as it would be deployed.
 
         What was measured before is not measured again.
@@ -91,6 +105,7 @@ class Study:
         Args:
             recipe: As in "prune:0.5 + quantize_static:8", or the JSON form, or a mapping of
                 layers to recipes.
+            on_event: Called with each step of the way; by default a bar shows them.
 
         Raises:
             InputError: The recipe is not valid, with all problems and the nearest names.
@@ -101,9 +116,15 @@ class Study:
         if known is not None and known.path.exists():
             return known
         with Bar("measure") as bar:
+            tell = on_event or bar.show
             if not parsed.is_baseline and self._known(str(recipes.Recipe())) is None:
-                self._keep(self._measured(recipes.Recipe(), bar))
-            return self._keep(self._measured(parsed, bar))
+                self._keep(self._measured(recipes.Recipe(), tell))
+            return self._keep(self._measured(parsed, tell))
+
+    def cancel(self) -> None:
+        """Ends the measurement under way, if there is one; what was measured is kept."""
+        if self._worker is not None:
+            self._worker.close()
 
     def estimate(self, recipe: str | Sequence[Any] | Mapping[str, Any]) -> Estimate:
         """Returns what a recipe would measure: score, size, latency, MACs, each with a 90 % band.
@@ -124,7 +145,7 @@ class Study:
     def refine(self) -> None:
         """Fills the estimator's table and takes quick looks; kept in the store."""
         with Bar("refine") as bar:
-            self.estimator.refine(self._context(bar))
+            self.estimator.refine(self._context(bar.show))
 
     @property
     def estimator(self) -> estimators.Estimator:
@@ -226,22 +247,27 @@ class Study:
             raise StateError(f"The variant '{measured.recipe}' was not stored.")
         return kept
 
-    def _measured(self, recipe: Any, bar: Bar) -> Measured:
+    def _live(self) -> tuple[Any, Any] | None:
+        return None if self._module is None else (self._module, self._loss)
+
+    def _measured(self, recipe: Any, tell: EventSink) -> Measured:
         if not self._inline:
             if self._worker is None:
-                self._worker = MeasuringWorker(self._store, self._record.id, self._module)
-            return Measured.from_json(self._worker.measure(recipe.to_json(), bar.show))
-        measured: Measured = self._own_engine().measure(recipe, self._context(bar))
+                self._worker = MeasuringWorker(self._store, self._record.id, self._live())
+            return Measured.from_json(self._worker.measure(recipe.to_json(), tell))
+        measured: Measured = self._own_engine().measure(recipe, self._context(tell))
         return measured
 
     def _own_engine(self) -> Any:
         if self._engine is None:
             artifact = self._store.artifacts.get(self._record.model)
-            self._engine = engines.StudyEngine(self._store, artifact, self.data, self._module)
+            self._engine = engines.StudyEngine(
+                self._store, artifact, self.data, self._module, loss=self._loss
+            )
         return self._engine
 
-    def _context(self, bar: Bar) -> NullContext:
-        return NullContext(self._store.home.scratch, self._store.artifacts, bar.show)
+    def _context(self, tell: EventSink) -> NullContext:
+        return NullContext(self._store.home.scratch, self._store.artifacts, tell)
 
 
 def make_study(store: Store, model: Model, dataset: Dataset, *, inline: bool) -> Study:
@@ -249,7 +275,7 @@ def make_study(store: Store, model: Model, dataset: Dataset, *, inline: bool) ->
     evaluating.check_fit(model.description, dataset)
     config = {"model_ref": model.ref}
     record = store.studies.open(model.artifact.digest, dataset.artifact.digest, config)
-    study = Study(store, record, model.module, inline=inline)
+    study = Study(store, record, model, inline=inline)
     study.measure("")
     return study
 

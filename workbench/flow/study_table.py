@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from workbench.core.records import Interval
 from workbench.flow.variant import Variant
+from workbench.runtime.latency import is_faster, is_slower
 
 _KB = 1000
 _POINTS = {"accuracy", "balanced_accuracy", "f1_macro"}
@@ -45,7 +46,7 @@ def latency(variant: Variant) -> str:
     if variant.is_baseline:
         return "×1"
     ratio = variant.latency_ratio
-    if ratio.low <= 1 <= ratio.high:
+    if not is_faster(ratio) and not is_slower(ratio):
         return f"×{ratio.value:.2f} (no diff.)"
     return f"×{ratio.value:.2f}"
 
@@ -59,12 +60,14 @@ def sentence(chosen: Variant) -> str:
 
 def _change_in_words(variant: Variant) -> str:
     change = variant.difference
-    if variant.metric in _POINTS:
-        size = f"{_signed(100 * change.value, 1)} pt {variant.metric}"
-    else:
-        size = f"{_signed(change.value, 3)} {variant.metric}"
-    is_within = change.low <= 0 <= change.high
-    return f"{size} (no difference within the 90 % interval)" if is_within else size
+    is_share = variant.metric in _POINTS
+    scale, digits, unit = (100, 1, " pt") if is_share else (1, 3, "")
+    if round(change.value * scale, digits) == 0:
+        reach = max(-change.low, change.high) * scale
+        return f"the same {variant.metric} (90 % interval ±{reach:.{digits}f}{unit})"
+    size = f"{_signed(change.value * scale, digits)}{unit} {variant.metric}"
+    low, high = (_signed(bound * scale, digits) for bound in (change.low, change.high))
+    return f"{size} (90 % interval {low} to {high})"
 
 
 def _score(variant: Variant) -> str:

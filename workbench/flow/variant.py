@@ -7,6 +7,7 @@ from typing import Any
 
 from workbench.compression.measured import Measured
 from workbench.core.records import Interval
+from workbench.core.shown import Shown
 from workbench.flow.resolve import ONNX_FILE, Model
 from workbench.store import Store
 from workbench.store.studies import StudyRecord, VariantRecord
@@ -14,7 +15,7 @@ from workbench.store.studies import StudyRecord, VariantRecord
 _KB = 1000
 
 
-class Variant:
+class Variant(Shown):
     """One measured point of a study. It never changes.
 
     Args:
@@ -23,8 +24,10 @@ class Variant:
         record: What is stored of it.
     """
 
+    shown_as = "variant"
+
     def __init__(self, store: Store, study: StudyRecord, record: VariantRecord) -> None:
-        self._store = store
+        self._store: Store = store
         self._study = study
         self._record = record
         self.measured = Measured.from_json(record.measured)

@@ -6,14 +6,17 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from workbench.core.shown import Shown
 from workbench.store import Store, Version
 
 
-class ModelVersion:
+class ModelVersion(Shown):
     """A registered version. It never changes; only the aliases that point at it do."""
 
+    shown_as = "version"
+
     def __init__(self, store: Store, version: Version) -> None:
-        self._store = store
+        self._store: Store = store
         self._version = version
 
     def __repr__(self) -> str:

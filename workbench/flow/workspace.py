@@ -121,8 +121,9 @@ class Workspace:
         """
         found = resolve.resolve_model(self.store, model)
         dataset = resolve.resolve_data(self.store, data, found)
+        evaluating.check_fit(found.description, dataset)
         export = exports.export_model(self.store, found, dataset)
-        return evaluating.evaluate(export, found.description, dataset, split)
+        return evaluating.evaluate(export, dataset, split)
 
     def export(self, model: Any, path: Path | str | None = None, exporter: str = "onnx") -> Export:
         """Writes a model as ONNX, checked against the module it came from.
@@ -276,7 +277,7 @@ class Workspace:
         """Returns the batch step done before with the same content, or does or resumes it."""
         key = digest_json({"step": kind, "config": config, "data": inputs["data"]})
         known = self.store.cache.get(key)
-        if known is not None:
+        if known is not None and self.store.runs.has(known["run"]):
             run = Run(self.store, known["run"])
             if run.status == "succeeded":
                 return run

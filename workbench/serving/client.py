@@ -169,11 +169,11 @@ class Client:
         if all(is_array(item) for item in items):
             arrays = [as_array(item) for item in items]
             if len({(array.shape, array.dtype) for array in arrays}) == 1:
-                return self._predict_array(path, np.stack(arrays))
+                return _one_each(self._predict_array(path, np.stack(arrays)), len(items))
         found: list[Prediction] = []
         for begin in range(0, len(items), _CHUNK_ROWS):
             part = [self._jsonable(item) for item in items[begin : begin + _CHUNK_ROWS]]
-            found += self._post_json(path, part)
+            found += _one_each(self._post_json(path, part), len(part))
         return found
 
     def _jsonable(self, value: Any) -> Any:
@@ -278,6 +278,19 @@ class _Connection(http.client.HTTPConnection):
     def connect(self) -> None:
         super().connect()
         self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+
+def _one_each(found: list[Prediction], count: int) -> list[Prediction]:
+    """Returns the predictions if there is one for each item of the list that was given.
+
+    The endpoint tells arrays apart by rank, so it takes the rows of a picture for the picture.
+    """
+    if len(found) != count:
+        raise InputError(
+            f"Got a list of {count} items that are no samples: together they make {len(found)}.",
+            hint="A list is always a batch. Give the sample as an array, or in a list: [sample].",
+        )
+    return found
 
 
 def _exchange(

@@ -80,7 +80,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if arguments.json or arguments.quiet:
             _say(json.dumps({"error": error.to_dict()}, ensure_ascii=False))
         else:
-            sys.stderr.write(f"{error}\n")
+            sys.stderr.write(f"Error: {error}\n")
         return _FAILED
 
 

@@ -7,7 +7,7 @@ import logging
 from collections.abc import Coroutine, Sequence
 from typing import Any
 
-from workbench.core.errors import WorkbenchError
+from workbench.core.errors import UnexpectedError, WorkbenchError
 from workbench.serving.answer import Answer
 from workbench.serving.app import make_app
 from workbench.serving.asgi import run_app
@@ -21,12 +21,6 @@ from workbench.serving.routes import RouteTable
 _LOGGER = logging.getLogger(__name__)
 _SWEEP_S = 1.0
 _DRAIN_STEP_S = 0.01
-
-
-class UnexpectedError(WorkbenchError):
-    """A defect of the endpoint; its trace is in the endpoint's log."""
-
-    code = "unexpected"
 
 
 class Server:

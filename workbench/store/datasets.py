@@ -49,6 +49,10 @@ class Datasets:
         row = self._db.one("SELECT * FROM datasets WHERE fingerprint = ?", fingerprint)
         return None if row is None else DatasetRecord(*row)
 
+    def _named(self, name: str) -> str:
+        rows = self._db.query("SELECT * FROM datasets WHERE name = ? ORDER BY created DESC", name)
+        return " or ".join(list(dict.fromkeys(DatasetRecord(*row).ref for row in rows))[:5])
+
     def get(self, ref: str) -> DatasetRecord:
         """Returns the dataset of a ref, as in "dataset:digits@4fa1c2".
 
@@ -59,8 +63,9 @@ class Datasets:
         prefix = parse_ref(ref).selector or ""
         if not prefix or not set(prefix) <= _HEX:
             raise InputError(
-                f"'{ref}' is not the ref of a dataset.",
-                hint="It is made of the name and 6 or more digits: dataset:digits@4fa1c2.",
+                f"'{ref}' is not the whole ref of a dataset.",
+                hint="It is made of the name and 6 or more digits: "
+                f"{self._named(parse_ref(ref).name) or 'dataset:digits@4fa1c2'}.",
             )
         rows = self._db.query("SELECT * FROM datasets WHERE fingerprint GLOB ?", f"{prefix}*")
         found = [

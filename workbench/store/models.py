@@ -275,8 +275,8 @@ class Models:
         message = _signed(version.name, version.number, row["digest"])
         self._signer.check(message, row["signature"], what=version.ref)
         stored = _version(row)
-        for blob in stored.files.values():
-            self._blobs.verify(blob)
+        for name, blob in stored.files.items():
+            self._verify_file(stored, name, blob)
         return stored
 
     def delete(self, name: str, number: int) -> None:
@@ -301,6 +301,16 @@ class Models:
             )
             connection.execute("DELETE FROM versions WHERE name = ? AND number = ?", (name, number))
             self._audit.add(connection, "delete", f"model:{name}@{number}")
+
+    def _verify_file(self, version: Version, name: str, blob: Blob) -> None:
+        try:
+            self._blobs.verify(blob)
+        except IntegrityError as error:
+            raise IntegrityError(
+                f"{version.ref}, file '{name}': {error.message}",
+                hint=error.hint,
+                context={**error.context, "version": version.ref, "file": name},
+            ) from error
 
     def _insert(
         self, connection: sqlite3.Connection, name: str, digest: str, manifest: Mapping[str, Any]

@@ -85,6 +85,10 @@ class Runs:
             raise NotFoundError(f"No run '{run_id}'.", hint="`workbench runs` lists them.")
         return self._record(row)
 
+    def has(self, run_id: str) -> bool:
+        """Returns whether there is a run with this id; it may have been deleted."""
+        return self._db.one("SELECT 1 FROM runs WHERE id = ?", run_id) is not None
+
     def list(self, kind: str | None = None, limit: int = 200) -> list[RunRecord]:
         """Returns the newest runs first, of one kind or of all."""
         rows = self._db.query(

@@ -7,39 +7,24 @@ import subprocess
 import sys
 
 import pytest
+from sklearn.datasets import load_wine
+from typer.testing import CliRunner
 
+import workbench as wb
 from workbench.flow.cli.app import parse_options
+from workbench.flow.cli.main import app
 
 COMMANDS = [
-    "demo",
-    "run",
-    "load",
-    "train",
-    "import",
-    "study",
-    "evaluate",
-    "export",
-    "register",
-    "promote",
-    "rollback",
-    "verify",
-    "models",
-    "runs",
-    "endpoints",
-    "serve",
-    "predict",
-    "stop",
-    "ps",
-    "delete",
-    "gc",
-    "methods",
-    "doctor",
+    *("demo", "run", "load", "train", "import", "study", "evaluate", "export", "register"),
+    *("promote", "rollback", "verify", "models", "runs", "endpoints", "serve", "predict"),
+    *("stop", "ps", "delete", "gc", "methods", "doctor"),
 ]
+CLI = [sys.executable, "-P", "-m", "workbench.flow.cli.main"]
 
 
 def call(*arguments, check=True):
     done = subprocess.run(
-        [sys.executable, "-P", "-m", "workbench.flow.cli.main", *arguments],
+        [*CLI, *arguments],
         capture_output=True,
         text=True,
         timeout=300,
@@ -55,7 +40,8 @@ def call_json(*arguments):
 
 def test_every_command_of_the_contract_exists_and_takes_json():
     for command in COMMANDS:
-        assert "--json" in call(command, "--help").stdout, command
+        shown = CliRunner().invoke(app, [command, "--help"], env={"COLUMNS": "200"})
+        assert "--json" in shown.output, command
 
 
 def test_the_road_in_the_shell():
@@ -83,28 +69,42 @@ def test_the_road_in_the_shell():
 
 def _serve_and_ask(data_ref):
     server = subprocess.Popen(
-        [sys.executable, "-P", "-m", "workbench.flow.cli.main"]
-        + ["serve", "model:数字@champion", "--json"],
+        [
+            sys.executable,
+            "-P",
+            "-m",
+            "workbench.flow.cli.main",
+            "serve",
+            "model:数字@champion",
+            "--json",
+        ],
         stdout=subprocess.PIPE,
         text=True,
     )
-    with server:
-        ready = json.loads(server.stdout.readline())
-        assert ready["models"] == ["数字"]
-        assert ready["token"]
-        listed = call_json("ps")
-        assert [row["what"] for row in listed] == ["数字"]
-        assert ready["token"] not in json.dumps(listed)
-        import workbench as wb
-
-        sample = wb.load(data_ref).test[0]
-        answers = call_json("predict", "数字", json.dumps([sample.input.tolist()]))
-        assert [len(answer["scores"]) for answer in answers] == [10]
-        rows = call("predict", "数字", json.dumps(sample.input.tolist()), check=False)
-        assert rows.returncode == 1, "a list is a batch: rows of a picture are no pictures"
+    try:
+        _ask(server, data_ref)
         os.kill(server.pid, signal.SIGTERM)
         assert server.wait(30) == 0
+    finally:
+        server.kill()
+        server.wait(30)
+        server.stdout.close()
     assert call_json("ps") == []
+
+
+def _ask(server, data_ref):
+    ready = json.loads(server.stdout.readline())
+    assert ready["models"] == ["数字"]
+    assert ready["token"]
+    listed = call_json("ps")
+    assert [row["what"] for row in listed] == ["数字"]
+    assert ready["token"] not in json.dumps(listed)
+    picture = wb.load(data_ref).test[0].input.tolist()
+    answers = call_json("predict", "数字", json.dumps([picture]))
+    assert [len(answer["scores"]) for answer in answers] == [10]
+    rows = call("predict", "数字", json.dumps(picture), check=False)
+    assert rows.returncode == 1, "a list is a batch: rows of a picture are no pictures"
+    assert "A list is always a batch" in rows.stderr
 
 
 def test_errors_are_words_on_stderr_or_json_and_exit_code_1():
@@ -122,6 +122,26 @@ def test_a_misspelt_parameter_stops_a_pipeline_before_it_runs():
     assert "did you mean 'epochs'" in done.stderr
     assert "did you mean 'dataset'" in done.stderr
     assert call_json("runs") == []
+
+
+def test_a_table_from_the_shell_is_trained_beside_gradient_boosting(tmp_path):
+    path = tmp_path / "我的 数据" / "葡萄酒.csv"
+    path.parent.mkdir()
+    frame = load_wine(as_frame=True).frame
+    frame["产地"] = frame.pop("target").map({0: "甲", 1: "乙", 2: "丙"})
+    frame.loc[::7, "alcohol"] = float("nan")
+    frame.to_csv(path, index=False)
+    refused = invoke("load", str(path))
+    assert "the columns are alcohol, malic_acid" in str(refused.exception)
+    trained = invoke("train", str(path), "--target", "产地", "-o", "threads=1", "--epochs", "3")
+    assert "val_accuracy" in trained.output
+    assert "HistGradientBoostingClassifier, val_accuracy" in trained.output
+    refused = invoke("train", "dataset:葡萄酒")
+    assert "dataset:葡萄酒@" in str(refused.exception), "the whole ref is told"
+
+
+def invoke(*arguments):
+    return CliRunner().invoke(app, list(arguments), env={"COLUMNS": "200"})
 
 
 def test_options_are_read_as_what_they_look_like():

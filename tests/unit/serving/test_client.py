@@ -53,6 +53,9 @@ def test_arrays_are_told_apart_by_rank_and_a_list_is_a_batch(client):
     assert len(client.predict(list(test[:5]))) == 5
     assert len(client.predict([test[0]])) == 1
     assert client.predict([]) == []
+    for rows in (list(test[0]), test[0].tolist()):
+        with pytest.raises(InputError, match="A list is always a batch"):
+            client.predict(rows)
     assert [item.label for item in client.predict(test[:5])] == [
         label(client.predict(digit)) for digit in test[:5]
     ]
@@ -187,7 +190,10 @@ def test_rows_frames_and_dicts_of_columns_are_predicted(table):
         row = dict(frame.iloc[0])
         assert client.predict(row)[0].value == pytest.approx(right[0], rel=1e-4)
         assert len(client.predict([row, row])) == 2
-        assert client.predict(list(row.values()))[0].value == pytest.approx(right[0], rel=1e-4)
+        values = list(row.values())
+        assert client.predict([values])[0].value == pytest.approx(right[0], rel=1e-4)
+        with pytest.raises(InputError, match="A list is always a batch"):
+            client.predict(values)
 
 
 def test_gaps_and_categories_never_seen_are_answered_and_unknown_columns_told(table):

@@ -25,7 +25,7 @@ def test_refs_that_fit_none_or_several(store):
     assert store.datasets.get("dataset:digits@aaaaaaab").fingerprint == TWO
     with pytest.raises(NotFoundError, match="dataset:digits@aaaaaa"):
         store.datasets.get("dataset:wine@aaaaaa")
-    with pytest.raises(InputError, match="not the ref"):
+    with pytest.raises(InputError, match="not the whole ref"):
         store.datasets.get("dataset:digits@*")
     with pytest.raises(InputError):
         store.datasets.get("dataset:digits")

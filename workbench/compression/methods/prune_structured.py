@@ -16,18 +16,21 @@ from workbench.compression.method import Restructured, StructureMethod
 from workbench.core import optional
 from workbench.core.config import Config
 from workbench.core.errors import UnsupportedError
+from workbench.core.lazy import lazy
 from workbench.exporting._quiet import quiet
 
 if TYPE_CHECKING:
     from torch import nn
 
+    from workbench.compression import fine_tuning
     from workbench.compression.subject import Layer, Subject
     from workbench.compression.tools import Tools
+else:
+    fine_tuning = lazy("workbench.compression.fine_tuning")
 
 _FOR = "structured pruning"
 _TRACED_BATCH = 2
 _WIDE, _MEDIUM = 32, 16
-_SMALLEST_BATCH, _LARGEST_BATCH, _BATCHES_AN_EPOCH = 16, 128, 24
 
 
 class PruneStructuredConfig(Config):
@@ -73,7 +76,9 @@ class PruneStructured(StructureMethod):
                 hint="The layers are too narrow; ask for more, or for round_to=1.",
             )
         _remember(module, subject.module, rows)
-        _fine_tune(module, config, tools)
+        fine_tuning.fine_tune(
+            module, tools, config.epochs, config.lr, "fine-tuning the pruned network"
+        )
         note = f"{before} → {_width(module)} channels, fine-tuned for {config.epochs} epochs"
         return Restructured(module.eval(), {"pruned": rows}, (note,))
 
@@ -163,29 +168,6 @@ def _round_to(parts: list[Any]) -> int:
 def _remember(module: Any, before: Any, rows: list[Any]) -> None:
     if hasattr(before, "pruning_history"):
         module.pruning_history = [*before.pruning_history, *rows]
-
-
-def _fine_tune(module: nn.Module, config: PruneStructuredConfig, tools: Tools) -> None:
-    if not config.epochs:
-        return
-    loop = optional.require("workbench.engine.loop", for_=_FOR)
-    fit_config = optional.require("workbench.engine.config", for_=_FOR).FitConfig
-    train = tools.data.train
-    size = min(max(len(train) // _BATCHES_AN_EPOCH, _SMALLEST_BATCH), _LARGEST_BATCH)
-
-    def batches(epoch: int) -> Any:
-        tools.context.progress(epoch, config.epochs, "fine-tuning the pruned network")
-        return train.batches(size, seed=loop.epoch_seed(tools.seed, epoch))
-
-    loop.fit(
-        module,
-        batches,
-        lambda: tools.data.val.batches(256),
-        fit_config(epochs=config.epochs, lr=config.lr, seed=tools.seed),
-        task=tools.data.task,
-        context=tools.context,
-        steps_per_epoch=-(-len(train) // size),
-    )
 
 
 PLUGIN = PruneStructured()

@@ -1,7 +1,8 @@
 """Static int8: weights and activations, in QDQ form, with ranges calibrated on training samples.
 
 Weights symmetric per output channel, activations asymmetric per tensor (Jacob et al. 2018,
-arXiv:1712.05877), written by ONNX Runtime's QDQ quantizer.
+arXiv:1712.05877), written by ONNX Runtime's QDQ quantizer. With bias correction, each layer's bias
+takes up the shift of its mean output (Nagel et al. 2019, arXiv:1906.04721, §4.2, on samples).
 """
 
 from __future__ import annotations
@@ -19,13 +20,14 @@ if TYPE_CHECKING:
     import numpy as np
     import onnx
 
-    from workbench.compression import compact
+    from workbench.compression import compact, correction
     from workbench.compression.subject import Layer, Subject
     from workbench.compression.tools import Ranges, Tools
     from workbench.exporting import graph as graphs
 else:
     np = lazy("numpy")
     compact = lazy("workbench.compression.compact")
+    correction = lazy("workbench.compression.correction")
     graphs = lazy("workbench.exporting.graph")
 
 _FOR = "static quantization"
@@ -35,6 +37,8 @@ _OPERATORS = (
     "Unsqueeze", "Sigmoid", "LeakyRelu", "Split", "Slice", "Pad",
 )  # fmt: skip
 _OLDEST_OPSET = 13
+_WITH_BIAS = frozenset({"Conv", "Gemm"})
+_MOST, _MOST_REDUCED = 127, 64
 
 
 class QuantizeStaticConfig(Config):
@@ -52,6 +56,9 @@ class QuantizeStaticConfig(Config):
     )
     own_ranges: bool = Field(
         False, description="Calibrate on the changed weights, not once for all variants"
+    )
+    bias_correction: bool = Field(
+        False, description="Give each channel back the mean that rounding its weights moved"
     )
 
 
@@ -91,8 +98,11 @@ class QuantizeStatic(GraphMethod):
         reduce = tools.cpu.saturates if config.reduce_range is None else config.reduce_range
         wanted = {layer.node for layer in layers}
         others = [layer.node for layer in subject.layers if layer.node not in wanted]
+        changed = subject.graph
+        if config.bias_correction:
+            changed = _with_corrected_biases(changed, layers, config.per_channel, reduce, tools)
         return quantize(
-            subject.graph,
+            changed,
             ranges,
             per_channel=config.per_channel,
             reduce_range=reduce,
@@ -125,6 +135,41 @@ def quantize(
     )
     writer.quantize_model()
     return compact.compact_qdq(graphs.strip(writer.model.model))
+
+
+def _with_corrected_biases(
+    graph: onnx.ModelProto,
+    layers: tuple[Layer, ...],
+    per_channel: bool,
+    reduce_range: bool,
+    tools: Tools,
+) -> onnx.ModelProto:
+    """Returns `graph` with rounded weights, which the quantizer leaves alone, and new biases."""
+    nodes = {node.name: node for node in graph.graph.node}
+    values = graphs.initializers(graph)
+    chosen = tuple(layer for layer in layers if layer.op_type in _WITH_BIAS and layer.node)
+    for layer in chosen:
+        is_turned = any(item.name == "transB" and item.i for item in nodes[layer.node].attribute)
+        axis = 0 if layer.op_type == "Conv" or is_turned else 1
+        weight = values[layer.initializer]
+        values[layer.initializer] = _rounded(weight, axis if per_channel else None, reduce_range)
+    weights = {layer.initializer: values[layer.initializer] for layer in chosen}
+    return correction.corrected(
+        graph,
+        graphs.with_initializers(graph, weights),
+        chosen,
+        tools.train_inputs(correction.SAMPLES),
+        tools.context,
+        match_spread=False,
+    )
+
+
+def _rounded(weight: np.ndarray, axis: int | None, reduce_range: bool) -> np.ndarray:
+    """Returns float32 values on the symmetric int8 grid; one scale along `axis`, or one in all."""
+    others = tuple(i for i in range(weight.ndim) if i != axis)
+    limit = np.abs(weight).max(axis=others, keepdims=True)
+    scale = np.where(limit > 0, limit, 1.0) / (_MOST_REDUCED if reduce_range else _MOST)
+    return np.asarray(np.rint(weight / scale) * scale, np.float32)
 
 
 def opset(graph: onnx.ModelProto) -> int:

@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from workbench.core.lazy import lazy
-from workbench.flow import plugin_kinds
 from workbench.flow.cli.app import Json, app, emit, parse_options, say, table, workspace
 
 if TYPE_CHECKING:
     from workbench.flow import demo as flow_demo
     from workbench.flow import doctor as flow_doctor
-    from workbench.flow import pipeline
+    from workbench.flow import pipeline, plugin_kinds
 else:
     flow_demo = lazy("workbench.flow.demo")
     flow_doctor = lazy("workbench.flow.doctor")
     pipeline = lazy("workbench.flow.pipeline")
+    plugin_kinds = lazy("workbench.flow.plugin_kinds")
 
 Parameters = Annotated[
     list[str] | None, typer.Option("-p", "--parameter", help="A parameter, as in -p epochs=3.")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from workbench.flow.cli.app import Json, app, emit, table, workspace
-from workbench.flow.version import ModelVersion
+
+if TYPE_CHECKING:
+    from workbench.flow.version import ModelVersion
 
 _VERSION = "A version's ref, as in model:digits@champion or model:digits@3."
 

@@ -10,17 +10,19 @@ import typer
 from workbench.flow.cli.app import Json, Options, app, emit, parse_options, say, table, workspace
 
 _DATA = "A dataset's ref, or what `load` takes (digits, a CSV file, a folder)."
+_TARGET = "For tables: the column to predict."
 _MODEL = "A run:, variant:, study: or model: ref."
 
 
 @app.command()
 def load(
     source: Annotated[str, typer.Argument(help="digits, a CSV or Parquet file, a folder, …")],
+    target: Annotated[str | None, typer.Option(help=_TARGET)] = None,
     option: Options = None,
     as_json: Json = False,
 ) -> None:
     """Prepare data: split, statistics of train, findings, fingerprint."""
-    data = workspace().load(source, **parse_options(option))
+    data = workspace().load(source, **_targeted(target), **parse_options(option))
     facts = data.to_json()
     emit(facts, as_json, _data_text(facts))
 
@@ -31,18 +33,22 @@ def train(
     family: Annotated[str | None, typer.Option(help="linear, mlp, cnn, resnet, …")] = None,
     epochs: Annotated[int, typer.Option(help="Passes over the training split.")] = 10,
     seed: Annotated[int, typer.Option(help="Draws weights and order.")] = 0,
+    target: Annotated[str | None, typer.Option(help=_TARGET)] = None,
     option: Options = None,
     detach: Annotated[bool, typer.Option(help="Return at once; the run goes on.")] = False,
     as_json: Json = False,
 ) -> None:
     """Train a model in a process of its own."""
     space = workspace()
-    dataset = space.load(data)
+    dataset = space.load(data, **_targeted(target))
     options = {"epochs": epochs, "seed": seed, **parse_options(option)}
     run = space.train(dataset, family, **options)
-    if not detach:
-        run.wait(progress=not as_json)
-    emit(_run_facts(run), as_json, _run_text(run))
+    if detach:
+        emit(_run_facts(run), as_json, _run_text(run))
+        return
+    run.wait(progress=not as_json)
+    beside = dataset.baseline
+    emit({**_run_facts(run), "baseline": beside}, as_json, _run_text(run) + _beside(beside))
 
 
 @app.command(name="import")
@@ -107,6 +113,17 @@ def study(
         if not as_json:
             say(f"{variant.ref}  {variant}")
     emit(opened.to_json(), as_json, f"{opened.ref}\n{opened.table()}")
+
+
+def _targeted(target: str | None) -> dict[str, str]:
+    return {} if target is None else {"target": target}
+
+
+def _beside(baseline: dict[str, Any] | None) -> str:
+    if baseline is None:
+        return ""
+    metric = f"{baseline['split']}_{baseline['metric']}"
+    return f"\nBeside it: scikit-learn's {baseline['model']}, {metric} {baseline['score']:.4g}"
 
 
 def _data_text(facts: dict[str, Any]) -> str:

@@ -1,0 +1,158 @@
+"""Drives a real JupyterLab and Voila in a real Chromium."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+CHROMIUM = (
+    shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+)
+FLAGS = [
+    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+    "--disable-background-networking", "--disable-component-update", "--disable-sync",
+]  # fmt: skip
+TOKEN = "browser-tests"
+SHOTS = (
+    Path(os.environ.get("WORKBENCH_SCREENSHOTS", ""))
+    if os.environ.get("WORKBENCH_SCREENSHOTS")
+    else None
+)
+# Said by Lab, Voila and their extensions themselves, on a page without anything of ours.
+NOT_OURS = (
+    "favicon", "api/me", "Failed to load resource", "ResizeObserver loop", "jupyterlab-manager",
+    "No transpilation", "WebSocket", "api/kernels", "api/sessions", "Connection lost",
+    "Kernel: ", "collaboration", "notebook:", "status of kernel", "lsp", "terminals", "Error: Canceled",
+)  # fmt: skip
+
+
+class Server:
+    """A Jupyter server of ours; ended by its process group."""
+
+    def __init__(self, command: Sequence[str], cwd: Path, env: dict[str, str], url: str, log: Path):
+        self.url = url
+        self.log = log
+        with log.open("wb") as out:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", *command], cwd=cwd, env={**os.environ, **env},
+                stdout=out, stderr=subprocess.STDOUT, start_new_session=True,
+            )  # fmt: skip
+
+    def wait(self, path: str = "", timeout_s: float = 60) -> Server:
+        end = time.monotonic() + timeout_s
+        while time.monotonic() < end:
+            try:
+                with urllib.request.urlopen(self.url + path, timeout=5) as answer:
+                    if answer.status == 200:
+                        return self
+            except OSError:
+                time.sleep(0.2)
+            assert self.process.poll() is None, self.log.read_text()[-3000:]
+        raise AssertionError("the server did not answer:\n" + self.log.read_text()[-3000:])
+
+    def stop(self) -> None:
+        if self.process.poll() is None:
+            os.killpg(self.process.pid, signal.SIGTERM)
+            try:
+                self.process.wait(15)
+            except subprocess.TimeoutExpired:
+                os.killpg(self.process.pid, signal.SIGKILL)
+                self.process.wait()
+
+
+def start_lab(folder: Path, port: int, env: dict[str, str], base: str = "/") -> Server:
+    """Starts JupyterLab on `folder`."""
+    command = [
+        "jupyterlab", "--no-browser", "--ip=127.0.0.1", f"--port={port}", f"--ServerApp.base_url={base}",
+        f"--IdentityProvider.token={TOKEN}", f"--ServerApp.root_dir={folder}", "--allow-root",
+        "--LabApp.expose_app_in_browser=True", "--LabApp.news_url=None", "--ServerApp.port_retries=0",
+        "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate", "--LabApp.extension_manager=readonly",
+    ]  # fmt: skip
+    return Server(command, folder, env, f"http://127.0.0.1:{port}{base}", folder / "lab.log")
+
+
+def start_voila(notebook: Path, port: int, env: dict[str, str], theme: str = "light") -> Server:
+    """Starts Voila on one notebook."""
+    command = [
+        "voila", str(notebook), "--no-browser", f"--port={port}", f"--theme={theme}", "--Voila.ip=127.0.0.1",
+        "--show_tracebacks=True",
+    ]  # fmt: skip
+    return Server(
+        command, notebook.parent, env, f"http://127.0.0.1:{port}/", notebook.parent / "voila.log"
+    )
+
+
+def write_notebook(path: Path, cells: Sequence[str]) -> Path:
+    """Writes a notebook of code cells."""
+    made = [
+        {"cell_type": "code", "id": f"c{i}", "metadata": {}, "source": text, "outputs": [], "execution_count": None}
+        for i, text in enumerate(cells)
+    ]  # fmt: skip
+    meta = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
+    path.write_text(
+        json.dumps({"cells": made, "metadata": meta, "nbformat": 4, "nbformat_minor": 5})
+    )
+    return path
+
+
+class Page:
+    """A page with what its console said."""
+
+    def __init__(self, page: Any) -> None:
+        self.page = page
+        self.console: list[str] = []
+        page.on("console", lambda m: self.console.append(m.text) if m.type == "error" else None)
+        page.on("pageerror", lambda e: self.console.append(f"uncaught: {e}"))
+
+    def errors(self) -> list[str]:
+        """What the console complained about that may be ours."""
+        return [text for text in self.console if not any(word in text for word in NOT_OURS)]
+
+    def open_notebook(self, server: Server, name: str) -> None:
+        self.page.goto(f"{server.url}lab/tree/{name}?token={TOKEN}&reset")
+        self.page.wait_for_function(
+            "window.jupyterapp && window.jupyterapp.shell && window.jupyterapp.shell.currentWidget",
+            timeout=60000,
+        )
+        self.page.wait_for_selector(".jp-NotebookPanel:not(.lm-mod-hidden) .jp-Cell", timeout=60000)
+        self.page.wait_for_function(
+            "(() => { const w = window.jupyterapp.shell.currentWidget; const s = w && w.sessionContext;"
+            " return s && s.session && s.session.kernel && s.session.kernel.status === 'idle'; })()",
+            timeout=60000,
+        )
+
+    def command(self, name: str, args: dict[str, Any] | None = None) -> None:
+        self.page.evaluate(
+            "([n, a]) => { window.jupyterapp.commands.execute(n, a); }", [name, args or {}]
+        )
+
+    def run_all(self) -> None:
+        self.command("notebook:run-all-cells")
+
+    def theme(self, dark: bool) -> None:
+        self.command(
+            "apputils:change-theme", {"theme": "JupyterLab Dark" if dark else "JupyterLab Light"}
+        )
+        self.page.wait_for_function(
+            f"document.body.dataset.jpThemeLight === '{str(not dark).lower()}'"
+        )
+
+    def shot(self, name: str, selector: str | None = None) -> None:
+        """Takes a picture for eyes, if a folder for them is set."""
+        if SHOTS is None:
+            return
+        SHOTS.mkdir(parents=True, exist_ok=True)
+        path = str(SHOTS / f"{name}.png")
+        if selector is None:
+            self.page.screenshot(path=path)
+        else:
+            self.page.locator(selector).first.screenshot(path=path)

@@ -1,0 +1,38 @@
+"""The dashboard in Voila: one sentence first, read-only, on a phone too."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.browser.conftest import environment, free_port
+from tests.browser.lab import start_voila
+
+NOTEBOOK = Path(__file__).parents[2] / "notebooks" / "dashboards" / "tradeoff.ipynb"
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_the_dashboard_opens_with_its_sentence(desk, page, theme):
+    copy = desk / "tradeoff.ipynb"
+    copy.write_bytes(NOTEBOOK.read_bytes())
+    server = start_voila(copy, free_port(), environment(desk), theme)
+    try:
+        server.wait("voila/static/favicon.ico")
+        page.page.goto(server.url)
+        panel = page.page.locator("section[data-panel=study]")
+        panel.locator(".wb-dot").first.wait_for(timeout=90000)
+        sentence = page.page.locator("p.verdict").inner_text()
+        assert "kB" in sentence
+        assert sentence.startswith(("Recommended", "Keep"))
+        assert panel.get_by_role("button", name="Register").count() == 0
+        page.page.set_viewport_size({"width": 1200, "height": 900})
+        page.page.wait_for_timeout(700)
+        page.shot(f"voila-{theme}-1200")
+        page.page.set_viewport_size({"width": 390, "height": 844})
+        page.page.wait_for_timeout(500)
+        assert page.page.evaluate("document.documentElement.scrollWidth") <= 390
+        page.shot(f"voila-{theme}-390")
+        assert page.errors() == []
+    finally:
+        server.stop()

@@ -1,0 +1,84 @@
+"""Every shipped pipeline runs by papermill, on more than the data it was written for."""
+
+import json
+
+import pandas as pd
+import pytest
+
+import workbench as wb
+from workbench.flow.pipeline import pipelines, run_pipeline
+
+QUICK = {"epochs": 3, "recipes": ["quantize_dynamic", "prune:0.3"]}
+
+
+@pytest.fixture
+def people(tmp_path):
+    frame = pd.DataFrame(
+        {
+            "年龄": [31, None, 47, 58, 22] * 60,
+            "plan": ["pro", "basic", None, "家庭", "basic"] * 60,
+            "fee": [float(i % 37) for i in range(300)],
+        }
+    )
+    frame["churn"] = ["yes" if plan == "basic" else "no" for plan in frame["plan"]]
+    folder = tmp_path / "数据 folder"
+    folder.mkdir()
+    frame.to_csv(folder / "客户.csv", index=False)
+    return folder / "客户.csv"
+
+
+def test_each_pipeline_has_one_parameters_cell():
+    assert pipelines()
+    for path in pipelines().values():
+        cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+        tagged = [c for c in cells if "parameters" in c["metadata"].get("tags", [])]
+        assert len(tagged) == 1, path
+
+
+def test_classification_takes_a_table_with_holes_from_a_chinese_path(people, tmp_path):
+    parameters = {
+        **QUICK,
+        "dataset": str(people),
+        "target": "churn",
+        "family": "mlp",
+        "name": "客户",
+        "report": str(tmp_path / "report.html"),
+    }
+    done = run_pipeline(wb.Workspace().store, "classification", parameters, is_shown=False)
+    assert wb.run(f"run:{done.run_id}").status == "succeeded"
+    assert wb.verify("model:客户@champion").number == 1
+    assert done.notebook.stat().st_size <= 200_000
+    assert (tmp_path / "report.html").exists()
+
+
+def test_a_notebook_without_a_kernel_is_refused_in_words(tmp_path):
+    path = tmp_path / "bare.ipynb"
+    cells = [_cell("words = 'none'", ["parameters"])]
+    notebook = {"cells": cells, "metadata": {}, "nbformat": 4, "nbformat_minor": 5}
+    path.write_text(json.dumps(notebook))
+    with pytest.raises(wb.InputError, match="bare.ipynb"):
+        run_pipeline(wb.Workspace().store, str(path), {}, is_shown=False)
+
+
+def test_a_pipeline_is_seen_running_while_it_runs(tmp_path):
+    cells = [
+        _cell("words = 'none'", ["parameters"]),
+        _cell("import workbench as wb\nassert wb.runs('pipeline')[0].status == 'running', words"),
+    ]
+    path = tmp_path / "own.ipynb"
+    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    notebook = {"cells": cells, "metadata": {"kernelspec": kernel}}
+    path.write_text(json.dumps({**notebook, "nbformat": 4, "nbformat_minor": 5}))
+    done = run_pipeline(wb.Workspace().store, str(path), {"words": "数字"}, is_shown=False)
+    assert wb.run(f"run:{done.run_id}").status == "succeeded"
+
+
+def _cell(source, tags=()):
+    return {
+        "cell_type": "code",
+        "id": f"cell{len(source)}",
+        "metadata": {"tags": list(tags)},
+        "source": source,
+        "outputs": [],
+        "execution_count": None,
+    }

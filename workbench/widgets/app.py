@@ -1,0 +1,65 @@
+"""`wb.app()`: one page, five tabs, in the order in which one works."""
+
+from __future__ import annotations
+
+import html
+from typing import TYPE_CHECKING, Any
+
+from workbench.core.errors import unknown_name
+from workbench.core.lazy import lazy
+from workbench.flow.verbs import default_workspace
+from workbench.flow.workspace import Workspace
+from workbench.widgets import frontend
+
+if TYPE_CHECKING:
+    from workbench.widgets.live import app as live
+else:
+    live = lazy("workbench.widgets.live.app")
+
+TABS = ("data", "train", "compress", "models", "serve")
+
+
+class App:
+    """The page of a workspace.
+
+    Args:
+        workspace: The workspace.
+        tab: The tab that is open; `is_single` shows no other.
+        is_single: Whether only that tab is shown.
+    """
+
+    def __init__(self, workspace: Workspace, tab: str, *, is_single: bool) -> None:
+        self.workspace, self.tab, self.is_single = workspace, tab, is_single
+
+    def __repr__(self) -> str:
+        return f"App({str(self.workspace.store.home.root)!r}, tab={self.tab!r})"
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
+        return frontend.bundle(self, _card, lambda shown: live.show_app(shown))
+
+
+def app(tab: str | None = None) -> App:
+    """Returns the page of the workspace: data, train, compress, models, serve.
+
+    Args:
+        tab: Only this tab: "data", "train", "compress", "models" or "serve".
+
+    Raises:
+        NotFoundError: There is no such tab.
+    """
+    if tab is not None and tab not in TABS:
+        raise unknown_name("tab", tab, TABS)
+    return App(default_workspace(), tab or TABS[0], is_single=tab is not None)
+
+
+def _card(shown: App) -> str:
+    store = shown.workspace.store
+    counts = {
+        "datasets": len(store.datasets.list()),
+        "runs": len(store.runs.list()),
+        "studies": len(store.studies.all()),
+        "versions": len(shown.workspace.models()),
+        "endpoints running": len(shown.workspace.endpoints()),
+    }
+    words = " · ".join(f"{count} {html.escape(name)}" for name, count in counts.items())
+    return f"<div><b>Workbench</b> {words}</div>"

@@ -1,0 +1,83 @@
+"""What the dashboards show to others: read-only, opening with one sentence."""
+
+from __future__ import annotations
+
+import html
+from typing import TYPE_CHECKING, Any
+
+from workbench.core.errors import StateError, WorkbenchError
+from workbench.core.lazy import lazy
+from workbench.flow.study import Study
+from workbench.flow.verbs import default_workspace
+from workbench.widgets import frontend, study_cards
+from workbench.widgets.views import study as view
+
+if TYPE_CHECKING:
+    from workbench.widgets.live import study as live
+else:
+    live = lazy("workbench.widgets.live.study")
+
+_STYLE = (
+    "font:{size}/1.5 var(--jp-ui-font-family,system-ui,sans-serif);max-width:1100px;margin:8px 0;"
+    "color:var(--jp-ui-font-color0,inherit);overflow-wrap:anywhere"
+)
+
+
+class Html:
+    """A piece of HTML as the last line of a cell."""
+
+    def __init__(self, text: str, live_panel: Any = None) -> None:
+        self._text, self._live = text, live_panel
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
+        return frontend.bundle(self, lambda _: self._text, self._live)
+
+    def __repr__(self) -> str:
+        return "<dashboard>"
+
+
+def find_study(ref: str | None = None) -> Study | None:
+    """Returns the study with this ref, else the one with the most variants; None if there is none."""
+    workspace = default_workspace()
+    if ref:
+        found: Study = workspace.study(ref)
+        return found
+    records = workspace.store.studies.all()
+    if not records:
+        return None
+    best = max(records, key=lambda r: (len(workspace.store.studies.variants(r.id)), r.created))
+    opened: Study = workspace.study(best.ref)
+    return opened
+
+
+def verdict(study: Study | None, max_drop: float = 0.01) -> Html:
+    """Returns the one sentence: recommended version, what is lost and gained, and why."""
+    if study is None:
+        error = StateError("There is no study yet.", hint="`workbench demo` makes one in a minute.")
+        return Html(frontend.error_card(error))
+    try:
+        words = view.verdict(study, max_drop)
+    except WorkbenchError as error:
+        return Html(frontend.error_card(error))
+    style = _STYLE.format(size="18px")
+    return Html(f'<p class="verdict" style="{style}">{html.escape(words)}</p>')
+
+
+def explorer(study: Study | None) -> Html:
+    """Returns the explorer without its actions."""
+    if study is None:
+        return Html("")
+    return Html(study_cards.study_card(study), lambda _: live.show_study(study, is_readonly=True))
+
+
+def facts(study: Study | None) -> Html:
+    """Returns what the figures stand on: samples, machine, data."""
+    if study is None:
+        return Html("")
+    shown = view.state(study)
+    words = (
+        f"Scores on {shown['samples']:,} validation samples, by ONNX Runtime on the exported file. "
+        f"Latency: {shown['machine']}. Data: {shown['data']}. Study: {shown['ref']}."
+    )
+    style = _STYLE.format(size="13px")
+    return Html(f'<p style="{style};opacity:.8">{html.escape(words)}</p>')

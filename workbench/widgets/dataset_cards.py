@@ -1,0 +1,43 @@
+"""The static twin of a dataset."""
+
+from __future__ import annotations
+
+import html
+
+from workbench.data.dataset import Dataset
+from workbench.widgets import pictures
+from workbench.widgets.cards import card
+from workbench.widgets.views import dataset as view
+
+_MOST_BARS = 12
+
+
+def dataset_card(dataset: Dataset) -> str:
+    """Returns a dataset: some samples, the balance of train, findings."""
+    state = view.state(dataset)
+    parts = ", ".join(f"{name} {count:,}" for name, count in state["samples"].items())
+    rows = [
+        ("task", f"{state['task']}, {state['modality']} {'×'.join(map(str, state['shape']))}"),
+        ("samples", parts),
+        ("fingerprint", state["fingerprint"][:12]),
+        ("findings", str(len(state["findings"])) if state["findings"] else "none"),
+    ]
+    blocks = [_samples(dataset)] if dataset.modality == "image" else []
+    blocks.append(_balance(dataset, state))
+    words = " · ".join(f"▲ {f['message']}" for f in state["findings"][:4])
+    return card(f"Dataset {dataset.name}", dataset.ref, blocks, rows, words)
+
+
+def _samples(dataset: Dataset) -> str:
+    found = view.contact_sheet(dataset)
+    words = f"samples of {html.escape(dataset.name)}"
+    style = "width:100%;max-width:360px;image-rendering:pixelated"
+    return f'<img alt="{words}" src="{found["png"]}" style="{style}"/>'
+
+
+def _balance(dataset: Dataset, state: dict[str, object]) -> str:
+    counts = view.balance(dataset)["train"]
+    top = max(counts) or 1
+    names = list(dataset.labels) or [f"bin {i + 1}" for i in range(len(counts))]
+    rows = [(n, c / top, f"{c:,}") for n, c in list(zip(names, counts, strict=True))[:_MOST_BARS]]
+    return pictures.bars(rows, "samples of train by class")

@@ -1,0 +1,96 @@
+"""Forms made of configs: every field of a `Config` becomes a control, with no further edit."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic_core import PydanticUndefined
+
+from workbench.core.config import Config
+from workbench.families import FAMILIES
+from workbench.flow.workspace import Workspace
+from workbench.training.config import TrainConfig
+
+_COMMON = ("epochs", "lr", "batch_size", "seed")
+_NOT_SHOWN = ("frame", "dataset", "inputs", "targets", "transform")
+
+
+def knobs_of(config: type[Config], names: tuple[str, ...] | None = None) -> list[dict[str, Any]]:
+    """Returns a description of each field: kind of control, limits, default, words.
+
+    Args:
+        config: The config.
+        names: Only these fields, in this order.
+    """
+    properties = config.model_json_schema()["properties"]
+    chosen = names or tuple(properties)
+    return [
+        _knob(config, name, properties[name])
+        for name in chosen
+        if name in properties and name not in _NOT_SHOWN
+    ]
+
+
+def _knob(config: type[Config], name: str, schema: dict[str, Any]) -> dict[str, Any]:
+    default = config.model_fields[name].default
+    options = schema.get("anyOf", [schema])
+    plain = [o for o in options if not _choices(o)]
+    number = next((o for o in plain if o.get("type") in ("number", "integer")), None)
+    choices = [c for o in options for c in _choices(o)]
+    knob: dict[str, Any] = {
+        "name": name,
+        "default": None if default is PydanticUndefined else default,
+        "is_required": default is PydanticUndefined,
+        "description": schema.get("description", ""),
+        "kind": "text",
+    }
+    if number is not None:
+        knob |= {"kind": "number", "choices": choices, **_limits(number)}
+    elif choices:
+        knob |= {"kind": "choice", "choices": choices}
+    elif any(o.get("type") == "boolean" for o in options):
+        knob |= {"kind": "bool"}
+    return _json_able(knob)
+
+
+def _choices(schema: dict[str, Any]) -> list[Any]:
+    if "const" in schema:
+        return [schema["const"]]
+    return list(schema.get("enum", ()))
+
+
+def _limits(schema: dict[str, Any]) -> dict[str, Any]:
+    low = schema.get("minimum", schema.get("exclusiveMinimum"))
+    high = schema.get("maximum", schema.get("exclusiveMaximum"))
+    return {
+        "min": low,
+        "max": high,
+        "is_open_low": "exclusiveMinimum" in schema,
+        "is_open_high": "exclusiveMaximum" in schema,
+        "is_integer": schema["type"] == "integer",
+        "step": 1 if schema["type"] == "integer" else None,
+    }
+
+
+def _json_able(knob: dict[str, Any]) -> dict[str, Any]:
+    plain = (str, int, float, bool, type(None), list)
+    return {k: v if isinstance(v, plain) else str(v) for k, v in knob.items()}
+
+
+def training_form(workspace: Workspace) -> dict[str, Any]:
+    """Returns what the form of a training offers: data, families, their knobs."""
+    return {
+        "datasets": [
+            {"ref": record.ref, "label": record.ref.removeprefix("dataset:")}
+            for record in workspace.store.datasets.list()
+        ],
+        "common": knobs_of(TrainConfig, _COMMON),
+        "families": [_family(key) for key in FAMILIES],
+        "family": "cnn" if "cnn" in FAMILIES else None,
+    }
+
+
+def _family(key: str) -> dict[str, Any]:
+    info = FAMILIES.info(key)
+    knobs = knobs_of(FAMILIES.get(key).Config) if info.summary else []
+    return {"key": key, "summary": info.summary, "reason": info.reason, "knobs": knobs}

@@ -1,0 +1,1 @@
+"""The live panels: anywidget bindings over records that exist without them."""

@@ -1,0 +1,144 @@
+"""The base of all live panels: state out, commands in, every error a banner.
+
+No work is done inside a widget message: a command runs in a thread of its own, and what takes long
+runs in processes that the verbs start; the panel follows them.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, ClassVar
+
+import anywidget
+import traitlets
+
+from workbench.core.errors import InputError, RunFailedError, WorkbenchError
+from workbench.widgets.ticker import ticker
+
+_STATIC = Path(__file__).parents[1] / "static"
+_LOG = logging.getLogger(__name__)
+
+
+def script(*names: str) -> str:
+    """Returns the module of a panel: the common base, then its own files, in one text."""
+    return "\n".join((_STATIC / f"{name}.js").read_text("utf-8") for name in ("base", *names))
+
+
+def sheet() -> str:
+    """Returns the style sheet that all panels share."""
+    return (_STATIC / "base.css").read_text("utf-8")
+
+
+class LivePanel(anywidget.AnyWidget):
+    """A panel in the notebook.
+
+    Attributes:
+        state: All that is shown, JSON-able; replaced as a whole.
+        busy: Names of the commands under way.
+        banner: The error that is shown, in its own form; None if there is none.
+        code: The line of Python for what was done last.
+        said: What a screen reader announces.
+        is_readonly: Whether actions are hidden, as on a dashboard.
+    """
+
+    _esm = "export default {}"
+    _css = ""
+    state = traitlets.Dict().tag(sync=True)
+    busy: traitlets.List[str] = traitlets.List().tag(sync=True)
+    banner: Any = traitlets.Dict(allow_none=True, default_value=None).tag(sync=True)
+    code = traitlets.Unicode().tag(sync=True)
+    said = traitlets.Unicode().tag(sync=True)
+    is_readonly = traitlets.Bool(False).tag(sync=True)
+
+    period: ClassVar[float] = 1.0
+
+    def __init__(self, **traits: Any) -> None:
+        super().__init__(**traits)
+        self._turn = threading.RLock()
+        self.on_msg(self._received)
+
+    @property
+    def period_s(self) -> float:
+        """Seconds between two looks for news."""
+        return self.period
+
+    def follow(self) -> None:
+        """Looks for news from now on."""
+        ticker().follow(self)
+
+    def tick(self) -> bool:
+        """Shows news; an error becomes the banner and is not tried again at once."""
+        return bool(self.guarded(self.look))
+
+    def look(self) -> bool:
+        """Shows news; returns False when there will be none any more."""
+        return False
+
+    def show(self, state: Mapping[str, Any]) -> None:
+        """Replaces what is shown, if it changed."""
+        with self._turn:
+            if dict(state) != self.state:
+                self.state = dict(state)
+
+    def did(self, code: str, said: str = "") -> None:
+        """Shows the line of Python for what was just done, and announces it."""
+        with self._turn, self.hold_sync():
+            self.code = code
+            self.said = said or self.said
+
+    def guarded(self, work: Callable[[], Any]) -> Any:
+        """Returns what `work` returns; its error becomes the banner, and None is returned."""
+        try:
+            return work()
+        except WorkbenchError as error:
+            self.show_error(error)
+        except Exception as error:  # a border: recorded in the log, shown in the banner
+            _LOG.debug("panel", exc_info=True)
+            words = f"The panel stumbled: {type(error).__name__}: {error}"
+            self.show_error(RunFailedError(words, hint="Run the cell again; nothing was lost."))
+        return None
+
+    def show_error(self, error: WorkbenchError) -> None:
+        """Shows an error as the banner."""
+        with self._turn:
+            self.banner = {**error.to_dict(), "time": time.time()}
+
+    def command(self, name: str, args: Mapping[str, Any]) -> None:
+        """Starts the command `do_<name>` in a thread, unless it is already under way.
+
+        Args:
+            name: Of the command.
+            args: Its keyword arguments, from the page.
+        """
+        with self._turn:
+            if name in self.busy:
+                return
+            work = getattr(self, f"do_{name}", None)
+            if work is None or (self.is_readonly and name not in self.harmless):
+                self.show_error(InputError(f"This panel has no command '{name}'."))
+                return
+            self.busy = [*self.busy, name]
+            self.banner = None
+        thread = threading.Thread(target=self._work, args=(name, work, dict(args)), daemon=True)
+        thread.start()
+
+    harmless: ClassVar[frozenset[str]] = frozenset({"dismiss", "refresh", "select"})
+
+    def do_dismiss(self) -> None:
+        """Takes the banner away."""
+        self.banner = None
+
+    def _work(self, name: str, work: Callable[..., Any], args: dict[str, Any]) -> None:
+        try:
+            self.guarded(lambda: work(**args))
+        finally:
+            with self._turn:
+                self.busy = [other for other in self.busy if other != name]
+
+    def _received(self, _widget: Any, content: Any, _buffers: Any) -> None:
+        if isinstance(content, Mapping) and isinstance(content.get("do"), str):
+            self.command(content["do"], content.get("args") or {})

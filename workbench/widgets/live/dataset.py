@@ -1,0 +1,137 @@
+"""A dataset in the notebook: samples, balance, findings, augmentation before and after."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import traitlets
+
+from workbench.core.errors import InputError, StateError
+from workbench.data.dataset import Dataset
+from workbench.data.sources import SOURCES
+from workbench.flow.workspace import Workspace
+from workbench.widgets import forms
+from workbench.widgets.live.base import LivePanel, script, sheet
+from workbench.widgets.live.shelf import shelf
+from workbench.widgets.views import dataset as view
+
+_NEEDS_PYTHON = ("torch_dataset", "arrays")
+
+
+class DatasetWidget(LivePanel):
+    """Shows one dataset; in the app it also loads them."""
+
+    _esm = script("dataset")
+    _css = sheet()
+    gallery = traitlets.Dict().tag(sync=True)
+    sample = traitlets.Dict().tag(sync=True)
+    form = traitlets.Dict().tag(sync=True)
+    harmless = LivePanel.harmless | {"look_at", "augment"}
+
+    def __init__(
+        self,
+        workspace: Workspace,
+        dataset: Dataset | None = None,
+        *,
+        has_form: bool = False,
+        on_loaded: Callable[[Any], None] | None = None,
+        **traits: Any,
+    ) -> None:
+        super().__init__(**traits)
+        self._workspace, self._on_loaded = workspace, on_loaded
+        self._dataset: Dataset | None = None
+        if has_form:
+            self.refresh()
+        if dataset is not None:
+            self.attach(dataset)
+
+    def attach(self, dataset: Dataset) -> None:
+        """Shows `dataset` from now on."""
+        with self._turn, self.hold_sync():
+            if self._dataset is not None and self._dataset.ref == dataset.ref:
+                return
+            self._dataset = dataset
+            self.sample = {}
+            self.show(view.state(dataset))
+            self.gallery = self._samples("train", None)
+
+    def refresh(self) -> None:
+        """Looks for datasets that are new."""
+        loaded = [
+            {"ref": r.ref, "label": r.ref.removeprefix("dataset:")}
+            for r in self._workspace.store.datasets.list()
+        ]
+        sources = [_source(key) for key in SOURCES if key not in _NEEDS_PYTHON]
+        self.form = {"loaded": loaded, "sources": sources}
+
+    def do_look_at(self, part: str, label: int | None = None) -> None:
+        """Shows samples of a part, of one class or of all."""
+        if part not in view.PARTS:
+            raise InputError(f"There is no part '{part}'.")
+        self.gallery = self._samples(part, label)
+
+    def do_augment(self, part: str, index: int, text: str) -> None:
+        """Shows one sample before and after augmentation."""
+        self.sample = view.augmented(self._shown, part, int(index), text)
+        if text.strip():
+            self.did(f'wb.load("{self._shown.name}", augment="{text.strip()}")')
+
+    def do_load(self, source: str, values: Mapping[str, Any]) -> None:
+        """Loads data and shows it."""
+        options = {k: _typed(k, v) for k, v in values.items() if v not in ("", None)}
+        given: Any = source
+        if "path" in options:
+            given = Path(str(options.pop("path"))).expanduser()
+        dataset = self._workspace.load(given, **options)
+        words = "".join(f", {k}={v!r}" for k, v in options.items())
+        self.did(f"wb.load({str(given)!r}{words})", f"loaded {dataset.ref}")
+        self._taken(dataset)
+
+    def do_open(self, ref: str) -> None:
+        """Shows a dataset that was loaded before."""
+        self._taken(self._workspace.load(ref))
+        self.did(f'wb.load("{ref}")')
+
+    @property
+    def _shown(self) -> Dataset:
+        if self._dataset is None:
+            raise StateError("No dataset is shown.", hint="Load one first.")
+        return self._dataset
+
+    def _taken(self, dataset: Dataset) -> None:
+        self.attach(dataset)
+        self.refresh()
+        if self._on_loaded is not None:
+            self._on_loaded(dataset)
+
+    def _samples(self, part: str, label: int | None) -> dict[str, Any]:
+        if self._shown.modality == "image":
+            return view.gallery(self._shown, part, label)
+        return view.table_rows(self._shown, part)
+
+
+def _source(key: str) -> dict[str, Any]:
+    info = SOURCES.info(key)
+    knobs = forms.knobs_of(SOURCES.get(key).Config) if info.summary else []
+    return {"key": key, "summary": info.summary, "reason": info.reason, "knobs": knobs}
+
+
+def _typed(name: str, value: Any) -> Any:
+    if isinstance(value, str) and name in ("split", "ignore", "categorical"):
+        parts = [part.strip() for part in value.replace("/", ",").split(",") if part.strip()]
+        if name != "split":
+            return tuple(parts)
+        try:
+            numbers = [float(part) for part in parts]
+        except ValueError:
+            return value
+        return tuple(n / sum(numbers) if sum(numbers) > 1.5 else n for n in numbers)
+    return value
+
+
+def show_dataset(dataset: Dataset) -> DatasetWidget:
+    """Returns the panel of a dataset."""
+    root = dataset.store.home.root
+    return shelf().get((str(root), dataset.ref), lambda: DatasetWidget(Workspace(root), dataset))

@@ -1,0 +1,273 @@
+"""The explorer: a study's points, sliders for every knob; the kernel only measures."""
+
+from __future__ import annotations
+
+import functools
+import threading
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import traitlets
+
+from workbench.compression import recipe as recipes
+from workbench.core.errors import StateError, WorkbenchError
+from workbench.flow.study import Study
+from workbench.flow.variant import Variant
+from workbench.flow.workspace import Workspace
+from workbench.widgets.live.base import LivePanel, script, sheet
+from workbench.widgets.live.shelf import shelf
+from workbench.widgets.views import study as view
+
+_PAUSE_S = 0.1
+
+
+class StudyWidget(LivePanel):
+    """Shows one study and measures what is asked for, one after the other.
+
+    Attributes:
+        offer: The methods with their knobs, and what sizes are made of.
+        measuring: What is being measured and how far it is; empty if nothing is.
+        chosen: Recipe of the point that is looked at.
+        knobs: Where the sliders stand, so that two views and a reload agree.
+        budget: Largest drop in points (or metric units), largest size in kB.
+        results: What was registered and served, by recipe.
+    """
+
+    _esm = script("study")
+    _css = sheet()
+    period = 1.0
+    offer = traitlets.Dict().tag(sync=True)
+    measuring = traitlets.Dict().tag(sync=True)
+    chosen = traitlets.Unicode().tag(sync=True)
+    knobs = traitlets.Dict().tag(sync=True)
+    budget = traitlets.Dict().tag(sync=True)
+    results = traitlets.Dict().tag(sync=True)
+    form = traitlets.Dict().tag(sync=True)
+
+    def __init__(
+        self,
+        workspace: Workspace,
+        study: Study | None = None,
+        *,
+        has_form: bool = False,
+        on_served: Callable[[Any], None] | None = None,
+        on_registered: Callable[[Any], None] | None = None,
+        **traits: Any,
+    ) -> None:
+        super().__init__(**traits)
+        self._workspace = workspace
+        self._served, self._registered = on_served, on_registered
+        self._study: Study | None = None
+        self._wanted: str | None = None
+        self._is_working = self._is_stopping = False
+        self._told_at = 0.0
+        self._has_form = has_form
+        self.refresh()
+        if study is not None:
+            self.attach(study)
+
+    def attach(self, study: Study) -> None:
+        """Shows `study` from now on."""
+        is_other = self._study is None or self._study.ref != study.ref
+        if is_other:
+            self._study = study
+        state = view.state(study)
+        with self._turn, self.hold_sync():
+            self.show(state)
+            if is_other:
+                is_onnx = study.store.artifacts.get(study.record.model).kind == "onnx"
+                self.offer = {"methods": view.methods(is_onnx)}
+                self.budget = {"drop": 1.0 if state["is_share"] else _tenth(state), "kb": None}
+                self.knobs, self.measuring, self.results = {}, {}, {}
+                self.chosen = _best(state, self.budget)
+        if is_other:
+            threading.Thread(target=self.guarded, args=(self._weigh,), daemon=True).start()
+        self.follow()
+
+    def look(self) -> bool:
+        """Shows what was measured meanwhile, here or elsewhere."""
+        if self._study is None:
+            return False
+        before = len(self.state.get("points", ()))
+        self.show(view.state(self._study))
+        new = len(self.state["points"]) - before
+        if new > 0 and not self.measuring:
+            self.said = f"{new} more variants were measured elsewhere"
+        return True
+
+    def refresh(self) -> None:
+        """Looks for studies and runs that are new."""
+        if not self._has_form:
+            return
+        store = self._workspace.store
+        runs = [r for r in store.runs.list("train") if r.status == "succeeded"]
+        self.form = {
+            "studies": [{"ref": r.ref, "label": _label(store, r)} for r in store.studies.all()],
+            "runs": [{"ref": r.ref, "label": f"{r.config.get('family')} · {r.id}"} for r in runs],
+        }
+
+    def do_open(self, ref: str) -> None:
+        """Shows a study, or makes the one of a run (its baseline is measured first)."""
+        study = self._workspace.study(ref)
+        self.did(f'wb.study("{ref}")', f"{study.ref} is open")
+        self.attach(study)
+        self.refresh()
+
+    def do_measure(self, recipe: str) -> None:
+        """Asks for a measurement. A newer wish replaces one that waits, and one that trains."""
+        parsed = str(recipes.parse(recipe))
+        with self._turn:
+            self._wanted = parsed
+            trains = any(
+                m["trains"] and m["key"] in self.measuring.get("recipe", "") for m in self._methods
+            )
+            if self._is_working:
+                self.measuring = {**self.measuring, "next": parsed}
+                if trains and self.measuring.get("recipe") != parsed:
+                    self._cancel()
+                return
+            self._is_working = True
+        threading.Thread(target=self._measure_all, daemon=True).start()
+
+    def do_stop(self) -> None:
+        """Ends the measurement under way; what was measured is kept."""
+        with self._turn:
+            self._wanted = None
+            if self._is_working:
+                self._cancel()
+
+    def do_register(self, recipe: str, name: str) -> None:
+        """Makes a signed version of a measured variant."""
+        version = self._workspace.register(self._variant(recipe), name.strip())
+        self._keep(recipe, version=version.ref)
+        self.did(
+            f'wb.register({self._words(recipe)}, "{version.name}")', f"registered {version.ref}"
+        )
+        if self._registered is not None:
+            self._registered(version)
+
+    def do_promote(self, recipe: str) -> None:
+        """Makes the version of a variant the champion."""
+        ref = self.results.get(recipe, {}).get("version")
+        if ref is None:
+            raise StateError("This variant has no version yet.", hint="Register it first.")
+        version = self._workspace.version(ref)
+        self._workspace.promote(version.name, version)
+        self._keep(recipe, promoted="champion")
+        self.did(
+            f'wb.promote("{version.name}", {version.number})',
+            f"{ref} is the champion; wb.rollback undoes it",
+        )
+
+    def do_serve(self, recipe: str) -> None:
+        """Starts an endpoint for a version, or for the variant itself."""
+        model = self.results.get(recipe, {}).get("version") or self._variant(recipe).ref
+        endpoint = self._workspace.serve(model)
+        self._keep(recipe, endpoint=endpoint.ref, url=endpoint.url)
+        self.did(f'wb.serve("{model}")', f"served at {endpoint.url}")
+        if self._served is not None:
+            self._served(endpoint)
+
+    @property
+    def _opened(self) -> Study:
+        if self._study is None:
+            raise StateError("No study is shown.", hint="wb.study(run) makes one.")
+        return self._study
+
+    @property
+    def _methods(self) -> list[Mapping[str, Any]]:
+        return list(self.offer.get("methods", ()))
+
+    def _weigh(self) -> None:
+        weights = view.weight_bytes(self._opened)
+        with self._turn:
+            self.offer = {**self.offer, "weight_bytes": weights}
+
+    def _variant(self, recipe: str) -> Variant:
+        found = next((v for v in self._opened.variants if v.recipe == recipe), None)
+        if found is None:
+            raise StateError(f"'{recipe}' was not measured.", hint="Measure it first.")
+        return found
+
+    def _words(self, recipe: str) -> str:
+        return f'wb.study("{self._opened.ref}").measure("{recipe}")'
+
+    def _keep(self, recipe: str, **facts: str) -> None:
+        with self._turn:
+            self.results = {**self.results, recipe: {**self.results.get(recipe, {}), **facts}}
+
+    def _cancel(self) -> None:
+        self._is_stopping = True
+        self._opened.cancel()
+
+    def _measure_all(self) -> None:
+        while True:
+            with self._turn:
+                wanted, self._wanted = self._wanted, None
+                if wanted is None:
+                    self._is_working, self.measuring = False, {}
+                    return
+                self.measuring = {
+                    "recipe": wanted,
+                    "done": 0,
+                    "total": 3,
+                    "note": "starting",
+                    "began": time.time(),
+                }
+            self.guarded(functools.partial(self._measure, wanted))
+
+    def _measure(self, recipe: str) -> None:
+        self._is_stopping = False
+        try:
+            variant = self._opened.measure(recipe, on_event=self._tell)
+        except WorkbenchError:
+            if self._is_stopping:
+                self.said = "stopped"
+                return
+            raise
+        with self._turn, self.hold_sync():
+            self.show(view.state(self._opened))
+            if self._wanted is None:
+                self.chosen = variant.recipe
+            self.did(
+                f'study.measure("{variant.recipe}")',
+                f"measured: {variant.metric} {variant.score:.3f}, {variant.size_bytes / 1000:.1f} kB",
+            )
+
+    def _tell(self, kind: str, data: Mapping[str, Any]) -> None:
+        if kind != "progress" or time.monotonic() - self._told_at < _PAUSE_S:
+            return
+        self._told_at = time.monotonic()
+        with self._turn:
+            self.measuring = {
+                **self.measuring,
+                "done": data["done"],
+                "total": data["total"],
+                "note": data.get("note", ""),
+            }
+
+
+def _label(store: Any, record: Any) -> str:
+    words = str(record.config.get("model_ref") or record.id)
+    return f"{words} · {len(store.studies.variants(record.id))} variants"
+
+
+def _best(state: Mapping[str, Any], budget: Mapping[str, Any]) -> str:
+    limit = budget["drop"] / 100 if state["is_share"] else budget["drop"]
+    within = [p for p in state["points"] if p["drop"] <= limit]
+    return str(min(within, key=lambda p: p["size_bytes"])["recipe"]) if within else ""
+
+
+def _tenth(state: Mapping[str, Any]) -> float:
+    scores = [abs(p["score"]) for p in state["points"] if p["is_baseline"]]
+    return round(0.05 * scores[0], 4) if scores else 0.0
+
+
+def show_study(study: Study, *, is_readonly: bool = False) -> StudyWidget:
+    """Returns the explorer of a study."""
+    root = study.store.home.root
+    key = (str(root), study.ref, str(is_readonly))
+    panel = shelf().get(key, lambda: StudyWidget(Workspace(root), study, is_readonly=is_readonly))
+    panel.attach(study)
+    return panel

@@ -1,0 +1,44 @@
+"""Static twins of versions and endpoints."""
+
+from __future__ import annotations
+
+from workbench.flow.endpoint import Endpoint
+from workbench.flow.version import ModelVersion
+from workbench.widgets import pictures
+from workbench.widgets.cards import card
+
+_SHARES = ("val_accuracy", "val_balanced_accuracy", "val_f1_macro")
+
+
+def version_card(version: ModelVersion) -> str:
+    """Returns a version: aliases, score, size, where it came from."""
+    metrics, manifest = version.metrics, version.manifest
+    name, score = next(
+        ((k, v) for k, v in metrics.items() if k.startswith("val_")), ("score", None)
+    )
+    words = "–" if score is None else f"{100 * score:.1f} %" if name in _SHARES else f"{score:.4g}"
+    rows = [
+        ("aliases", ", ".join(version.aliases) or "none"),
+        (name.removeprefix("val_"), words),
+        ("size", f"{version.size_bytes / 1000:.1f} kB"),
+        ("latency", f"{metrics['latency_ms']:.3f} ms" if "latency_ms" in metrics else "–"),
+        ("data", str((manifest.get("data") or {}).get("ref") or "–")),
+        ("made from", str(manifest.get("parent") or "–")),
+        ("recipe", str(manifest.get("recipe") or "baseline")),
+        ("manifest", f"{version.digest[:16]}…"),
+    ]
+    blocks = []
+    if score is not None and name in _SHARES:
+        blocks = [pictures.bars([(name.removeprefix("val_"), score, words)], f"{name}: {words}")]
+    return card(f"{version.name}, version {version.number}", version.ref, blocks, rows)
+
+
+def endpoint_card(endpoint: Endpoint) -> str:
+    """Returns an endpoint: what it serves and whether it runs; never its token or address."""
+    rows = [
+        ("status", "● running" if endpoint.is_running else "■ stopped"),
+        ("serves", ", ".join(endpoint.info.refs)),
+        ("since", endpoint.info.started[:19].replace("T", " ")),
+    ]
+    words = f"Call it: wb.endpoints()[-1].predict(inputs), or `workbench predict {endpoint.info.id} INPUT`"
+    return card(f"Endpoint {', '.join(endpoint.models)}", endpoint.ref, [], rows, words)

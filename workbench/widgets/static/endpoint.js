@@ -1,0 +1,94 @@
+// An endpoint: try it, see where the time goes, copy a snippet that works from here, stop it.
+
+function baseUrl() {
+  const node = document.getElementById("jupyter-config-data");
+  try { return new URL(JSON.parse(node.textContent).baseUrl || "/", location.href).href; } catch { return new URL("/", location.href).href; }
+}
+function snippets(url, kind, row) {
+  const body = kind === "image" ? ["-H 'Content-Type: application/octet-stream' --data-binary @picture.png", "data=open('picture.png', 'rb').read(), headers={**auth, 'Content-Type': 'application/octet-stream'}", "body: file, headers: { ...auth, 'Content-Type': 'application/octet-stream' }"]
+    : [`-H 'Content-Type: application/json' -d '${JSON.stringify({ inputs: [row] })}'`, `data=json.dumps(${JSON.stringify({ inputs: [row] })}).encode(), headers={**auth, 'Content-Type': 'application/json'}`, `body: JSON.stringify(${JSON.stringify({ inputs: [row] })}), headers: { ...auth, 'Content-Type': 'application/json' }`];
+  return {
+    curl: `curl -s ${url}/predict -H "Authorization: Bearer $WORKBENCH_TOKEN" ${body[0]}`,
+    Python: `import json, os, urllib.request\nauth = {"Authorization": "Bearer " + os.environ["WORKBENCH_TOKEN"]}\nrequest = urllib.request.Request("${url}/predict", ${body[1]})\nprint(json.load(urllib.request.urlopen(request)))`,
+    JavaScript: `const auth = { Authorization: "Bearer " + process.env.WORKBENCH_TOKEN };\nconst answer = await fetch("${url}/predict", { method: "POST", ${body[2]} });\nconsole.log(await answer.json());`,
+  };
+}
+
+function buildEndpoint(panel) {
+  const left = h("div", { class: "wb-controls" }), middle = h("div", { class: "wb-first" }), right = h("div");
+  panel.body.append(left, middle, right);
+  const tryBox = h("div"), answerBox = h("div", { style: "min-height:180px" }), liveBox = h("div");
+  middle.append(tryBox, answerBox, h("h3", { text: "traffic" }), liveBox);
+  let lang = "curl", seen = "";
+
+  function whole() {
+    const s = panel.get("state"), e = s.selected;
+    panel.title.textContent = e ? `Endpoint ${e.models.join(", ")}` : "Serve a model";
+    panel.status.replaceChildren(e ? h("b", { text: "● running" }) : s.asked ? h("b", { text: "■ stopped" }) : "", e ? ` ${e.ref}` : "");
+    panel.root.dataset.status = e ? "running" : "stopped";
+    const key = JSON.stringify([e, s.servable, s.rows, s.asked]);
+    if (key === seen) return;
+    seen = key;
+    const model = h("select", { "aria-label": "Model" }, (s.servable || []).map((m) => h("option", { value: m.ref, text: m.label })));
+    left.replaceChildren(...(e ? [h("h3", { text: "endpoint" }), facts([["serves", e.refs.join(", ")], ["version", e.about.version ?? "–"], ["task", e.about.task || "–"], ["takes", e.about.modality || "tensors"], ["since", e.started], ["process", String(e.pid)]]), h("div", { class: "wb-row" }, panel.isReadonly() ? "" : confirmed(panel, "stop", "Stop", "Stop this endpoint?", {}))] : []),
+      ...(panel.isReadonly() ? [] : [h("h3", { text: e ? "another" : "start one" }), (s.servable || []).length ? field("model", model) : h("p", { class: "wb-small", text: "Register a version first." }), h("div", { class: "wb-row" }, (s.servable || []).length ? action(panel, "serve", "Serve", () => ({ ref: model.value }), e ? "" : "wb-accent") : "")]),
+      ...((s.rows || []).length > (e ? 1 : 0) ? [h("h3", { text: "running" }), ...s.rows.filter((r) => r.ref !== e?.ref).map((r) => h("div", {}, h("button", { type: "button", class: "wb-quiet", text: `${r.models.join(", ")} · ${r.ref.slice(9)}`, onclick: () => panel.send("select", { ref: r.ref }) })))] : []));
+    middle.hidden = right.hidden = !e;
+    panel.body.classList.toggle("wb-one", !e);
+    if (!e) return;
+    form(e);
+    code(e, s);
+  }
+  function form(e) {
+    const kind = e.about.modality;
+    const file = h("input", { type: "file", accept: kind === "image" ? "image/*" : null, class: "wb-unseen", "aria-label": "File to send", onchange: () => file.files[0] && sendFile(file.files[0]) });
+    const drop = h("label", { class: "wb-drop", ondragover: (ev) => ev.preventDefault(), ondrop: (ev) => { ev.preventDefault(); if (ev.dataTransfer.files[0]) sendFile(ev.dataTransfer.files[0]); } }, file, "Drop a picture here, or click to choose one");
+    const row = panel.get("row") || {};
+    const values = { ...row };
+    const inputs = Object.entries(row).map(([name, value]) => field(name, h("input", { type: typeof value === "number" ? "number" : "text", step: "any", value: value ?? "", oninput: (ev) => { values[name] = typeof value === "number" ? (ev.target.value === "" ? null : Number(ev.target.value)) : ev.target.value; } })));
+    tryBox.replaceChildren(h("h3", { text: "try it" }), kind === "image" ? drop : inputs.length ? h("div", { class: "wb-grid" }, inputs) : "", h("div", { class: "wb-row" }, action(panel, "try_sample", "A sample of the validation data", {}, "wb-accent"), inputs.length ? action(panel, "try_row", "Send this row", () => ({ row: values })) : ""));
+  }
+  function sendFile(file) {
+    const reader = new FileReader();
+    reader.onload = () => panel.send("try_file", { name: file.name, data: String(reader.result).split(",")[1] || "" });
+    reader.readAsDataURL(file);
+  }
+  function answer() {
+    const a = panel.get("answer") || {};
+    if (a.total_ms === undefined) return answerBox.replaceChildren(h("p", { class: "wb-small", text: "No request from here yet." }));
+    const top = a.scores.length ? a.scores[0][1] : 1;
+    const right_ = a.truth === undefined ? null : a.truth === (a.label ?? fmt.sig(a.value, 4));
+    return answerBox.replaceChildren(h("div", { class: "wb-row" }, a.png ? h("div", { class: "wb-tile", role: "img", "aria-label": "what was sent", style: `width:64px;height:64px;background-image:url(${a.png});background-size:100% 100%;cursor:default` }) : "", h("div", {}, h("div", { class: "wb-big", "data-answer": a.label ?? String(a.value), text: a.label ?? fmt.sig(a.value, 4) }), h("div", { class: "wb-small", text: a.file || "" }), a.truth !== undefined ? h("div", { class: right_ ? "wb-good" : "wb-small", text: a.label !== null ? (right_ ? `✓ it is ${a.truth}` : `✕ it is ${a.truth}`) : `it is ${a.truth}` }) : "")),
+      a.scores.length ? h("div", { class: "wb-bars", style: "margin-top:8px" }, a.scores.map(([name, score]) => [h("span", { text: name }), h("span", {}, h("i", { style: `width:${(100 * score) / (top || 1)}%` })), h("b", { text: `${(100 * score).toFixed(1)} %` })])) : "",
+      h("h3", { text: `${fmt.ms(a.total_ms)} for this request` }), h("div", { class: "wb-split", role: "img", "aria-label": a.split.map(([n, v]) => `${n} ${fmt.ms(v)}`).join(", ") }, a.split.map(([name, value], i) => h("i", { class: `wb-part${i}`, style: `flex:${Math.max(0.001, value)} 0 2px` }))),
+      h("div", { class: "wb-legend" }, a.split.map(([name, value], i) => h("span", {}, h("i", { class: `wb-part${i}`, style: "border:0;height:8px;width:8px" }), `${name} ${fmt.ms(value)}`))));
+  }
+  function live() {
+    const l = panel.get("live") || {};
+    if (l.requests === undefined) return liveBox.replaceChildren();
+    const rates = l.rates || [];
+    return liveBox.replaceChildren(facts([["requests answered", fmt.count(l.requests)], ["now", `${fmt.sig(rates.at(-1) ?? 0)} a second`], ["p50 · p99, inside", l.p50_ms === null ? "–" : `≤ ${fmt.ms(l.p50_ms)} · ≤ ${fmt.ms(l.p99_ms)}`], ["errors", fmt.count(l.errors)]]), histogramOf(rates));
+  }
+  const histogramOf = (rates) => { const top = Math.max(1, ...rates); return h("div", { class: "wb-hist", role: "img", "aria-label": "requests a second, last minute" }, Array.from({ length: 60 }, (_, i) => rates[rates.length - 60 + i] ?? 0).map((r) => h("i", { style: `height:${(100 * r) / top}%` }))); };
+  function code(e, s) {
+    const box = h("pre", { tabindex: "0", "aria-label": "Snippet" });
+    const langs = h("div", { class: "wb-row", role: "radiogroup", "aria-label": "Language", style: "margin:0 0 8px" });
+    const proxied = `${baseUrl()}proxy/${new URL(e.url).port}`;
+    const remote = !/^(localhost|127\.)/.test(location.hostname) && s.has_proxy;
+    const made = snippets(remote ? proxied : e.url, e.about.modality, panel.get("row") || {});
+    const show = () => { box.textContent = made[lang]; for (const b of langs.children) b.setAttribute("aria-checked", String(b.textContent === lang)); };
+    for (const name of Object.keys(made)) langs.append(h("button", { type: "button", class: "wb-quiet", role: "radio", text: name, onclick: () => { lang = name; show(); } }));
+    const copyButton = h("button", { type: "button", class: "wb-button", text: "Copy", onclick: () => copy(box.textContent, copyButton) });
+    tokenButton = h("button", { type: "button", class: "wb-button", text: "Copy token", onclick: () => panel.send("token") });
+    show();
+    right.replaceChildren(h("h3", { text: "call it" }), langs, box, h("div", { class: "wb-row" }, copyButton, panel.isReadonly() ? "" : tokenButton),
+      h("p", { class: "wb-small", style: "margin-top:8px", text: remote ? "Through the Jupyter proxy; it also asks for your Jupyter login." : "From this machine, as in a terminal of JupyterLab. The token goes into $WORKBENCH_TOKEN." }), s.has_proxy && !remote ? h("p", { class: "wb-small" }, "Through Jupyter: ", h("code", { text: proxied })) : "");
+  }
+  let tokenButton = null;
+  panel.model.on("msg:custom", (message) => { if (message && message.token && tokenButton) copy(message.token, tokenButton); });
+  panel.on("state", whole);
+  panel.on("row", () => { seen = ""; whole(); });
+  panel.on("answer", answer);
+  panel.on("live", live);
+}
+export default { render: ({ model, el }) => frame(model, el, "endpoint", "Endpoint", buildEndpoint) };

@@ -1,0 +1,1 @@
+export default { render: ({ model, el }) => frame(model, el, "run", "Training run", buildRun) };

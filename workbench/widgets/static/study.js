@@ -1,0 +1,335 @@
+// The explorer: sliders for every knob, a scatter of what was measured. The kernel only measures.
+
+const AXES = { size_bytes: ["size (kB, file)", 1e-3, "kB"], stored_bytes: ["size (kB, after zstd)", 1e-3, "kB"], latency_ms: ["latency p50 (ms)", 1, "ms"] };
+const joined = (steps) => (steps.length ? steps.join(" + ") : "baseline");
+
+function stepText(method, set) {
+  return method.knobs.reduce((text, knob, i) => {
+    const value = set[knob.name] ?? knob.default;
+    if (i === 0) return `${method.key}:${value}`;
+    return value === knob.default || value === null || value === "" ? text : `${text},${knob.name}=${value}`;
+  }, method.key);
+}
+
+// What the file would weigh. Exact where a measured variant has the same size by construction, else by parts.
+const KEEPS_SIZE = new Set(["clip", "prune"]);
+function sizeOf(steps, state, offer) {
+  const relevant = (list) => joined(list.filter((s) => !KEEPS_SIZE.has(s.split(/[:,]/)[0])));
+  const same = (text) => state.points.find((p) => relevant(p.recipe === "baseline" ? [] : p.recipe.split(" + ")) === text);
+  const known = same(relevant(steps));
+  if (known) return { bytes: known.size_bytes, stored: null, exact: true };
+  const base = state.points.find((p) => p.is_baseline);
+  if (!base) return null;
+  let weights = offer.weight_bytes ?? base.size_bytes * 0.9;
+  let rest = base.size_bytes - weights;
+  for (const step of steps) {
+    const [name, value] = step.split(/[:,]/);
+    if (name === "prune_structured") {
+      const before = same(step);
+      if (before) { weights = Math.max(0, before.size_bytes - rest); continue; }
+      weights *= (1 - Number(value)) ** 1.6;
+    } else if (name === "half") weights /= 2;
+    else if (name.startsWith("quantize")) { weights /= 4; rest *= 1.15; }
+  }
+  return { bytes: weights + rest, exact: false };
+}
+
+function buildStudy(panel) {
+  const ui = { axis: "size_bytes", hollow: null };
+  const controls = h("div");
+  const plot = g("svg", { viewBox: "0 0 560 360", role: "group", "aria-label": "Trade-off: score over size", preserveAspectRatio: "xMidYMid meet", style: "min-height:240px" });
+  const verdict = h("p", { class: "wb-verdict" });
+  const axis = h("span", { role: "radiogroup", "aria-label": "Horizontal axis" });
+  const line = h("div", { class: "wb-row", style: "min-height:32px" });
+  const going = h("div", { style: "min-height:44px;margin-top:8px" });
+  const twin = h("div");
+  const chosenBox = h("div");
+  const middle = h("div", { class: "wb-first" }, verdict, h("div", { class: "wb-row", style: "margin:0 0 4px" }, h("span", { class: "wb-small", text: "across:" }), axis), plot,
+    h("div", { class: "wb-legend" }, h("span", { text: "◆ baseline" }), h("span", { text: "● measured" }), h("span", { text: "◎ chosen" }), h("span", { text: "┄ estimated size, score open" }), h("span", {}, h("i", { style: "border-color:var(--wb-blue)" }), "front"), h("span", { text: "▒ outside budget" })), line, going, twin);
+  if (panel.isReadonly()) panel.body.classList.add("wb-two");
+  const leftSide = h("div", { class: "wb-controls" });
+  panel.body.append(...(panel.isReadonly() ? [] : [leftSide]), middle, chosenBox);
+  for (const [key, [name]] of Object.entries(AXES)) {
+    axis.append(h("button", { type: "button", class: "wb-quiet", role: "radio", "data-axis": key, "aria-checked": String(key === ui.axis), text: name.split(" p50")[0].replace("size (kB, file)", "file size").replace("size (kB, after zstd)", "after zstd"), onclick: () => {
+      ui.axis = key;
+      for (const b of axis.children) b.setAttribute("aria-checked", String(b.dataset.axis === key));
+      draw();
+    } }));
+  }
+  const state = () => panel.get("state");
+  const share = () => state().is_share;
+  const limit = () => { const b = panel.get("budget") || {}; return { drop: b.drop === null || b.drop === undefined ? Infinity : share() ? b.drop / 100 : b.drop, bytes: b.kb ? b.kb * 1000 : Infinity }; };
+  const inside = (p) => p.drop <= limit().drop + 1e-12 && p.size_bytes <= limit().bytes;
+
+  // --- the recipe that the sliders say ---------------------------------------------------------------
+  function steps() {
+    const set = panel.get("knobs") || {};
+    return (panel.get("offer").methods || []).filter((m) => set[m.key]?.on && !m.reason).map((m) => stepText(m, set[m.key]));
+  }
+  function setKnob(key, values) {
+    const offer = panel.get("offer").methods;
+    const all = { ...(panel.get("knobs") || {}) };
+    all[key] = { ...(all[key] || {}), ...values };
+    const own = offer.find((m) => m.key === key);
+    if (values.on && own.produces) for (const other of offer) if (other.produces && other.key !== key && all[other.key]?.on) all[other.key] = { ...all[other.key], on: false };
+    panel.model.set("knobs", all);
+    panel.model.save_changes();
+  }
+  function measure() {
+    const recipe = joined(steps());
+    const known = state().points.find((p) => p.recipe === recipe);
+    if (known) return choose(known.recipe);
+    panel.send("measure", { recipe });
+  }
+  function choose(recipe) {
+    panel.model.set("chosen", recipe);
+    panel.model.save_changes();
+  }
+
+  // --- left: budget and methods ------------------------------------------------------------------------
+  const marks = {};
+  const chooser = h("div");
+  panel.on("form", () => {
+    const f = panel.get("form") || {};
+    if (!f.studies) return;
+    const pick = (name, items, first) => field(name, h("select", { "aria-label": name, onchange: (e) => e.target.value && panel.send("open", { ref: e.target.value }) }, h("option", { value: "", text: first }), items.map((i) => h("option", { value: i.ref, text: i.label, selected: i.ref === panel.get("state").ref }))));
+    chooser.replaceChildren(...(f.studies.length ? [pick("study", f.studies, "choose …")] : []), ...(f.runs.length ? [pick("new study of a run", f.runs, "choose …")] : []));
+  });
+  function buildControls() {
+    const offer = panel.get("offer").methods || [];
+    if (!offer.length || controls.dataset.for === state().ref) return;
+    controls.dataset.for = state().ref;
+    const budget = panel.get("budget") || {};
+    const setBudget = (name, text) => { panel.model.set("budget", { ...(panel.get("budget") || {}), [name]: text === "" ? null : Number(text) }); panel.model.save_changes(); };
+    const worst = share() ? 10 : Math.max(...state().points.map((p) => p.drop), budget.drop * 4 || 1);
+    const drop = h("input", { type: "range", min: 0, max: worst, step: worst / 100, value: budget.drop ?? worst, "aria-label": "Largest drop", oninput: (e) => setBudget("drop", e.target.value) });
+    const size = h("input", { type: "number", min: 0, step: "any", value: budget.kb ?? "", placeholder: "any", "aria-label": "Largest size in kB", oninput: (e) => setBudget("kb", e.target.value) });
+    marks.drop = h("output", {});
+    marks.dropInput = drop;
+    controls.replaceChildren(h("h3", { text: "budget" }), h("label", { class: "wb-field" }, h("span", { class: "wb-label" }, "drop ≤ ", marks.drop), drop), field("size ≤ kB", size), h("h3", { text: "methods" }), ...offer.map(methodBox));
+    knobs();
+  }
+  function methodBox(method) {
+    const mark = (marks[method.key] = { values: {} });
+    mark.on = h("input", { type: "checkbox", disabled: Boolean(method.reason), "data-method": method.key, onchange: (e) => setKnob(method.key, { on: e.target.checked }) });
+    const [first, ...others] = method.knobs;
+    const box = h("fieldset", { class: "wb-method" }, h("label", { title: method.summary }, mark.on, ` ${method.key.replaceAll("_", " ")}`, method.reason ? h("span", { class: "wb-note", text: method.reason }) : null));
+    if (method.reason) return box;
+    if (first) box.append(slider(method, first, true));
+    if (others.length) box.append(details("more", ...others.map((knob) => slider(method, knob, false))));
+    return box;
+  }
+  // A slider measures when it is let go; by keys it waits for Enter, so that ten steps are not ten measurements.
+  function slider(method, knob, isFirst) {
+    const put = (value) => setKnob(method.key, { on: true, [knob.name]: value });
+    const label = `${method.key} ${knob.name}`;
+    const out = h("output", { class: "wb-value" });
+    let control;
+    if (knob.kind === "number" && knob.min !== null && knob.max !== null) {
+      const wide = knob.max - knob.min > 1000;
+      const step = knob.is_integer ? 1 : Number(((knob.max - knob.min) / (isFirst ? 100 : 200)).toPrecision(1));
+      const low = knob.min + (knob.is_open_low ? step : 0), high = knob.max - (knob.is_open_high ? step : 0);
+      const tidy = (v) => Number(Number(v).toFixed(4));
+      control = wide
+        ? h("input", { type: "number", min: low, max: high, step: knob.is_integer ? 1 : "any", "aria-label": label, onchange: (e) => e.target.value !== "" && put(Number(e.target.value)) })
+        : h("input", { type: "range", min: low, max: high, step, "aria-label": label, "data-knob": `${method.key}.${knob.name}`, oninput: (e) => put(tidy(e.target.value)) });
+      if (!wide) {
+        let held = false;
+        control.addEventListener("pointerdown", () => { held = true; });
+        control.addEventListener("change", () => { if (held) measure(); held = false; });
+        control.addEventListener("keydown", (e) => {
+          const by = { ArrowLeft: -1, ArrowDown: -1, ArrowRight: 1, ArrowUp: 1 }[e.key];
+          if (by && e.shiftKey) { e.preventDefault(); control.value = tidy(Number(control.value) + by * step * 10); put(tidy(control.value)); }
+          if (e.key === "Enter") measure();
+        });
+      }
+    } else if (knob.kind === "choice" && knob.choices.length === 1) {
+      control = h("span", { class: "wb-small", text: `${knob.choices[0]}${typeof knob.choices[0] === "number" ? ` ${knob.name}` : ""}` });
+    } else if (knob.kind === "choice") {
+      control = h("select", { "aria-label": label, onchange: (e) => put(knob.choices.find((c) => String(c) === e.target.value)) }, knob.choices.map((c) => h("option", { value: c, text: c })));
+    } else if (knob.kind === "bool") {
+      control = h("select", { "aria-label": label, onchange: (e) => put(e.target.value === "" ? null : e.target.value === "true") }, (knob.default === null ? [["", "automatic"]] : []).concat([["true", "yes"], ["false", "no"]]).map(([value, text]) => h("option", { value, text })));
+    } else control = h("input", { type: "text", "aria-label": label, placeholder: knob.default === null ? "automatic" : String(knob.default ?? ""), onchange: (e) => put(e.target.value === "" ? null : Number.isNaN(Number(e.target.value)) ? e.target.value : Number(e.target.value)) });
+    marks[method.key].values[knob.name] = { control, out, start: startOf(knob) };
+    const kind = control.type === "range";
+    return h("label", { class: "wb-knob", title: knob.description }, h("span", { class: "wb-label" }, isFirst && !kind ? "" : knob.name.replaceAll("_", " "), kind ? out : null), control);
+  }
+  function startOf(knob) {
+    if (knob.default !== null && knob.default !== undefined) return knob.default;
+    if (knob.kind !== "number" || knob.min === null) return "";
+    return knob.max > 1 ? Number((knob.min + (knob.max - knob.min) * 0.99).toFixed(2)) : 0.3;
+  }
+  function knobs() {
+    const set = panel.get("knobs") || {};
+    for (const method of panel.get("offer").methods || []) {
+      const mark = marks[method.key];
+      if (!mark) continue;
+      if (mark.on.checked !== Boolean(set[method.key]?.on)) mark.on.checked = Boolean(set[method.key]?.on);
+      for (const [name, one] of Object.entries(mark.values)) {
+        const value = set[method.key]?.[name] ?? one.start;
+        if ("value" in one.control && document.activeElement !== one.control) one.control.value = String(value);
+        one.out.textContent = ` ${value}`;
+      }
+    }
+  }
+  function stepsNow() {
+    // A method that was only ticked stands at the value its slider shows.
+    const set = panel.get("knobs") || {};
+    const missing = (panel.get("offer").methods || []).filter((m) => set[m.key]?.on && m.knobs[0] && set[m.key][m.knobs[0].name] === undefined && (m.knobs[0].default === null || m.knobs[0].default === undefined));
+    if (!missing.length) return;
+    const all = { ...set };
+    for (const m of missing) all[m.key] = { ...all[m.key], [m.knobs[0].name]: startOf(m.knobs[0]) };
+    panel.model.set("knobs", all);
+    panel.model.save_changes();
+  }
+
+  leftSide.append(chooser, controls);
+
+  // --- middle ------------------------------------------------------------------------------------------
+  function hollow() {
+    const now = steps();
+    if (!now.length || panel.isReadonly() || state().points.some((p) => p.recipe === joined(now))) return null;
+    return { recipe: joined(now), size: sizeOf(now, state(), panel.get("offer")) };
+  }
+  function draw() {
+    const s = state();
+    const [name, unit] = AXES[ui.axis];
+    const points = s.points || [];
+    if (!points.length) return;
+    const baseline = points.find((p) => p.is_baseline) || points[0];
+    const guess = hollow();
+    const guessX = guess && guess.size && ui.axis === "size_bytes" ? guess.size.bytes * unit : null;
+    const xs = points.map((p) => p[ui.axis] * unit).concat(guessX ?? []);
+    const ys = points.flatMap((p) => [p.score, baseline.score + p.change[1], baseline.score + p.change[2]]).filter(Number.isFinite);
+    let low = Math.min(...ys), high = Math.max(...ys);
+    const pad = (high - low || Math.abs(high) || 1) * 0.06;
+    low -= pad; high += pad;
+    if (share()) high = Math.min(high, 1 + pad / 4);
+    const box = { left: 54, right: 546, top: 14, bottom: 318 };
+    const max = Math.max(...xs) * 1.06;
+    const x = scale(0, max, box.left, box.right), y = scale(low, high, box.bottom, box.top);
+    const parts = [];
+    // the budget: what lies outside is shaded
+    const floor = s.higher_is_better ? baseline.score - limit().drop : baseline.score + limit().drop;
+    const clampY = Math.min(box.bottom, Math.max(box.top, y(floor)));
+    if (Number.isFinite(floor)) {
+      const [top, bottom] = s.higher_is_better ? [clampY, box.bottom] : [box.top, clampY];
+      if (bottom > top) parts.push(g("rect", { x: box.left, y: top, width: box.right - box.left, height: bottom - top, fill: "var(--wb-shade)" }));
+      parts.push(g("line", { x1: box.left, x2: box.right, y1: clampY, y2: clampY, stroke: "var(--wb-grey)", "stroke-dasharray": "2 3" }));
+    }
+    if (Number.isFinite(limit().bytes) && ui.axis === "size_bytes") {
+      const at = Math.min(box.right, x(limit().bytes * unit));
+      parts.push(g("rect", { x: at, y: box.top, width: box.right - at, height: box.bottom - box.top, fill: "var(--wb-shade)" }));
+    }
+    for (const value of ticks(low, high, 6)) parts.push(g("line", { x1: box.left, x2: box.right, y1: y(value), y2: y(value), stroke: "var(--wb-line)", "stroke-opacity": 0.5 }), g("text", { x: box.left - 6, y: y(value) + 4, "text-anchor": "end", text: share() ? `${fmt.sig(100 * value)} %` : fmt.sig(value) }));
+    for (const value of ticks(0, max, 7)) parts.push(g("text", { x: x(value), y: box.bottom + 16, "text-anchor": "middle", text: fmt.sig(value) }));
+    parts.push(g("text", { x: box.right, y: 352, "text-anchor": "end", text: name }), g("text", { x: 6, y: 352, text: `${s.metric} ${s.higher_is_better ? "↑" : "↓"}` }));
+    // the front
+    const better = (p) => (s.higher_is_better ? p.score : -p.score);
+    let best = -Infinity, path = "";
+    for (const p of [...points].sort((a, b) => a[ui.axis] - b[ui.axis] || better(b) - better(a))) {
+      if (better(p) <= best) continue;
+      best = better(p);
+      path += path ? `H${x(p[ui.axis] * unit)}V${y(p.score)}` : `M${x(p[ui.axis] * unit)} ${y(p.score)}`;
+    }
+    parts.push(g("path", { d: path, fill: "none", stroke: "var(--wb-blue)", "stroke-width": 1.5 }));
+    const chosen = panel.get("chosen");
+    for (const p of [...points].sort((a, b) => a.is_baseline - b.is_baseline || (a.recipe === chosen) - (b.recipe === chosen))) parts.push(dot(p, x(p[ui.axis] * unit), y(p.score), y(baseline.score + p.change[1]), y(baseline.score + p.change[2]), chosen));
+    if (guessX !== null) {
+      const gx = x(guessX), text = `${guess.size.exact ? "" : "≈ "}${fmt.kb(guess.size.bytes)}, score open`;
+      parts.push(g("line", { class: "wb-estimate", "data-bytes": Math.round(guess.size.bytes), x1: gx, x2: gx, y1: box.top, y2: box.bottom, stroke: "var(--wb-orange)", "stroke-width": 2, "stroke-dasharray": "5 4" }),
+        g("circle", { cx: gx, cy: y(baseline.score), r: 6, fill: "var(--wb-bg)", stroke: "var(--wb-orange)", "stroke-width": 2 }),
+        g("text", { x: gx > 420 ? gx - 8 : gx + 8, y: box.bottom - 8, "text-anchor": gx > 420 ? "end" : "start", style: "fill:var(--wb-orange);font-weight:600", text }));
+    }
+    const focused = plot.getRootNode().activeElement?.dataset?.recipe;
+    plot.replaceChildren(...parts);
+    if (focused) [...plot.querySelectorAll("[data-recipe]")].find((n) => n.dataset.recipe === focused)?.focus();
+    sayLine(guess);
+    sayVerdict(points);
+  }
+  function dot(p, cx, cy, y0, y1, chosen) {
+    const isOn = p.recipe === chosen;
+    const words = `${p.recipe}: ${state().metric} ${fmt.score(p.score, share())} (${p.difference_words}), ${fmt.kb(p.size_bytes)}, ${fmt.ms(p.latency_ms)}${inside(p) ? "" : ", outside the budget"}`;
+    const shape = p.is_baseline ? g("path", { d: `M${cx} ${cy - 8}l8 8-8 8-8-8z`, fill: "var(--wb-grey)" }) : g("circle", { cx, cy, r: 5.5, fill: "var(--wb-blue)", "fill-opacity": inside(p) ? 1 : 0.45 });
+    return g("g", { class: "wb-dot", tabindex: "0", role: "button", "aria-pressed": String(isOn), "aria-label": words, "data-recipe": p.recipe, style: "cursor:pointer",
+      onclick: () => choose(p.recipe), onkeydown: (e) => { if (e.key === "Enter" || e.key === " ") { e.preventDefault(); choose(p.recipe); } } },
+      g("title", { text: words }), g("line", { x1: cx, x2: cx, y1: y0, y2: y1, stroke: p.is_baseline ? "none" : "var(--wb-blue)", "stroke-opacity": 0.35 }), g("circle", { cx, cy, r: 12, fill: "transparent" }), shape,
+      isOn ? g("circle", { cx, cy, r: 10, fill: "none", stroke: "var(--wb-orange)", "stroke-width": 2.5 }) : null);
+  }
+  const go = h("button", { type: "button", class: "wb-button wb-accent", "data-do": "measure", text: "Measure", onclick: measure });
+  function sayLine(guess) {
+    if (panel.isReadonly()) return line.replaceChildren();
+    const recipe = joined(steps());
+    const known = state().points.some((p) => p.recipe === recipe);
+    const code = h("code", { text: recipe === "baseline" ? "move a slider to make a variant" : recipe });
+    go.dataset.off = String(known);
+    go.setAttribute("aria-disabled", String(known));
+    go.classList.toggle("wb-accent", !known);
+    line.replaceChildren(...(recipe === "baseline" ? [code] : [go, code, h("span", { class: "wb-small", text: known ? "measured" : guess?.size ? `${guess.size.exact ? "" : "≈ "}${fmt.kb(guess.size.bytes)}` : "" })]));
+    return null;
+  }
+  function sayVerdict(points) {
+    const fits = points.filter(inside).sort((a, b) => a.size_bytes - b.size_bytes)[0];
+    const words = [share() ? `drop ≤ ${fmt.sig(100 * limit().drop)} pt` : `drop ≤ ${fmt.sig(limit().drop)}`, Number.isFinite(limit().bytes) ? `size ≤ ${fmt.kb(limit().bytes)}` : ""].filter(Boolean).join(", ");
+    verdict.replaceChildren(...(fits ? ["Smallest with ", words, ": ", h("button", { type: "button", class: "wb-quiet", text: fits.recipe, onclick: () => choose(fits.recipe) }), ` ${fmt.score(fits.score, share())}, ${fmt.kb(fits.size_bytes)}, ${fmt.ms(fits.latency_ms)}`] : [`Nothing measured fits ${words} yet.`]));
+  }
+  function list() {
+    const open = twin.firstChild?.open;
+    twin.replaceChildren(details(`As a table (${state().points.length})`, table([{ name: "recipe", left: true }, { name: `${state().metric}` }, { name: "change (90 %)" }, { name: "kB" }, { name: "zstd kB" }, { name: "ms" }, { name: "latency" }],
+      state().points.map((p) => ({ key: p.recipe, class: p.recipe === panel.get("chosen") ? "wb-on" : null, onclick: () => choose(p.recipe), cells: [p.recipe, fmt.score(p.score, share()), p.difference_words, fmt.sig(p.size_bytes / 1e3), fmt.sig(p.stored_bytes / 1e3), fmt.sig(p.latency_ms), p.latency_words] })), "Measured variants")));
+    twin.firstChild.open = Boolean(open);
+  }
+  let timer = null;
+  function progress() {
+    const m = panel.get("measuring") || {};
+    clearInterval(timer);
+    panel.root.dataset.measuring = m.recipe || "";
+    if (!m.recipe) return going.replaceChildren();
+    const time = h("span", { class: "wb-small" });
+    const tell = () => { time.textContent = `${m.note || "measuring"} · ${fmt.seconds(Math.max(0, Date.now() / 1000 - m.began))}${m.next ? ` · next: ${m.next}` : ""}`; };
+    tell();
+    timer = setInterval(tell, 500);
+    return going.replaceChildren(h("div", { class: "wb-bar", role: "progressbar", "aria-label": `Measuring ${m.recipe}`, "aria-valuenow": String(Math.round((100 * m.done) / (m.total || 1))), "aria-valuemin": "0", "aria-valuemax": "100" }, h("i", { style: `width:${Math.max(4, (100 * m.done) / (m.total || 1))}%` })),
+      h("div", { class: "wb-row", style: "margin-top:2px" }, time, action(panel, "stop", "Stop", {})));
+  }
+  panel.cleanup(() => clearInterval(timer));
+
+  // --- right: the chosen one -----------------------------------------------------------------------------
+  let nameTyped = "";
+  function details_() {
+    const s = state();
+    const p = s.points.find((one) => one.recipe === panel.get("chosen"));
+    if (!p) return chosenBox.replaceChildren(h("h3", { text: "chosen" }), h("p", { class: "wb-small", text: "Click a point to see what it gains and loses." }));
+    const base = s.points.find((one) => one.is_baseline);
+    const done = (panel.get("results") || {})[p.recipe] || {};
+    const name = h("input", { type: "text", value: nameTyped || `${s.data_name}-model`.replace(/[^a-z0-9-]+/g, "-"), "aria-label": "Model name", oninput: (e) => { nameTyped = e.target.value; } });
+    const acts = panel.isReadonly() ? [] : [h("h3", { text: "keep it" }), field("model name", name),
+      h("div", { class: "wb-row" }, done.version ? h("span", { class: "wb-good", text: `✓ ${done.version}` }) : action(panel, "register", "Register", () => ({ recipe: p.recipe, name: name.value }), "wb-accent"),
+        done.version && !done.promoted ? confirmed(panel, "promote", "Promote", `Point champion at ${done.version}?`, { recipe: p.recipe }) : done.promoted ? h("span", { class: "wb-chip", text: "champion" }) : null,
+        done.endpoint ? null : action(panel, "serve", "Serve", { recipe: p.recipe })),
+      done.endpoint ? h("p", { class: "wb-small", style: "margin-top:8px" }, h("span", { class: "wb-good", text: "✓ served" }), ` ${done.endpoint}; wb.endpoints()[-1] shows it`) : ""];
+    return chosenBox.replaceChildren(h("h3", { text: "chosen" }), h("code", { text: p.recipe }),
+      h("div", { class: "wb-big" }, fmt.score(p.score, share()), h("span", { class: "wb-small", text: `  ${s.metric}` })),
+      facts([p.is_baseline ? null : ["change, 90 % interval", p.difference_words], ["file", `${fmt.kb(p.size_bytes)}${p.is_baseline ? "" : ` (×${(p.size_bytes / base.size_bytes).toFixed(2)})`}`], ["after zstd", fmt.kb(p.stored_bytes)], ["latency p50", `${fmt.ms(p.latency_ms)} (${p.latency_words})`]]),
+      h("p", { style: "margin-top:12px", class: "wb-sentence", text: p.sentence }), ...p.notes.map((text) => h("p", { class: /saturat|no number/.test(text) ? "wb-warn" : "wb-small", text: `${/saturat|no number/.test(text) ? "▲" : "ⓘ"} ${text}` })),
+      h("p", { class: "wb-small", text: `${fmt.count(s.samples)} samples · ${s.machine}` }), ...acts);
+  }
+
+  const whole = () => {
+    const s = state();
+    panel.title.textContent = s.ref ? `Compression of ${s.data_name}` : "Compress a model";
+    panel.status.textContent = s.ref || "";
+    if (!s.ref) { middle.hidden = chosenBox.hidden = true; controls.replaceChildren(empty("No study is open. Train a model first, then press “Compress this model”.")); return; }
+    middle.hidden = chosenBox.hidden = false;
+    buildControls(); draw(); list(); details_();
+  };
+  panel.on("state", whole);
+  panel.on("offer", whole);
+  panel.on("knobs", () => { if (!state().ref) return; stepsNow(); knobs(); draw(); });
+  panel.on("budget", () => { if (!state().ref) return; const b = panel.get("budget") || {}; if (marks.drop) marks.drop.textContent = b.drop === null || b.drop === undefined ? "any" : share() ? `${fmt.sig(b.drop, 2)} pt` : fmt.sig(b.drop); draw(); });
+  panel.on("chosen", () => { if (!state().ref) return; draw(); list(); details_(); });
+  panel.on("results", () => { if (state().ref) details_(); });
+  panel.on("measuring", progress);
+  panel.onkey = (event, typing) => { if (event.key === "Escape" && !typing && (panel.get("measuring") || {}).recipe) panel.send("stop"); };
+}
+export default { render: ({ model, el }) => frame(model, el, "study", "Compression explorer", buildStudy) };

@@ -1,0 +1,193 @@
+"""What is shown of a dataset: samples, balance, findings, and what augmentation does."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from workbench.core.errors import InputError
+from workbench.core.optional import require
+from workbench.data.augment import Augment, parse_augment
+from workbench.data.dataset import Dataset
+
+PARTS = ("train", "val", "test")
+_TILES, _SIDE, _ROWS, _BINS = 40, 64, 8, 16
+_MOST_COLUMNS, _MOST_SAMPLED = 12, 1000
+
+
+def state(dataset: Dataset) -> dict[str, Any]:
+    """Returns the facts of a dataset, for card and panel."""
+    facts = dataset.to_json()
+    return {
+        "ref": dataset.ref,
+        "reattach": f'wb.load("{dataset.ref}")',
+        "name": dataset.name,
+        "fingerprint": dataset.fingerprint,
+        "modality": dataset.modality,
+        "task": dataset.task,
+        "shape": list(dataset.sample_shape),
+        "samples": facts["samples"],
+        "labels": list(dataset.labels),
+        "balance": balance(dataset),
+        "findings": facts["findings"],
+        "augment": " + ".join(_step(step) for step in facts["augment"] or ()),
+        "size_bytes": facts["size_bytes"],
+    }
+
+
+def balance(dataset: Dataset) -> dict[str, list[float]]:
+    """Returns the share of each class by part; for values, a histogram over their range."""
+    parts = {name: np.asarray(getattr(dataset, name).targets) for name in PARTS}
+    if dataset.labels:
+        classes = len(dataset.labels)
+        counts = {n: np.bincount(t, minlength=classes) for n, t in parts.items() if len(t)}
+    else:
+        every = np.concatenate(list(parts.values()))
+        edges = np.histogram_bin_edges(every, _BINS)
+        counts = {n: np.histogram(t, edges)[0] for n, t in parts.items() if len(t)}
+    return {name: [int(c) for c in found] for name, found in counts.items()}
+
+
+def gallery(dataset: Dataset, part: str, label: int | None = None) -> dict[str, Any]:
+    """Returns samples of a part as one picture of tiles, spread over the classes.
+
+    Args:
+        dataset: Of images.
+        part: "train", "val" or "test".
+        label: Only this class.
+    """
+    split = getattr(dataset, part)
+    chosen = spread_rows(np.asarray(split.targets), _TILES, label)
+    names = [name_of(dataset, split.targets[i]) for i in chosen]
+    return {
+        "part": part,
+        "label": label,
+        "indices": [int(i) for i in chosen],
+        "names": names,
+        **sheet(np.asarray(split.inputs[chosen], np.float32), _top(dataset)),
+    }
+
+
+def gallery_of(dataset: Dataset, part: str, indices: list[int]) -> dict[str, Any]:
+    """Returns these samples as tiles."""
+    tiles = np.asarray(getattr(dataset, part).inputs[indices], np.float32)
+    return sheet(tiles, _top(dataset))
+
+
+def contact_sheet(dataset: Dataset, columns: int = 10) -> dict[str, Any]:
+    """Returns samples of train as one picture, in rows."""
+    chosen = spread_rows(np.asarray(dataset.train.targets), _TILES, None)
+    tiles = np.asarray(dataset.train.inputs[chosen], np.float32)
+    return sheet(tiles, _top(dataset), columns)
+
+
+def augmented(
+    dataset: Dataset, part: str, index: int, text: str, copies: int = 6
+) -> dict[str, Any]:
+    """Returns one sample before and after augmentation, as tiles; the first is the sample itself.
+
+    Raises:
+        InputError: The augmentation asked for is not valid.
+    """
+    split = getattr(dataset, part)
+    if not 0 <= index < len(split):
+        raise InputError(f"{part} has {len(split)} samples, no number {index}.")
+    inputs, targets = split.batch([index])
+    steps = parse_augment(text) if text.strip() else ()
+    tiles = [inputs]
+    if steps:
+        change = Augment(steps, dataset.labels)
+        for i in range(copies):
+            tiles.append(change(inputs.copy(), targets, np.random.default_rng([7, i])))
+    shown = sheet(np.concatenate(tiles), _top(dataset))
+    return {
+        "index": index,
+        "part": part,
+        "name": name_of(dataset, targets[0]),
+        "text": text,
+        **shown,
+    }
+
+
+def table_rows(dataset: Dataset, part: str) -> dict[str, Any]:
+    """Returns the first rows of a part as they came, and a histogram of each numeric column."""
+    split = getattr(dataset, part)
+    sampled = [split[i].input for i in range(min(len(split), _MOST_SAMPLED))]
+    columns = list(sampled[0]) if sampled else []
+    rows = [[_words(row.get(c)) for c in columns] for row in sampled[:_ROWS]]
+    targets = [name_of(dataset, t) for t in split.targets[:_ROWS]]
+    found = {c: _histogram([row.get(c) for row in sampled]) for c in columns[:_MOST_COLUMNS]}
+    return {"part": part, "columns": columns, "rows": rows, "targets": targets, "histograms": found}
+
+
+def sheet(tiles: np.ndarray, top: float, columns: int | None = None) -> dict[str, Any]:
+    """Returns tiles (n, channels, height, width) as one PNG in a data URI.
+
+    Args:
+        tiles: The pictures.
+        top: The value that is white.
+        columns: Tiles in a row; by default all side by side.
+    """
+    image = require("PIL.Image", for_="the gallery")
+    step = max(1, -(-max(tiles.shape[2:]) // _SIDE))
+    small = np.clip(tiles[:, :, ::step, ::step] * (255.0 / top), 0, 255).astype(np.uint8)
+    count, channels, height, width = small.shape
+    wide = columns or count
+    rows = -(-count // wide)
+    grid = np.zeros((rows * wide, channels, height, width), np.uint8)
+    grid[:count] = small
+    cells = grid.reshape(rows, wide, channels, height, width).transpose(0, 3, 1, 4, 2)
+    across = cells.reshape(rows * height, wide * width, channels)
+    made = image.fromarray(across[:, :, 0] if channels == 1 else across[:, :, :3])
+    stream = io.BytesIO()
+    made.save(stream, "PNG", optimize=True)
+    text = base64.b64encode(stream.getvalue()).decode()
+    return {
+        "png": f"data:image/png;base64,{text}",
+        "count": count,
+        "width": width,
+        "height": height,
+    }
+
+
+def spread_rows(targets: np.ndarray, count: int, label: int | None) -> np.ndarray:
+    """Returns up to `count` row numbers: of one class, or spread over all values."""
+    if label is not None:
+        return np.asarray(np.flatnonzero(targets == label)[:count])
+    order = np.argsort(targets, kind="stable")
+    places = np.linspace(0, len(order) - 1, min(count, len(order)))
+    return np.asarray(order[np.unique(places.astype(int))])
+
+
+def name_of(dataset: Dataset, target: Any) -> str:
+    """Returns a target in words."""
+    return dataset.labels[int(target)] if dataset.labels else f"{float(target):.4g}"
+
+
+def _top(dataset: Dataset) -> float:
+    rows = np.asarray(dataset.train.inputs[: min(len(dataset.train), 200)], np.float32)
+    return float(rows.max()) or 1.0
+
+
+def _histogram(values: Sequence[Any]) -> list[int] | None:
+    numbers = [
+        v for v in values if isinstance(v, int | float) and not isinstance(v, bool) and v == v
+    ]
+    if len(numbers) < 2:
+        return None
+    return [int(c) for c in np.histogram(numbers, _BINS)[0]]
+
+
+def _words(value: Any) -> str:
+    if value is None:
+        return "–"
+    return f"{value:.4g}" if isinstance(value, float) else str(value)[:40]
+
+
+def _step(step: Any) -> str:
+    values = [str(v) for k, v in step.items() if k not in ("kind", "version")]
+    return f"{step['kind']}:{values[0]}" if values else str(step["kind"])

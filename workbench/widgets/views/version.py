@@ -1,0 +1,105 @@
+"""What is shown of registered versions: the table, one version's lineage, files and audit."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from workbench.core.errors import WorkbenchError
+from workbench.flow.version import ModelVersion
+from workbench.flow.workspace import Workspace
+
+_MOST_AUDIT = 12
+
+
+def state(workspace: Workspace, name: str | None, selected: str | None) -> dict[str, Any]:
+    """Returns all versions (of one model or of all), and the selected one in detail.
+
+    Args:
+        workspace: The workspace.
+        name: Only this model.
+        selected: Ref of the version looked at; by default the newest.
+    """
+    versions = [v for v in workspace.models() if name is None or v.name == name]
+    versions.sort(key=lambda v: v.created, reverse=True)
+    chosen = next((v for v in versions if v.ref == selected), versions[0] if versions else None)
+    return {
+        "name": name,
+        "reattach": "wb.app('models')" if chosen is None else f'wb.version("{chosen.ref}")',
+        "rows": [row(v) for v in versions],
+        "selected": None if chosen is None else detail(workspace, chosen, versions),
+    }
+
+
+def row(version: ModelVersion) -> dict[str, Any]:
+    """Returns a version as a line of the table."""
+    metrics = version.metrics
+    score = next(((k[4:], v) for k, v in metrics.items() if k.startswith("val_")), (None, None))
+    return {
+        "ref": version.ref,
+        "name": version.name,
+        "number": version.number,
+        "aliases": version.aliases,
+        "metric": score[0],
+        "score": score[1],
+        "size_bytes": version.size_bytes,
+        "latency_ms": metrics.get("latency_ms"),
+        "recipe": version.manifest.get("recipe") or "baseline",
+        "created": version.created,
+    }
+
+
+def detail(
+    workspace: Workspace, version: ModelVersion, versions: list[ModelVersion]
+) -> dict[str, Any]:
+    """Returns one version beside its champion, with lineage, files, history and audit."""
+    models = workspace.store.models
+    pointing = models.aliases(version.name)
+    champion = next(
+        (v for v in versions if v.name == version.name and "champion" in v.aliases), None
+    )
+    manifest = version.manifest
+    return {
+        **row(version),
+        "digest": version.digest,
+        "pointing": pointing,
+        "champion": None if champion is None else row(champion),
+        "lineage": _lineage(workspace, version),
+        "files": [
+            {"name": name, "digest": blob["digest"], "size_bytes": blob["size_bytes"]}
+            for name, blob in manifest["files"].items()
+        ],
+        "environment": dict((manifest.get("environment") or {}).get("libraries") or {}),
+        "earlier": {a: _earlier(workspace, version.name, a, n) for a, n in pointing.items()},
+        "audit": _audit(workspace, version.name),
+    }
+
+
+def _earlier(workspace: Workspace, name: str, alias: str, current: int) -> int | None:
+    """Returns the version that a rollback would go back to, as far as the history tells."""
+    moves = workspace.store.models.history(name, alias)
+    past = [m.number for m in moves if not m.is_revoked and m.number != current]
+    return past[-1] if past else None
+
+
+def _lineage(workspace: Workspace, version: ModelVersion) -> list[list[str]]:
+    manifest = version.manifest
+    data = manifest.get("data") or {}
+    steps = [
+        ["data", str(data.get("ref") or "–")],
+        ["made from", str(manifest.get("parent") or "–")],
+        ["recipe", str(manifest.get("recipe") or "baseline")],
+        ["version", version.ref],
+    ]
+    names = {version.ref, *(f"model:{version.name}@{a}" for a in version.aliases)}
+    serving = [e.ref for e in workspace.endpoints() if names & set(e.info.refs)]
+    return [*steps, ["served by", ", ".join(serving) or "nothing now"]]
+
+
+def _audit(workspace: Workspace, name: str) -> list[list[str]]:
+    try:
+        entries = [e for e in workspace.store.audit.entries() if name in str(e.subject)]
+    except WorkbenchError:
+        return []
+    return [
+        [e.time[:19].replace("T", " "), e.action, str(e.subject)] for e in entries[-_MOST_AUDIT:]
+    ][::-1]
