@@ -96,5 +96,5 @@ def _patches(node: Any, values: np.ndarray, weight: np.ndarray) -> np.ndarray:
     chosen = grid[:, np.linspace(0, grid.shape[1] - 1, min(_PATCHES, grid.shape[1])).astype(int)]
     inner = tuple(slice(None, None, step) for step in steps)
     taken = windows[(chosen[0], slice(None), *chosen[1:])][(slice(None), slice(None), *inner)]
-    groups = int(options.get("group") or 1)
+    groups = int(str(options.get("group") or 1))
     return np.ascontiguousarray(taken.reshape(len(taken), groups, -1).transpose(1, 0, 2))

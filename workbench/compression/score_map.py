@@ -11,6 +11,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from typing import Any
+
 import numpy as np
 
 _UNIT = 0.5
@@ -96,7 +98,7 @@ class ScoreMap:
         own = self._alpha / diagonal, 1.0 / np.sqrt(diagonal)
         return np.concatenate([looked, own[0]]), np.concatenate([spread, own[1]])
 
-    def _drop(self, logs: np.ndarray, start: float, power: float) -> np.ndarray:
+    def _drop(self, logs: np.ndarray, start: Any, power: Any) -> np.ndarray:
         inner = np.exp(np.clip(power * (logs - start), -50, 50))
         return np.asarray(self.most * -np.expm1(-inner))
 
