@@ -230,10 +230,6 @@ def _change_graph(groups: Iterable[Group], subject: Subject, tools: Tools) -> Su
     return subject
 
 
-<<<<<<< HEAD
-def layer_weight(subject: Subject, layer: Layer) -> np.ndarray:
-    """Returns the weight of a layer as methods see it: output channels first."""
-=======
 def _turn(step: Step) -> tuple[bool, bool]:
     """Returns when a graph step's turn is: weights stay float, then layer by layer, then all."""
     return (step.plugin.produces is not None, not _is_local(step))
@@ -256,8 +252,8 @@ def _edited(subject: Subject, edited: Edited) -> Subject:
     return replace(subject, origin=edited.graph, structure=subject.identity, layers=layers)
 
 
-def _weight(subject: Subject, layer: Layer) -> np.ndarray:
->>>>>>> main
+def layer_weight(subject: Subject, layer: Layer) -> np.ndarray:
+    """Returns the weight of a layer as methods see it: output channels first."""
     if layer.parameter:
         return np.array(subject.state[layer.parameter])
     value = initializers(subject.graph)[layer.initializer]
