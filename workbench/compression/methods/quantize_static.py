@@ -37,6 +37,7 @@ _OPERATORS = (
     "Unsqueeze", "Sigmoid", "LeakyRelu", "Split", "Slice", "Pad",
 )  # fmt: skip
 _OLDEST_OPSET = 13
+_FLOAT = 1
 _WITH_BIAS = frozenset({"Conv", "Gemm"})
 _MOST, _MOST_REDUCED = 127, 64
 
@@ -121,7 +122,7 @@ def quantize(
     """Returns `graph` in QDQ form, with known activation ranges (name → low, high)."""
     quantizer = optional.require("onnxruntime.quantization.qdq_quantizer", for_=_FOR)
     kinds = optional.require("onnxruntime.quantization", for_=_FOR).QuantType
-    prepared = _prepared(graph)
+    prepared = _prepared(graph, ranges)
     constant = _name_constant_nodes(prepared)
     writer = quantizer.QDQQuantizer(
         prepared,
@@ -194,9 +195,17 @@ def _name_constant_nodes(graph: onnx.ModelProto) -> list[str]:
     return names
 
 
-def _prepared(graph: onnx.ModelProto) -> onnx.ModelProto:
+def _prepared(graph: onnx.ModelProto, ranges: Ranges) -> onnx.ModelProto:
+    """Returns a copy with the type of each float tensor: inference stops at MatMulNBits."""
     inference = optional.require("onnx.shape_inference", for_=_FOR)
+    helper = optional.require("onnx.helper", for_=_FOR)
     twin: onnx.ModelProto = inference.infer_shapes(graphs.strip(graphs.copy_graph(graph)))
+    part = twin.graph
+    known = {item.name for item in (*part.value_info, *part.input, *part.output)}
+    made = {name for node in part.node for name in node.output}
+    for name in ranges:
+        if name in made - known:
+            part.value_info.append(helper.make_tensor_value_info(name, _FLOAT, None))
     mark = twin.metadata_props.add()
     mark.key, mark.value = "onnx.infer", "onnxruntime.quant"
     return twin
