@@ -107,7 +107,7 @@ def apply(
     key = subject.structure + "".join(map(str, _weight_work(groups)))
     start = subject
     changed = recent.get(key, lambda: _change_weights(groups, start, tools))
-    return _change_graph(groups, changed, tools)
+    return change_graph_of(groups, changed, tools)
 
 
 def _weight_work(groups: Iterable[Group]) -> list[tuple[list[str], list[str]]]:
@@ -212,7 +212,8 @@ def _patched_file(subject: Subject, changed: Mapping[str, np.ndarray], tools: To
     )
 
 
-def _change_graph(groups: Iterable[Group], subject: Subject, tools: Tools) -> Subject:
+def change_graph_of(groups: Iterable[Group], subject: Subject, tools: Tools) -> Subject:
+    """Returns the subject after the graph steps of `groups`."""
     chosen: dict[Step, list[str]] = {}
     for group in groups:
         for step in _of(group.steps, GraphMethod):
@@ -230,10 +231,6 @@ def _change_graph(groups: Iterable[Group], subject: Subject, tools: Tools) -> Su
     return subject
 
 
-<<<<<<< HEAD
-def layer_weight(subject: Subject, layer: Layer) -> np.ndarray:
-    """Returns the weight of a layer as methods see it: output channels first."""
-=======
 def _turn(step: Step) -> tuple[bool, bool]:
     """Returns when a graph step's turn is: weights stay float, then layer by layer, then all."""
     return (step.plugin.produces is not None, not _is_local(step))
@@ -256,8 +253,8 @@ def _edited(subject: Subject, edited: Edited) -> Subject:
     return replace(subject, origin=edited.graph, structure=subject.identity, layers=layers)
 
 
-def _weight(subject: Subject, layer: Layer) -> np.ndarray:
->>>>>>> main
+def layer_weight(subject: Subject, layer: Layer) -> np.ndarray:
+    """Returns the weight of a layer as methods see it: output channels first."""
     if layer.parameter:
         return np.array(subject.state[layer.parameter])
     value = initializers(subject.graph)[layer.initializer]
