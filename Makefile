@@ -6,7 +6,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 TEST_ENV := OMP_NUM_THREADS=1 PYTHONWARNINGS=default
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-full check format docs bench clean
+.PHONY: help install demo test test-full check format docs bench clean lab dashboards
 
 help:  ## Show what each target does
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -48,3 +48,9 @@ bench: install  ## Print each figure of the README beside its goal
 
 clean:  ## Remove the environment and the workspace of this folder
 	@rm -rf .venv .workbench reports dist
+
+lab: install  ## JupyterLab on the first tutorial; its study is there, or made by the first cell
+	@$(BIN)/workbench lab
+
+dashboards: install  ## The trade-off dashboard by Voila, read-only
+	@$(BIN)/workbench dashboards

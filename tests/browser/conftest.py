@@ -1,4 +1,7 @@
-"""A JupyterLab with a finished study, shared by all browser tests. No browser: CI fails, others skip."""
+"""A JupyterLab with a finished study, shared by all browser tests.
+
+No browser: CI fails, others skip.
+"""
 
 from __future__ import annotations
 

@@ -31,7 +31,8 @@ SHOTS = (
 NOT_OURS = (
     "favicon", "api/me", "Failed to load resource", "ResizeObserver loop", "jupyterlab-manager",
     "No transpilation", "WebSocket", "api/kernels", "api/sessions", "Connection lost",
-    "Kernel: ", "collaboration", "notebook:", "status of kernel", "lsp", "terminals", "Error: Canceled",
+    "Kernel: ", "collaboration", "notebook:", "status of kernel", "lsp", "terminals",
+    "Error: Canceled",
 )  # fmt: skip
 
 
@@ -72,10 +73,12 @@ class Server:
 def start_lab(folder: Path, port: int, env: dict[str, str], base: str = "/") -> Server:
     """Starts JupyterLab on `folder`."""
     command = [
-        "jupyterlab", "--no-browser", "--ip=127.0.0.1", f"--port={port}", f"--ServerApp.base_url={base}",
+        "jupyterlab", "--no-browser", "--ip=127.0.0.1", f"--port={port}",
+        f"--ServerApp.base_url={base}",
         f"--IdentityProvider.token={TOKEN}", f"--ServerApp.root_dir={folder}", "--allow-root",
-        "--LabApp.expose_app_in_browser=True", "--LabApp.news_url=None", "--ServerApp.port_retries=0",
-        "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate", "--LabApp.extension_manager=readonly",
+        "--LabApp.expose_app_in_browser=True", "--ServerApp.port_retries=0",
+        "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
+        "--LabApp.extension_manager=readonly",
     ]  # fmt: skip
     return Server(command, folder, env, f"http://127.0.0.1:{port}{base}", folder / "lab.log")
 
@@ -83,8 +86,8 @@ def start_lab(folder: Path, port: int, env: dict[str, str], base: str = "/") -> 
 def start_voila(notebook: Path, port: int, env: dict[str, str], theme: str = "light") -> Server:
     """Starts Voila on one notebook."""
     command = [
-        "voila", str(notebook), "--no-browser", f"--port={port}", f"--theme={theme}", "--Voila.ip=127.0.0.1",
-        "--show_tracebacks=True",
+        "voila", str(notebook), "--no-browser", f"--port={port}", f"--theme={theme}",
+        "--Voila.ip=127.0.0.1", "--show_tracebacks=True",
     ]  # fmt: skip
     return Server(
         command, notebook.parent, env, f"http://127.0.0.1:{port}/", notebook.parent / "voila.log"
@@ -94,7 +97,8 @@ def start_voila(notebook: Path, port: int, env: dict[str, str], theme: str = "li
 def write_notebook(path: Path, cells: Sequence[str]) -> Path:
     """Writes a notebook of code cells."""
     made = [
-        {"cell_type": "code", "id": f"c{i}", "metadata": {}, "source": text, "outputs": [], "execution_count": None}
+        {"cell_type": "code", "id": f"c{i}", "metadata": {}, "source": text, "outputs": [],
+         "execution_count": None}
         for i, text in enumerate(cells)
     ]  # fmt: skip
     meta = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
@@ -120,13 +124,13 @@ class Page:
     def open_notebook(self, server: Server, name: str) -> None:
         self.page.goto(f"{server.url}lab/tree/{name}?token={TOKEN}&reset")
         self.page.wait_for_function(
-            "window.jupyterapp && window.jupyterapp.shell && window.jupyterapp.shell.currentWidget",
+            "window.jupyterapp?.shell?.currentWidget",
             timeout=60000,
         )
         self.page.wait_for_selector(".jp-NotebookPanel:not(.lm-mod-hidden) .jp-Cell", timeout=60000)
         self.page.wait_for_function(
-            "(() => { const w = window.jupyterapp.shell.currentWidget; const s = w && w.sessionContext;"
-            " return s && s.session && s.session.kernel && s.session.kernel.status === 'idle'; })()",
+            "window.jupyterapp.shell.currentWidget?.sessionContext?.session?.kernel?.status"
+            " === 'idle'",
             timeout=60000,
         )
 
@@ -137,6 +141,11 @@ class Page:
 
     def run_all(self) -> None:
         self.command("notebook:run-all-cells")
+
+    def restart_kernel(self) -> None:
+        self.page.evaluate(
+            "window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.restart()"
+        )
 
     def theme(self, dark: bool) -> None:
         self.command(

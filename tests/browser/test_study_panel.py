@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from tests.browser.lab import write_notebook
 
-CELL = "import workbench as wb\nfrom workbench.flow.verbs import default_workspace\nstudy = wb.study(default_workspace().store.studies.all()[0].ref)\nstudy"
+CELL = """import workbench as wb
+from workbench.flow.verbs import default_workspace
+study = wb.study(default_workspace().store.studies.all()[-1].ref)
+study"""
 
 
 def test_a_slider_is_moved_and_the_variant_measured_registered_served(lab, desk, page):

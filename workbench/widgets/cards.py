@@ -14,6 +14,8 @@ _CARD = (
     "max-width:900px;font:13px/1.5 var(--jp-ui-font-family,system-ui,sans-serif);"
     "color:var(--jp-ui-font-color1,inherit);font-variant-numeric:tabular-nums"
 )
+_NAME = "text-align:left;font-weight:400;padding:1px 16px 1px 0;vertical-align:top"
+_TABLE = "border-collapse:collapse;width:100%;max-width:520px;font:inherit;margin:0"
 _STATES = {"succeeded": "✓ done", "failed": "✕ failed", "cancelled": "■ stopped"}
 
 
@@ -87,8 +89,8 @@ def _score(value: float, *, is_share: bool) -> str:
 
 def _facts(rows: Sequence[tuple[str, str]]) -> str:
     cells = "".join(
-        f'<tr><th scope="row" style="text-align:left;font-weight:400;padding:1px 16px 1px 0">'
+        f'<tr><th scope="row" style="{_NAME}">'
         f'{html.escape(name)}</th><td style="text-align:right">{html.escape(value)}</td></tr>'
         for name, value in rows
     )
-    return f'<table style="border-collapse:collapse;width:100%">{cells}</table>'
+    return f'<table style="{_TABLE}">{cells}</table>'

@@ -37,7 +37,7 @@ class Html:
 
 
 def find_study(ref: str | None = None) -> Study | None:
-    """Returns the study with this ref, else the one with the most variants; None if there is none."""
+    """Returns the study with this ref, else the one with the most variants, if any."""
     workspace = default_workspace()
     if ref:
         found: Study = workspace.study(ref)

@@ -30,8 +30,9 @@ def bundle(
         card: Makes its static twin.
         live: Makes its live panel; None if it has none.
     """
-    shown: dict[str, Any] = {"text/plain": repr(record)}
+    shown: dict[str, Any] = {}
     try:
+        shown["text/plain"] = repr(record)
         shown["text/html"] = card(record)
         if live is not None and has_widgets():
             shown[_WIDGET] = {
@@ -40,7 +41,7 @@ def bundle(
                 "model_id": live(record).model_id,
             }
     except WorkbenchError as error:
-        shown["text/html"] = error_card(error)
+        shown = {"text/plain": str(error), "text/html": error_card(error)}
     return shown
 
 

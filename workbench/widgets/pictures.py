@@ -123,5 +123,5 @@ def _axes(frame: Frame, names: tuple[str, str]) -> str:
         parts.append(f'<text x="{x:.1f}" y="{y + 15:.1f}" text-anchor="middle">{value:g}</text>')
     low = frame.height - 4
     parts.append(f'<text x="{frame.width - 14}" y="{low}" text-anchor="end">{names[0]}</text>')
-    parts.append(f'<text x="4" y="{low}">{html.escape(names[1])} ↑</text>')
+    parts.append(f'<text x="4" y="{low}">{html.escape(names[1])}</text>')
     return "".join(parts)

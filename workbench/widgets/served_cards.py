@@ -40,5 +40,8 @@ def endpoint_card(endpoint: Endpoint) -> str:
         ("serves", ", ".join(endpoint.info.refs)),
         ("since", endpoint.info.started[:19].replace("T", " ")),
     ]
-    words = f"Call it: wb.endpoints()[-1].predict(inputs), or `workbench predict {endpoint.info.id} INPUT`"
+    words = (
+        "Call it: wb.endpoints()[-1].predict(inputs), or "
+        f"`workbench predict {endpoint.info.id} INPUT`"
+    )
     return card(f"Endpoint {', '.join(endpoint.models)}", endpoint.ref, [], rows, words)

@@ -121,15 +121,17 @@ def quantize(
     """Returns `graph` in QDQ form, with known activation ranges (name → low, high)."""
     quantizer = optional.require("onnxruntime.quantization.qdq_quantizer", for_=_FOR)
     kinds = optional.require("onnxruntime.quantization", for_=_FOR).QuantType
+    prepared = _prepared(graph)
+    constant = _name_constant_nodes(prepared)
     writer = quantizer.QDQQuantizer(
-        _prepared(graph),
+        prepared,
         per_channel=per_channel,
         reduce_range=reduce_range,
         weight_qType=kinds.QInt8,
         activation_qType=kinds.QUInt8,
         tensors_range=_tensor_data(ranges),
         nodes_to_quantize=[],
-        nodes_to_exclude=exclude or [],
+        nodes_to_exclude=[*(exclude or []), *constant],
         op_types_to_quantize=list(_OPERATORS),
         extra_options={},
     )
@@ -175,6 +177,21 @@ def _rounded(weight: np.ndarray, axis: int | None, reduce_range: bool) -> np.nda
 def opset(graph: onnx.ModelProto) -> int:
     """Returns the version of the standard operators that `graph` uses."""
     return max((o.version for o in graph.opset_import if o.domain in {"", "ai.onnx"}), default=0)
+
+
+def _name_constant_nodes(graph: onnx.ModelProto) -> list[str]:
+    """Names, in place, the nodes that compute weights when the file is loaded; returns the names.
+
+    They have no activations to quantize: other methods' packed weights are widened there.
+    """
+    constant = {item.name for item in graph.graph.initializer}
+    names = []
+    for node in graph.graph.node:
+        if node.input and constant.issuperset(filter(None, node.input)):
+            constant.update(node.output)
+            node.name = node.name or f"{node.output[0]}.n"
+            names.append(node.name)
+    return names
 
 
 def _prepared(graph: onnx.ModelProto) -> onnx.ModelProto:

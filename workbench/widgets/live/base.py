@@ -96,7 +96,7 @@ class LivePanel(anywidget.AnyWidget):
             return work()
         except WorkbenchError as error:
             self.show_error(error)
-        except Exception as error:  # a border: recorded in the log, shown in the banner
+        except Exception as error:  # noqa: BLE001 (the border of a panel: logged and shown)
             _LOG.debug("panel", exc_info=True)
             words = f"The panel stumbled: {type(error).__name__}: {error}"
             self.show_error(RunFailedError(words, hint="Run the cell again; nothing was lost."))

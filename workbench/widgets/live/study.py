@@ -36,7 +36,7 @@ class StudyWidget(LivePanel):
 
     _esm = script("study")
     _css = sheet()
-    period = 1.0
+    period = 2.0
     offer = traitlets.Dict().tag(sync=True)
     measuring = traitlets.Dict().tag(sync=True)
     chosen = traitlets.Unicode().tag(sync=True)
@@ -232,7 +232,8 @@ class StudyWidget(LivePanel):
                 self.chosen = variant.recipe
             self.did(
                 f'study.measure("{variant.recipe}")',
-                f"measured: {variant.metric} {variant.score:.3f}, {variant.size_bytes / 1000:.1f} kB",
+                f"measured: {variant.metric} {variant.score:.3f}, "
+                f"{variant.size_bytes / 1000:.1f} kB",
             )
 
     def _tell(self, kind: str, data: Mapping[str, Any]) -> None:

@@ -73,7 +73,10 @@ class VersionWidget(LivePanel):
         """Takes an alias back to the version before."""
         before = self._workspace.store.models.alias(name, alias)
         version = self._workspace.rollback(name, alias)
-        words = f"'{alias}' went back from version {before} to {version.number}; {before} is revoked for it."
+        words = (
+            f"'{alias}' went back from version {before} to {version.number}; "
+            f"{before} is revoked for it."
+        )
         self._selected = version.ref
         self._note(version.ref, words + f' To undo: wb.promote("{name}", {before}, force=True)')
         self.did(
@@ -85,7 +88,8 @@ class VersionWidget(LivePanel):
         version = self._workspace.verify(ref)
         self._note(
             ref,
-            f"✓ manifest, {len(version.manifest['files'])} file(s) and signature are what was registered",
+            f"✓ manifest, {len(version.manifest['files'])} file(s) and signature are what was "
+            "registered",
         )
         self.did(f'wb.verify("{ref}")', f"{ref} verified")
 

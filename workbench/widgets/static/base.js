@@ -17,6 +17,8 @@ function fill(node, props, kids) {
 const h = (tag, props, ...kids) => fill(document.createElement(tag), props, kids);
 const g = (tag, props, ...kids) => fill(document.createElementNS(SVG, tag), props, kids);
 
+const put = (node, ...kids) => { node.replaceChildren(); return fill(node, null, kids); };
+
 // --- figures in words: three significant figures, signed differences, units -----------------------
 const fmt = {
   sig(value, digits = 3) {
@@ -136,7 +138,7 @@ function frame(model, el, kind, label, build) {
   const lost = () => {
     gone.hidden = false;
     root.dataset.gone = "true";
-    gone.replaceChildren(h("b", { text: "◌ The kernel is gone. " }), "What you see is the last state; runs and endpoints go on in their own processes. Run the cell again, or: ",
+    put(gone, h("b", { text: "◌ The kernel is gone. " }), "What you see is the last state; runs and endpoints go on in their own processes. Run the cell again, or: ",
       h("code", { text: (model.get("state") || {}).reattach || "wb.app()" }));
   };
   const alive = () => { gone.hidden = true; delete root.dataset.gone; };
@@ -160,9 +162,9 @@ function watchKernel(model, lost, alive, cleanups) {
 
 function showBanner(node, error, panel) {
   node.hidden = !error;
-  if (!error) return node.replaceChildren();
+  if (!error) return put(node);
   const copyButton = h("button", { class: "wb-quiet", type: "button", text: "Copy details", onclick: () => copy(JSON.stringify(error, null, 1), copyButton) });
-  node.replaceChildren(h("div", {}, h("b", { text: "✕ " }), error.message), (error.problems || []).length ? h("ul", {}, error.problems.map((text) => h("li", { text }))) : "",
+  put(node, h("div", {}, h("b", { text: "✕ " }), error.message), (error.problems || []).length ? h("ul", {}, error.problems.map((text) => h("li", { text }))) : "",
     error.hint ? h("div", { class: "wb-hint", text: error.hint }) : "",
     h("div", { class: "wb-row" }, copyButton, h("button", { class: "wb-quiet", type: "button", text: "Dismiss", onclick: () => panel.send("dismiss") })));
   return node;
@@ -199,11 +201,11 @@ function confirmed(panel, name, text, question, args, kind = "") {
     const yes = action(panel, name, text, args, "wb-accent");
     const no = h("button", { type: "button", class: "wb-button", text: "Cancel", onclick: rest });
     yes.addEventListener("click", rest);
-    holder.replaceChildren(h("span", { class: "wb-question", text: typeof question === "function" ? question() : question }), yes, no);
+    put(holder, h("span", { class: "wb-question", text: typeof question === "function" ? question() : question }), yes, no);
     yes.focus();
   };
   const first = h("button", { type: "button", class: `wb-button ${kind}`, "data-ask": name, text, onclick: ask });
-  function rest() { holder.replaceChildren(first); }
+  function rest() { put(holder, first); }
   rest();
   return holder;
 }

@@ -35,11 +35,11 @@ function buildDataset(panel) {
     function draw() {
       for (const k of Object.keys(values)) delete values[k];
       const one = offer.sources.find((s) => s.key === source.value);
-      box.replaceChildren(h("p", { class: "wb-note", text: one.summary }), ...one.knobs.filter((k) => main.has(k.name)).map((k) => knobField(k, values)), details("more", ...one.knobs.filter((k) => !main.has(k.name)).map((k) => knobField(k, values))));
+      put(box, h("p", { class: "wb-note", text: one.summary }), ...one.knobs.filter((k) => main.has(k.name)).map((k) => knobField(k, values)), details("more", ...one.knobs.filter((k) => !main.has(k.name)).map((k) => knobField(k, values))));
     }
     source.value = offer.sources.some((s) => s.key === "digits") ? "digits" : offer.sources[0].key;
     draw();
-    panel.on("form", () => loaded.replaceChildren(h("option", { value: "", text: "loaded before …" }), ...(panel.get("form").loaded || []).map((d) => h("option", { value: d.ref, text: d.label }))));
+    panel.on("form", () => put(loaded, h("option", { value: "", text: "loaded before …" }), ...(panel.get("form").loaded || []).map((d) => h("option", { value: d.ref, text: d.label }))));
     left.append(field("open", loaded), field("source", source), box, h("div", { class: "wb-row" }, action(panel, "load", "Load", () => ({ source: source.value, values: { ...values } }), "wb-accent")));
   }
 
@@ -51,17 +51,17 @@ function buildDataset(panel) {
     const hasForm = Boolean(panel.get("form")?.sources);
     left.hidden = !hasForm;
     panel.body.classList.toggle("wb-two", !hasForm);
-    if (!has) { middle.replaceChildren(empty("No data yet. Choose a source and press Load.")); right.replaceChildren(); return; }
+    if (!has) { put(middle, empty("No data yet. Choose a source and press Load.")); put(right); return; }
     const total = Object.values(s.samples).reduce((a, b) => a + b, 0);
     const isImage = s.modality === "image";
-    label.replaceChildren(h("option", { value: "", text: "all classes" }), ...s.labels.map((name, i) => h("option", { value: i, text: name })));
+    put(label, h("option", { value: "", text: "all classes" }), ...s.labels.map((name, i) => h("option", { value: i, text: name })));
     if (document.activeElement !== augment) augment.value = augment.value || s.augment || "";
-    middle.replaceChildren(h("p", {}, h("b", { text: fmt.count(total) }), ` ${isImage ? "images" : "rows"}${isImage ? ` ${s.shape.slice(1).join("×")}` : `, ${s.shape.join("×")} features`} · ${s.labels.length ? `${s.labels.length} classes` : "values"} · fingerprint `, h("code", { text: s.fingerprint.slice(0, 8) })),
+    put(middle, h("p", {}, h("b", { text: fmt.count(total) }), ` ${isImage ? "images" : "rows"}${isImage ? ` ${s.shape.slice(1).join("×")}` : `, ${s.shape.join("×")} features`} · ${s.labels.length ? `${s.labels.length} classes` : "values"} · fingerprint `, h("code", { text: s.fingerprint.slice(0, 8) })),
       h("div", { class: "wb-row", style: "margin:0 0 8px" }, h("label", { style: "width:120px" }, h("span", { class: "wb-label", text: "part" }), part), isImage && s.labels.length ? h("label", { style: "width:160px" }, h("span", { class: "wb-label", text: "class" }), label) : ""), samples,
       ...(isImage ? [h("h3", { text: "augmentation of the marked sample (train only)" }), h("div", { class: "wb-row" }, h("span", { style: "flex:1;min-width:160px" }, augment), action(panel, "augment", "Preview", () => ({ part: panel.get("gallery").part, index: (panel.get("gallery").indices || [0])[chosen] ?? 0, text: augment.value }))), sampleBox] : []));
     const names = s.labels.length ? s.labels : s.balance.train.map((_, i) => `bin ${i + 1}`);
     const shares = ["train", "val", "test"].filter((p) => s.balance[p]);
-    right.replaceChildren(h("h3", { text: "findings" }), ...(s.findings.length ? s.findings.map((f) => h("p", { class: f.severity === "warning" ? "wb-warn" : "" }, `${f.severity === "warning" ? "▲" : "ⓘ"} ${f.message}`, f.places.length ? details(`where (${f.places.length})`, h("div", { class: "wb-small", text: f.places.slice(0, 40).join(", ") })) : null)) : [h("p", { class: "wb-good", text: "✓ nothing noticed" })]),
+    put(right, h("h3", { text: "findings" }), ...(s.findings.length ? s.findings.map((f) => h("p", { class: f.severity === "warning" ? "wb-warn" : "" }, `${f.severity === "warning" ? "▲" : "ⓘ"} ${f.message}`, f.places.length ? details(`where (${f.places.length})`, h("div", { class: "wb-small", text: f.places.slice(0, 40).join(", ") })) : null)) : [h("p", { class: "wb-good", text: "✓ nothing noticed" })]),
       h("h3", { text: "split" }), facts(shares.map((p) => [p, `${fmt.count(s.samples[p])} (${Math.round((100 * s.samples[p]) / total)} %)`])),
       h("h3", { text: s.labels.length ? "classes in train" : "values in train" }), names.length <= 40 ? barRows(names, [s.balance.train]) : histogram(s.balance.train, "samples by class"),
       details("As a table", table([{ name: s.labels.length ? "class" : "bin", left: true }, ...shares.map((name) => ({ name }))], names.map((name, i) => ({ cells: [name, ...shares.map((p) => fmt.count(s.balance[p][i]))] })), "Balance")));
@@ -72,16 +72,16 @@ function buildDataset(panel) {
     if (g_.png) {
       chosen = Math.min(chosen, g_.count - 1);
       const side = Math.max(40, Math.min(64, g_.width));
-      samples.replaceChildren(h("div", { class: "wb-tiles" }, g_.names.map((name, i) => h("button", { type: "button", class: `wb-tile${i === chosen ? " wb-on" : ""}`, style: tileStyle(g_, i, side), "aria-label": `sample ${g_.indices[i]}, ${name}`, "aria-pressed": String(i === chosen), onclick: () => { chosen = i; tiles(); preview(); } }, h("span", { text: name })))));
+      put(samples, h("div", { class: "wb-tiles" }, g_.names.map((name, i) => h("button", { type: "button", class: `wb-tile${i === chosen ? " wb-on" : ""}`, style: tileStyle(g_, i, side), "aria-label": `sample ${g_.indices[i]}, ${name}`, "aria-pressed": String(i === chosen), onclick: () => { chosen = i; tiles(); preview(); } }, h("span", { text: name })))));
     } else if (g_.columns) {
-      samples.replaceChildren(table([...g_.columns.map((name) => ({ name })), { name: "target" }], g_.rows.map((row, i) => ({ cells: [...row, g_.targets[i]] })), "First rows"),
+      put(samples, table([...g_.columns.map((name) => ({ name })), { name: "target" }], g_.rows.map((row, i) => ({ cells: [...row, g_.targets[i]] })), "First rows"),
         h("div", { class: "wb-grid", style: "margin-top:16px" }, Object.entries(g_.histograms).filter(([, counts]) => counts).map(([name, counts]) => h("div", {}, h("div", { class: "wb-small", text: name }), histogram(counts, `distribution of ${name}`)))));
     }
   }
   function sample() {
     const one = panel.get("sample") || {};
-    if (!one.png) return sampleBox.replaceChildren(h("p", { class: "wb-note", text: "Click a sample; write an augmentation to see what training would see." }));
-    return sampleBox.replaceChildren(h("div", { class: "wb-row" }, Array.from({ length: one.count }, (_, i) => [i === 1 ? h("span", { text: "→" }) : "", h("div", { class: "wb-tile", role: "img", "aria-label": i ? `after, ${i}` : `before: ${one.name}`, style: `${tileStyle(one, i, 64)};cursor:default` })])));
+    if (!one.png) return put(sampleBox, h("p", { class: "wb-note", text: "Click a sample; write an augmentation to see what training would see." }));
+    return put(sampleBox, h("div", { class: "wb-row" }, Array.from({ length: one.count }, (_, i) => [i === 1 ? h("span", { text: "→" }) : "", h("div", { class: "wb-tile", role: "img", "aria-label": i ? `after, ${i}` : `before: ${one.name}`, style: `${tileStyle(one, i, 64)};cursor:default` })])));
   }
   panel.on("state", () => { whole(); tiles(); sample(); });
   panel.on("gallery", tiles);

@@ -24,13 +24,13 @@ function buildEndpoint(panel) {
   function whole() {
     const s = panel.get("state"), e = s.selected;
     panel.title.textContent = e ? `Endpoint ${e.models.join(", ")}` : "Serve a model";
-    panel.status.replaceChildren(e ? h("b", { text: "● running" }) : s.asked ? h("b", { text: "■ stopped" }) : "", e ? ` ${e.ref}` : "");
+    put(panel.status, e ? h("b", { text: "● running" }) : s.asked ? h("b", { text: "■ stopped" }) : "", e ? ` ${e.ref}` : "");
     panel.root.dataset.status = e ? "running" : "stopped";
     const key = JSON.stringify([e, s.servable, s.rows, s.asked]);
     if (key === seen) return;
     seen = key;
     const model = h("select", { "aria-label": "Model" }, (s.servable || []).map((m) => h("option", { value: m.ref, text: m.label })));
-    left.replaceChildren(...(e ? [h("h3", { text: "endpoint" }), facts([["serves", e.refs.join(", ")], ["version", e.about.version ?? "–"], ["task", e.about.task || "–"], ["takes", e.about.modality || "tensors"], ["since", e.started], ["process", String(e.pid)]]), h("div", { class: "wb-row" }, panel.isReadonly() ? "" : confirmed(panel, "stop", "Stop", "Stop this endpoint?", {}))] : []),
+    put(left, ...(e ? [h("h3", { text: "endpoint" }), facts([["serves", e.refs.join(", ")], ["version", e.about.version ?? "–"], ["task", e.about.task || "–"], ["takes", e.about.modality || "tensors"], ["since", e.started], ["process", String(e.pid)]]), h("div", { class: "wb-row" }, panel.isReadonly() ? "" : confirmed(panel, "stop", "Stop", "Stop this endpoint?", {}))] : []),
       ...(panel.isReadonly() ? [] : [h("h3", { text: e ? "another" : "start one" }), (s.servable || []).length ? field("model", model) : h("p", { class: "wb-small", text: "Register a version first." }), h("div", { class: "wb-row" }, (s.servable || []).length ? action(panel, "serve", "Serve", () => ({ ref: model.value }), e ? "" : "wb-accent") : "")]),
       ...((s.rows || []).length > (e ? 1 : 0) ? [h("h3", { text: "running" }), ...s.rows.filter((r) => r.ref !== e?.ref).map((r) => h("div", {}, h("button", { type: "button", class: "wb-quiet", text: `${r.models.join(", ")} · ${r.ref.slice(9)}`, onclick: () => panel.send("select", { ref: r.ref }) })))] : []));
     middle.hidden = right.hidden = !e;
@@ -46,7 +46,7 @@ function buildEndpoint(panel) {
     const row = panel.get("row") || {};
     const values = { ...row };
     const inputs = Object.entries(row).map(([name, value]) => field(name, h("input", { type: typeof value === "number" ? "number" : "text", step: "any", value: value ?? "", oninput: (ev) => { values[name] = typeof value === "number" ? (ev.target.value === "" ? null : Number(ev.target.value)) : ev.target.value; } })));
-    tryBox.replaceChildren(h("h3", { text: "try it" }), kind === "image" ? drop : inputs.length ? h("div", { class: "wb-grid" }, inputs) : "", h("div", { class: "wb-row" }, action(panel, "try_sample", "A sample of the validation data", {}, "wb-accent"), inputs.length ? action(panel, "try_row", "Send this row", () => ({ row: values })) : ""));
+    put(tryBox, h("h3", { text: "try it" }), kind === "image" ? drop : inputs.length ? h("div", { class: "wb-grid" }, inputs) : "", h("div", { class: "wb-row" }, action(panel, "try_sample", "A sample of the validation data", {}, "wb-accent"), inputs.length ? action(panel, "try_row", "Send this row", () => ({ row: values })) : ""));
   }
   function sendFile(file) {
     const reader = new FileReader();
@@ -55,19 +55,19 @@ function buildEndpoint(panel) {
   }
   function answer() {
     const a = panel.get("answer") || {};
-    if (a.total_ms === undefined) return answerBox.replaceChildren(h("p", { class: "wb-small", text: "No request from here yet." }));
+    if (a.total_ms === undefined) return put(answerBox, h("p", { class: "wb-small", text: "No request from here yet." }));
     const top = a.scores.length ? a.scores[0][1] : 1;
     const right_ = a.truth === undefined ? null : a.truth === (a.label ?? fmt.sig(a.value, 4));
-    return answerBox.replaceChildren(h("div", { class: "wb-row" }, a.png ? h("div", { class: "wb-tile", role: "img", "aria-label": "what was sent", style: `width:64px;height:64px;background-image:url(${a.png});background-size:100% 100%;cursor:default` }) : "", h("div", {}, h("div", { class: "wb-big", "data-answer": a.label ?? String(a.value), text: a.label ?? fmt.sig(a.value, 4) }), h("div", { class: "wb-small", text: a.file || "" }), a.truth !== undefined ? h("div", { class: right_ ? "wb-good" : "wb-small", text: a.label !== null ? (right_ ? `✓ it is ${a.truth}` : `✕ it is ${a.truth}`) : `it is ${a.truth}` }) : "")),
+    return put(answerBox, h("div", { class: "wb-row" }, a.png ? h("div", { class: "wb-tile", role: "img", "aria-label": "what was sent", style: `width:64px;height:64px;background-image:url(${a.png});background-size:100% 100%;cursor:default` }) : "", h("div", {}, h("div", { class: "wb-big", "data-answer": a.label ?? String(a.value), text: a.label ?? fmt.sig(a.value, 4) }), h("div", { class: "wb-small", text: a.file || "" }), a.truth !== undefined ? h("div", { class: right_ ? "wb-good" : "wb-small", text: a.label !== null ? (right_ ? `✓ it is ${a.truth}` : `✕ it is ${a.truth}`) : `it is ${a.truth}` }) : "")),
       a.scores.length ? h("div", { class: "wb-bars", style: "margin-top:8px" }, a.scores.map(([name, score]) => [h("span", { text: name }), h("span", {}, h("i", { style: `width:${(100 * score) / (top || 1)}%` })), h("b", { text: `${(100 * score).toFixed(1)} %` })])) : "",
       h("h3", { text: `${fmt.ms(a.total_ms)} for this request` }), h("div", { class: "wb-split", role: "img", "aria-label": a.split.map(([n, v]) => `${n} ${fmt.ms(v)}`).join(", ") }, a.split.map(([name, value], i) => h("i", { class: `wb-part${i}`, style: `flex:${Math.max(0.001, value)} 0 2px` }))),
       h("div", { class: "wb-legend" }, a.split.map(([name, value], i) => h("span", {}, h("i", { class: `wb-part${i}`, style: "border:0;height:8px;width:8px" }), `${name} ${fmt.ms(value)}`))));
   }
   function live() {
     const l = panel.get("live") || {};
-    if (l.requests === undefined) return liveBox.replaceChildren();
+    if (l.requests === undefined) return put(liveBox);
     const rates = l.rates || [];
-    return liveBox.replaceChildren(facts([["requests answered", fmt.count(l.requests)], ["now", `${fmt.sig(rates.at(-1) ?? 0)} a second`], ["p50 · p99, inside", l.p50_ms === null ? "–" : `≤ ${fmt.ms(l.p50_ms)} · ≤ ${fmt.ms(l.p99_ms)}`], ["errors", fmt.count(l.errors)]]), histogramOf(rates));
+    return put(liveBox, facts([["requests answered", fmt.count(l.requests)], ["now", `${fmt.sig(rates.at(-1) ?? 0)} a second`], ["p50 · p99, inside", l.p50_ms === null ? "–" : `≤ ${fmt.ms(l.p50_ms)} · ≤ ${fmt.ms(l.p99_ms)}`], ["errors", fmt.count(l.errors)]]), histogramOf(rates));
   }
   const histogramOf = (rates) => { const top = Math.max(1, ...rates); return h("div", { class: "wb-hist", role: "img", "aria-label": "requests a second, last minute" }, Array.from({ length: 60 }, (_, i) => rates[rates.length - 60 + i] ?? 0).map((r) => h("i", { style: `height:${(100 * r) / top}%` }))); };
   function code(e, s) {
@@ -81,7 +81,7 @@ function buildEndpoint(panel) {
     const copyButton = h("button", { type: "button", class: "wb-button", text: "Copy", onclick: () => copy(box.textContent, copyButton) });
     tokenButton = h("button", { type: "button", class: "wb-button", text: "Copy token", onclick: () => panel.send("token") });
     show();
-    right.replaceChildren(h("h3", { text: "call it" }), langs, box, h("div", { class: "wb-row" }, copyButton, panel.isReadonly() ? "" : tokenButton),
+    put(right, h("h3", { text: "call it" }), langs, box, h("div", { class: "wb-row" }, copyButton, panel.isReadonly() ? "" : tokenButton),
       h("p", { class: "wb-small", style: "margin-top:8px", text: remote ? "Through the Jupyter proxy; it also asks for your Jupyter login." : "From this machine, as in a terminal of JupyterLab. The token goes into $WORKBENCH_TOKEN." }), s.has_proxy && !remote ? h("p", { class: "wb-small" }, "Through Jupyter: ", h("code", { text: proxied })) : "");
   }
   let tokenButton = null;

@@ -119,7 +119,7 @@ function buildRun(panel) {
   const twin = h("div");
   const config = h("div"), summary = h("div"), others = h("div"), next = h("div", { class: "wb-row" });
   const form = h("div");
-  panel.body.append(h("div", { class: "wb-controls wb-settings" }, form, config), h("div", { class: "wb-first" },
+  panel.body.append(h("div", { class: `wb-controls${panel.get("form")?.families ? "" : " wb-last"}` }, form, config), h("div", { class: "wb-first" },
     h("div", { class: "wb-pair" }, h("div", {}, lossName, loss.canvas), h("div", {}, metricName, metric.canvas)),
     readout, h("label", { class: "wb-small" }, log, " log axis"), h("div", { style: "margin-top:8px" }, barBox, where), buttons, twin),
     h("div", {}, summary, next, others));
@@ -131,13 +131,13 @@ function buildRun(panel) {
     const state = panel.get("state");
     const row = (rows[state.ref] || []).find((r) => r[0] === epoch);
     if (!row) return legend();
-    readout.replaceChildren(h("span", { text: `epoch ${epoch}` }), h("span", { text: `train loss ${fmt.sig(row[1])}` }), h("span", { text: `val loss ${fmt.sig(row[2])}` }),
+    put(readout, h("span", { text: `epoch ${epoch}` }), h("span", { text: `train loss ${fmt.sig(row[1])}` }), h("span", { text: `val loss ${fmt.sig(row[2])}` }),
       h("span", { text: `${state.metric_name} ${fmt.score(row[3], state.is_share)}` }));
   }
   function legend() {
     const shown = panel.get("state").shown || [];
     const key = (color, style, text) => h("span", {}, h("i", { style: `border-color:var(${color});${style}` }), text);
-    readout.replaceChildren(key("--wb-soft", "border-top-width:1px", "train (thin)"), key("--wb-soft", "border-top-width:3px", "validation (thick)"),
+    put(readout, key("--wb-soft", "border-top-width:1px", "train (thin)"), key("--wb-soft", "border-top-width:3px", "validation (thick)"),
       ...(shown.length > 1 ? shown.map((ref, i) => key(COLORS[i % 4], "border-top-width:3px", ref.slice(4))) : []), h("span", { text: "○ best epoch" }));
   }
   function curves() {
@@ -159,7 +159,7 @@ function buildRun(panel) {
     loss.draw(); metric.draw();
     const own = rows[state.ref] || [];
     const open = twin.firstChild?.open;
-    twin.replaceChildren(details("As a table", table([{ name: "epoch" }, { name: "train loss" }, { name: "val loss" }, { name: state.metric_name || "score" }],
+    put(twin, details("As a table", table([{ name: "epoch" }, { name: "train loss" }, { name: "val loss" }, { name: state.metric_name || "score" }],
       own.map((r) => ({ cells: [String(r[0]), fmt.sig(r[1]), fmt.sig(r[2]), fmt.score(r[3], state.is_share)] })), "Metrics by epoch")));
     twin.firstChild.open = Boolean(open);
     legend();
@@ -169,7 +169,7 @@ function buildRun(panel) {
     const s = panel.get("state");
     const has = Boolean(s.ref);
     panel.title.textContent = has ? `${s.title}` : "Train a model";
-    panel.status.replaceChildren(has ? h("b", { text: STATUS[s.status] || s.status, class: s.status === "failed" ? "wb-bad" : null }) : "", has ? ` ${s.ref}` : "");
+    put(panel.status, has ? h("b", { text: STATUS[s.status] || s.status, class: s.status === "failed" ? "wb-bad" : null }) : "", has ? ` ${s.ref}` : "");
     panel.root.dataset.status = s.status || "empty";
     metricName.textContent = s.metric_name || "score";
     const share = s.total ? s.done / s.total : 0;
@@ -181,23 +181,23 @@ function buildRun(panel) {
     if (buttonsFor !== can.join()) {
       buttonsFor = can.join();
       const names = { pause: "Pause", stop: "Stop", resume: "Resume" };
-      buttons.replaceChildren(...can.map((name) => action(panel, name, names[name], {}, name === "resume" ? "wb-accent" : "")));
+      put(buttons, ...can.map((name) => action(panel, name, names[name], {}, name === "resume" ? "wb-accent" : "")));
     }
     buttons.hidden = !can.length;
-    config.replaceChildren(...(s.config?.length ? [h("h3", { text: "settings" }), facts(s.config.filter(([k]) => MAIN.has(k))), details("all settings", facts(s.config.filter(([k]) => !MAIN.has(k))))] : []));
-    summary.replaceChildren(...(has ? [h("h3", { text: "run" }), h("div", { class: "wb-big", text: s.best ? fmt.score(s.best.value, s.is_share) : "–" }),
+    put(config, ...(s.config?.length ? [h("h3", { text: "settings" }), facts(s.config.filter(([k]) => MAIN.has(k))), details("all settings", facts(s.config.filter(([k]) => !MAIN.has(k))))] : []));
+    put(summary, ...(has ? [h("h3", { text: "run" }), h("div", { class: "wb-big", text: s.best ? fmt.score(s.best.value, s.is_share) : "–" }),
       h("p", { class: "wb-small", text: s.best ? `best ${s.metric_name}, at epoch ${s.best.epoch} of ${s.epochs}` : s.status === "created" ? "Starting: the process loads PyTorch." : "no epoch yet" }),
       facts([s.params ? ["parameters", fmt.count(s.params)] : null, ["data", s.data || "–"], s.cpu_seconds ? ["CPU time", fmt.seconds(s.cpu_seconds)] : null, ["started", s.started || "–"]])] : []));
     if (s.error) summary.append(h("div", { class: "wb-banner", role: "alert" }, h("b", { text: "✕ " }), s.error.message, h("div", { class: "wb-hint", text: s.error.hint || "" })));
     const nextKey = `${s.status}|${panel.isReadonly()}`;
     if (next.dataset.key !== nextKey) {
       next.dataset.key = nextKey;
-      next.replaceChildren(...(has && !panel.isReadonly() && s.can_study ? [action(panel, "study", "Compress this model", {}, "wb-accent")] : []));
+      put(next, ...(has && !panel.isReadonly() && s.can_study ? [action(panel, "study", "Compress this model", {}, "wb-accent")] : []));
     }
     const listed = JSON.stringify(s.others || []) + (s.shown || []).join();
     if (others.dataset.key !== listed) {
       others.dataset.key = listed;
-      others.replaceChildren(...((s.others || []).length ? [h("h3", { text: "overlay other runs" }), s.others.map((o) => h("label", { class: "wb-small", style: "display:block" },
+      put(others, ...((s.others || []).length ? [h("h3", { text: "overlay other runs" }), s.others.map((o) => h("label", { class: "wb-small", style: "display:block" },
         h("input", { type: "checkbox", checked: (s.shown || []).includes(o.ref), onchange: (e) => panel.send("overlay", { ref: o.ref, is_shown: e.target.checked }) }), ` ${o.label}`, panel.get("form")?.families ? h("button", { type: "button", class: "wb-quiet", text: "open", onclick: () => panel.send("open", { ref: o.ref }) }) : ""))] : []));
     }
     panel.body.classList.toggle("wb-nothing", !has);
@@ -219,7 +219,7 @@ function trainForm(panel, form) {
   const family = h("select", { "aria-label": "Family", onchange: () => draw() });
   const fillData = () => {
     const chosen = data.value;
-    data.replaceChildren(...panel.get("form").datasets.map((d) => h("option", { value: d.ref, text: d.label })));
+    put(data, ...panel.get("form").datasets.map((d) => h("option", { value: d.ref, text: d.label })));
     if (chosen) data.value = chosen;
   };
   family.append(...offer.families.map((f) => h("option", { value: f.key, text: f.reason ? `${f.key} (${f.reason})` : f.key, disabled: Boolean(f.reason) })));
@@ -227,7 +227,7 @@ function trainForm(panel, form) {
   function draw() {
     const chosen = offer.families.find((f) => f.key === family.value);
     for (const key of Object.keys(values)) delete values[key];
-    knobs.replaceChildren(h("p", { class: "wb-note", text: chosen.summary }), ...[...offer.common, ...chosen.knobs].map((knob) => knobField(knob, values)));
+    put(knobs, h("p", { class: "wb-note", text: chosen.summary }), ...[...offer.common, ...chosen.knobs].map((knob) => knobField(knob, values)));
   }
   draw();
   panel.on("form", fillData);

@@ -36,8 +36,11 @@ function sizeOf(steps, state, offer) {
 
 function buildStudy(panel) {
   const ui = { axis: "size_bytes", hollow: null };
-  const controls = h("div");
-  const plot = g("svg", { viewBox: "0 0 560 360", role: "group", "aria-label": "Trade-off: score over size", preserveAspectRatio: "xMidYMid meet", style: "min-height:240px" });
+  const controls = h("div", { class: "wb-columns" });
+  const plot = g("svg", { role: "group", "aria-label": "Trade-off: score over size", style: "height:360px" });
+  const sizes = new ResizeObserver(() => { if (state().ref) draw(); });
+  sizes.observe(plot);
+  panel.cleanup(() => sizes.disconnect());
   const verdict = h("p", { class: "wb-verdict" });
   const axis = h("span", { role: "radiogroup", "aria-label": "Horizontal axis" });
   const line = h("div", { class: "wb-row", style: "min-height:32px" });
@@ -47,6 +50,8 @@ function buildStudy(panel) {
   const middle = h("div", { class: "wb-first" }, verdict, h("div", { class: "wb-row", style: "margin:0 0 4px" }, h("span", { class: "wb-small", text: "across:" }), axis), plot,
     h("div", { class: "wb-legend" }, h("span", { text: "◆ baseline" }), h("span", { text: "● measured" }), h("span", { text: "◎ chosen" }), h("span", { text: "┄ estimated size, score open" }), h("span", {}, h("i", { style: "border-color:var(--wb-blue)" }), "front"), h("span", { text: "▒ outside budget" })), line, going, twin);
   if (panel.isReadonly()) panel.body.classList.add("wb-two");
+  const topBudget = h("div", { class: "wb-pair", style: "max-width:520px" });
+  if (panel.isReadonly()) { verdict.after(topBudget); line.hidden = going.hidden = true; }
   const leftSide = h("div", { class: "wb-controls" });
   panel.body.append(...(panel.isReadonly() ? [] : [leftSide]), middle, chosenBox);
   for (const [key, [name]] of Object.entries(AXES)) {
@@ -93,7 +98,7 @@ function buildStudy(panel) {
     const f = panel.get("form") || {};
     if (!f.studies) return;
     const pick = (name, items, first) => field(name, h("select", { "aria-label": name, onchange: (e) => e.target.value && panel.send("open", { ref: e.target.value }) }, h("option", { value: "", text: first }), items.map((i) => h("option", { value: i.ref, text: i.label, selected: i.ref === panel.get("state").ref }))));
-    chooser.replaceChildren(...(f.studies.length ? [pick("study", f.studies, "choose …")] : []), ...(f.runs.length ? [pick("new study of a run", f.runs, "choose …")] : []));
+    put(chooser, ...(f.studies.length ? [pick("study", f.studies, "choose …")] : []), ...(f.runs.length ? [pick("new study of a run", f.runs, "choose …")] : []));
   });
   function buildControls() {
     const offer = panel.get("offer").methods || [];
@@ -106,7 +111,9 @@ function buildStudy(panel) {
     const size = h("input", { type: "number", min: 0, step: "any", value: budget.kb ?? "", placeholder: "any", "aria-label": "Largest size in kB", oninput: (e) => setBudget("kb", e.target.value) });
     marks.drop = h("output", {});
     marks.dropInput = drop;
-    controls.replaceChildren(h("h3", { text: "budget" }), h("label", { class: "wb-field" }, h("span", { class: "wb-label" }, "drop ≤ ", marks.drop), drop), field("size ≤ kB", size), h("h3", { text: "methods" }), ...offer.map(methodBox));
+    const budgetFields = [h("label", { class: "wb-field" }, h("span", { class: "wb-label" }, "drop ≤ ", marks.drop), drop), field("size ≤ kB", size)];
+    if (panel.isReadonly()) { put(topBudget, budgetFields); return; }
+    put(controls, h("h3", { text: "budget" }), budgetFields, h("h3", { text: "methods" }), ...offer.map(methodBox));
     knobs();
   }
   function methodBox(method) {
@@ -202,10 +209,15 @@ function buildStudy(panel) {
     const xs = points.map((p) => p[ui.axis] * unit).concat(guessX ?? []);
     const ys = points.flatMap((p) => [p.score, baseline.score + p.change[1], baseline.score + p.change[2]]).filter(Number.isFinite);
     let low = Math.min(...ys), high = Math.max(...ys);
+    if (share() && high - low < 0.06) { low -= 0.03; high += 0.03; }
     const pad = (high - low || Math.abs(high) || 1) * 0.06;
     low -= pad; high += pad;
     if (share()) high = Math.min(high, 1 + pad / 4);
-    const box = { left: 54, right: 546, top: 14, bottom: 318 };
+    const width = plot.clientWidth || 560;
+    const height = width < 420 ? 280 : 360;
+    plot.style.height = `${height}px`;
+    plot.setAttribute("viewBox", `0 0 ${width} ${height}`);
+    const box = { left: 54, right: width - 14, top: 14, bottom: height - 42 };
     const max = Math.max(...xs) * 1.06;
     const x = scale(0, max, box.left, box.right), y = scale(low, high, box.bottom, box.top);
     const parts = [];
@@ -222,8 +234,8 @@ function buildStudy(panel) {
       parts.push(g("rect", { x: at, y: box.top, width: box.right - at, height: box.bottom - box.top, fill: "var(--wb-shade)" }));
     }
     for (const value of ticks(low, high, 6)) parts.push(g("line", { x1: box.left, x2: box.right, y1: y(value), y2: y(value), stroke: "var(--wb-line)", "stroke-opacity": 0.5 }), g("text", { x: box.left - 6, y: y(value) + 4, "text-anchor": "end", text: share() ? `${fmt.sig(100 * value)} %` : fmt.sig(value) }));
-    for (const value of ticks(0, max, 7)) parts.push(g("text", { x: x(value), y: box.bottom + 16, "text-anchor": "middle", text: fmt.sig(value) }));
-    parts.push(g("text", { x: box.right, y: 352, "text-anchor": "end", text: name }), g("text", { x: 6, y: 352, text: `${s.metric} ${s.higher_is_better ? "↑" : "↓"}` }));
+    for (const value of ticks(0, max, Math.min(8, width / 60))) parts.push(g("text", { x: x(value), y: box.bottom + 16, "text-anchor": "middle", text: fmt.sig(value) }));
+    parts.push(g("text", { x: box.right, y: height - 8, "text-anchor": "end", text: name }), g("text", { x: 6, y: height - 8, text: `${s.metric} ${s.higher_is_better ? "↑" : "↓"}` }));
     // the front
     const better = (p) => (s.higher_is_better ? p.score : -p.score);
     let best = -Infinity, path = "";
@@ -239,10 +251,10 @@ function buildStudy(panel) {
       const gx = x(guessX), text = `${guess.size.exact ? "" : "≈ "}${fmt.kb(guess.size.bytes)}, score open`;
       parts.push(g("line", { class: "wb-estimate", "data-bytes": Math.round(guess.size.bytes), x1: gx, x2: gx, y1: box.top, y2: box.bottom, stroke: "var(--wb-orange)", "stroke-width": 2, "stroke-dasharray": "5 4" }),
         g("circle", { cx: gx, cy: y(baseline.score), r: 6, fill: "var(--wb-bg)", stroke: "var(--wb-orange)", "stroke-width": 2 }),
-        g("text", { x: gx > 420 ? gx - 8 : gx + 8, y: box.bottom - 8, "text-anchor": gx > 420 ? "end" : "start", style: "fill:var(--wb-orange);font-weight:600", text }));
+        g("text", { x: gx > width * 0.7 ? gx - 8 : gx + 8, y: box.bottom - 8, "text-anchor": gx > width * 0.7 ? "end" : "start", style: "fill:var(--wb-orange);font-weight:600", text }));
     }
     const focused = plot.getRootNode().activeElement?.dataset?.recipe;
-    plot.replaceChildren(...parts);
+    put(plot, ...parts);
     if (focused) [...plot.querySelectorAll("[data-recipe]")].find((n) => n.dataset.recipe === focused)?.focus();
     sayLine(guess);
     sayVerdict(points);
@@ -258,24 +270,24 @@ function buildStudy(panel) {
   }
   const go = h("button", { type: "button", class: "wb-button wb-accent", "data-do": "measure", text: "Measure", onclick: measure });
   function sayLine(guess) {
-    if (panel.isReadonly()) return line.replaceChildren();
+    if (panel.isReadonly()) return put(line);
     const recipe = joined(steps());
     const known = state().points.some((p) => p.recipe === recipe);
     const code = h("code", { text: recipe === "baseline" ? "move a slider to make a variant" : recipe });
     go.dataset.off = String(known);
     go.setAttribute("aria-disabled", String(known));
     go.classList.toggle("wb-accent", !known);
-    line.replaceChildren(...(recipe === "baseline" ? [code] : [go, code, h("span", { class: "wb-small", text: known ? "measured" : guess?.size ? `${guess.size.exact ? "" : "≈ "}${fmt.kb(guess.size.bytes)}` : "" })]));
+    put(line, ...(recipe === "baseline" ? [code] : [go, code, h("span", { class: "wb-small", text: known ? "measured" : guess?.size ? `${guess.size.exact ? "" : "≈ "}${fmt.kb(guess.size.bytes)}` : "" })]));
     return null;
   }
   function sayVerdict(points) {
     const fits = points.filter(inside).sort((a, b) => a.size_bytes - b.size_bytes)[0];
     const words = [share() ? `drop ≤ ${fmt.sig(100 * limit().drop)} pt` : `drop ≤ ${fmt.sig(limit().drop)}`, Number.isFinite(limit().bytes) ? `size ≤ ${fmt.kb(limit().bytes)}` : ""].filter(Boolean).join(", ");
-    verdict.replaceChildren(...(fits ? ["Smallest with ", words, ": ", h("button", { type: "button", class: "wb-quiet", text: fits.recipe, onclick: () => choose(fits.recipe) }), ` ${fmt.score(fits.score, share())}, ${fmt.kb(fits.size_bytes)}, ${fmt.ms(fits.latency_ms)}`] : [`Nothing measured fits ${words} yet.`]));
+    put(verdict, ...(fits ? ["Smallest with ", words, ": ", h("button", { type: "button", class: "wb-quiet", text: fits.recipe, onclick: () => choose(fits.recipe) }), ` ${fmt.score(fits.score, share())}, ${fmt.kb(fits.size_bytes)}, ${fmt.ms(fits.latency_ms)}`] : [`Nothing measured fits ${words} yet.`]));
   }
   function list() {
     const open = twin.firstChild?.open;
-    twin.replaceChildren(details(`As a table (${state().points.length})`, table([{ name: "recipe", left: true }, { name: `${state().metric}` }, { name: "change (90 %)" }, { name: "kB" }, { name: "zstd kB" }, { name: "ms" }, { name: "latency" }],
+    put(twin, details(`As a table (${state().points.length})`, table([{ name: "recipe", left: true }, { name: `${state().metric}` }, { name: "change (90 %)" }, { name: "kB" }, { name: "zstd kB" }, { name: "ms" }, { name: "latency" }],
       state().points.map((p) => ({ key: p.recipe, class: p.recipe === panel.get("chosen") ? "wb-on" : null, onclick: () => choose(p.recipe), cells: [p.recipe, fmt.score(p.score, share()), p.difference_words, fmt.sig(p.size_bytes / 1e3), fmt.sig(p.stored_bytes / 1e3), fmt.sig(p.latency_ms), p.latency_words] })), "Measured variants")));
     twin.firstChild.open = Boolean(open);
   }
@@ -284,12 +296,12 @@ function buildStudy(panel) {
     const m = panel.get("measuring") || {};
     clearInterval(timer);
     panel.root.dataset.measuring = m.recipe || "";
-    if (!m.recipe) return going.replaceChildren();
+    if (!m.recipe) return put(going);
     const time = h("span", { class: "wb-small" });
     const tell = () => { time.textContent = `${m.note || "measuring"} · ${fmt.seconds(Math.max(0, Date.now() / 1000 - m.began))}${m.next ? ` · next: ${m.next}` : ""}`; };
     tell();
     timer = setInterval(tell, 500);
-    return going.replaceChildren(h("div", { class: "wb-bar", role: "progressbar", "aria-label": `Measuring ${m.recipe}`, "aria-valuenow": String(Math.round((100 * m.done) / (m.total || 1))), "aria-valuemin": "0", "aria-valuemax": "100" }, h("i", { style: `width:${Math.max(4, (100 * m.done) / (m.total || 1))}%` })),
+    return put(going, h("div", { class: "wb-bar", role: "progressbar", "aria-label": `Measuring ${m.recipe}`, "aria-valuenow": String(Math.round((100 * m.done) / (m.total || 1))), "aria-valuemin": "0", "aria-valuemax": "100" }, h("i", { style: `width:${Math.max(4, (100 * m.done) / (m.total || 1))}%` })),
       h("div", { class: "wb-row", style: "margin-top:2px" }, time, action(panel, "stop", "Stop", {})));
   }
   panel.cleanup(() => clearInterval(timer));
@@ -299,7 +311,7 @@ function buildStudy(panel) {
   function details_() {
     const s = state();
     const p = s.points.find((one) => one.recipe === panel.get("chosen"));
-    if (!p) return chosenBox.replaceChildren(h("h3", { text: "chosen" }), h("p", { class: "wb-small", text: "Click a point to see what it gains and loses." }));
+    if (!p) return put(chosenBox, h("h3", { text: "chosen" }), h("p", { class: "wb-small", text: "Click a point to see what it gains and loses." }));
     const base = s.points.find((one) => one.is_baseline);
     const done = (panel.get("results") || {})[p.recipe] || {};
     const name = h("input", { type: "text", value: nameTyped || `${s.data_name}-model`.replace(/[^a-z0-9-]+/g, "-"), "aria-label": "Model name", oninput: (e) => { nameTyped = e.target.value; } });
@@ -308,10 +320,10 @@ function buildStudy(panel) {
         done.version && !done.promoted ? confirmed(panel, "promote", "Promote", `Point champion at ${done.version}?`, { recipe: p.recipe }) : done.promoted ? h("span", { class: "wb-chip", text: "champion" }) : null,
         done.endpoint ? null : action(panel, "serve", "Serve", { recipe: p.recipe })),
       done.endpoint ? h("p", { class: "wb-small", style: "margin-top:8px" }, h("span", { class: "wb-good", text: "✓ served" }), ` ${done.endpoint}; wb.endpoints()[-1] shows it`) : ""];
-    return chosenBox.replaceChildren(h("h3", { text: "chosen" }), h("code", { text: p.recipe }),
+    return put(chosenBox, h("h3", { text: "chosen" }), h("code", { text: p.recipe }),
       h("div", { class: "wb-big" }, fmt.score(p.score, share()), h("span", { class: "wb-small", text: `  ${s.metric}` })),
       facts([p.is_baseline ? null : ["change, 90 % interval", p.difference_words], ["file", `${fmt.kb(p.size_bytes)}${p.is_baseline ? "" : ` (×${(p.size_bytes / base.size_bytes).toFixed(2)})`}`], ["after zstd", fmt.kb(p.stored_bytes)], ["latency p50", `${fmt.ms(p.latency_ms)} (${p.latency_words})`]]),
-      h("p", { style: "margin-top:12px", class: "wb-sentence", text: p.sentence }), ...p.notes.map((text) => h("p", { class: /saturat|no number/.test(text) ? "wb-warn" : "wb-small", text: `${/saturat|no number/.test(text) ? "▲" : "ⓘ"} ${text}` })),
+      h("p", { style: "margin-top:12px", class: "wb-sentence", text: p.sentence }), ...p.notes.map((text) => h("p", { class: /saturat|no number/.test(text) ? "wb-warn" : "wb-small", text: `${/saturat|no number/.test(text) ? "▲" : "·"} ${text}` })),
       h("p", { class: "wb-small", text: `${fmt.count(s.samples)} samples · ${s.machine}` }), ...acts);
   }
 
@@ -319,7 +331,7 @@ function buildStudy(panel) {
     const s = state();
     panel.title.textContent = s.ref ? `Compression of ${s.data_name}` : "Compress a model";
     panel.status.textContent = s.ref || "";
-    if (!s.ref) { middle.hidden = chosenBox.hidden = true; controls.replaceChildren(empty("No study is open. Train a model first, then press “Compress this model”.")); return; }
+    if (!s.ref) { middle.hidden = chosenBox.hidden = true; put(controls, empty("No study is open. Train a model first, then press “Compress this model”.")); return; }
     middle.hidden = chosenBox.hidden = false;
     buildControls(); draw(); list(); details_();
   };

@@ -12,8 +12,8 @@ function buildVersion(panel) {
     const s = panel.get("state");
     panel.title.textContent = s.name ? `Model ${s.name}` : "Models";
     panel.status.textContent = `${(s.rows || []).length} version${(s.rows || []).length === 1 ? "" : "s"}`;
-    if (!(s.rows || []).length) { left.replaceChildren(empty("Nothing is registered yet. Choose a variant in a study and press Register, or: wb.register(run, \"name\").")); right.replaceChildren(); return; }
-    left.replaceChildren(table([{ name: "version", left: true }, { name: "aliases", left: true }, { name: "score" }, { name: "size" }, { name: "ms" }, { name: "made", left: true }, { name: "recipe", left: true }],
+    if (!(s.rows || []).length) { put(left, empty("Nothing is registered yet. Choose a variant in a study and press Register, or: wb.register(run, \"name\").")); put(right); return; }
+    put(left, table([{ name: "version", left: true }, { name: "aliases", left: true }, { name: "score" }, { name: "size" }, { name: "ms" }, { name: "made", left: true }, { name: "recipe", left: true }],
       s.rows.map((r) => ({ key: r.ref, class: s.selected?.ref === r.ref ? "wb-on" : null, onclick: () => panel.send("select", { ref: r.ref }),
         cells: [h("button", { type: "button", class: "wb-quiet", "aria-pressed": String(s.selected?.ref === r.ref), text: r.ref.slice(6) }), chips(r), fmt.score(r.score, isShare(r)), fmt.kb(r.size_bytes), fmt.sig(r.latency_ms), r.created.slice(0, 10), r.recipe] })), "Versions"), below(s.selected));
   }
@@ -34,7 +34,7 @@ function buildVersion(panel) {
     const now = () => { const n = v.pointing[alias.value]; if (n === v.number) return `${alias.value} is already version ${n}. Again?`; return n ? `Move ${alias.value} from version ${n} to ${v.number}?` : `Point ${alias.value} at version ${v.number}?`; };
     const acts = panel.isReadonly() ? [] : [field("alias", alias), h("div", { class: "wb-row" }, confirmed(panel, "promote", "Promote", now, () => ({ ref: v.ref, alias: alias.value }), "wb-accent"), action(panel, "verify", "Verify", { ref: v.ref }), action(panel, "serve", "Serve", { ref: v.ref })),
       ...Object.entries(v.pointing).map(([name, number]) => (v.earlier[name] ? h("div", { class: "wb-row" }, confirmed(panel, "rollback", `Roll back ${name}`, `Take ${name} from version ${number} back to ${v.earlier[name]} and revoke ${number}?`, { name: v.name, alias: name })) : ""))];
-    right.replaceChildren(h("h3", { text: "selected" }), h("div", { class: "wb-big", style: "font-size:18px;overflow-wrap:anywhere", text: v.ref.slice(6) }), h("p", {}, chips(v)), note ? h("p", { role: "status", class: "wb-sentence", text: note }) : "", ...acts,
+    put(right, h("h3", { text: "selected" }), h("div", { class: "wb-big", style: "font-size:18px;overflow-wrap:anywhere", text: v.ref.slice(6) }), h("p", {}, chips(v)), note ? h("p", { role: "status", class: "wb-sentence", text: note }) : "", ...acts,
       h("h3", { text: "files" }), facts(v.files.map((f) => [f.name, `${fmt.kb(f.size_bytes)} · ${f.digest.slice(0, 12)}…`, f.digest])), facts([["manifest", `${v.digest.slice(0, 12)}…`, v.digest]]),
       details("audit", h("div", { class: "wb-small" }, v.audit.map(([time, what, whom]) => h("div", { text: `${time}  ${what}  ${whom}` })))), details("environment", facts(Object.entries(v.environment))));
   }

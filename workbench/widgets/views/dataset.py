@@ -82,7 +82,9 @@ def contact_sheet(dataset: Dataset, columns: int = 10) -> dict[str, Any]:
     """Returns samples of train as one picture, in rows."""
     chosen = spread_rows(np.asarray(dataset.train.targets), _TILES, None)
     tiles = np.asarray(dataset.train.inputs[chosen], np.float32)
-    return sheet(tiles, _top(dataset), columns)
+    edge = ((0, 0), (0, 0), (0, 1), (0, 1))
+    top = _top(dataset)
+    return sheet(np.pad(tiles, edge, constant_values=top), top, columns)
 
 
 def augmented(

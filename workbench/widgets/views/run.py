@@ -93,8 +93,9 @@ class RunView:
         }
 
     def curves(self) -> dict[str, Any]:
-        """Returns float32 bytes: `epochs` (n, 4) of epoch, train loss, val loss, metric; and
-        `batches` (m, 2) of epoch, loss.
+        """Returns float32 bytes.
+
+        `epochs` (n, 4): epoch, train loss, val loss, metric; `batches` (m, 2): epoch, loss.
         """
         key = f"val_{self.metric}"
         rows = [[r["step"], r.get("train_loss"), r.get("val_loss"), r.get(key)] for r in self.rows]

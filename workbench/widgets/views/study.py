@@ -89,13 +89,14 @@ def verdict(study: Study, max_drop: float = 0.01) -> str:
     is_share = best.metric in SHARES
     score = f"{100 * best.score:.1f} %" if is_share else f"{best.score:.4g}"
     if best.is_baseline:
-        return f"Keep the model as it is ({score} {best.metric}): no measured variant within the limit is smaller."
+        return (
+            f"Keep the model as it is ({score} {best.metric}): no measured variant within the "
+            "limit is smaller."
+        )
     figures = (
         f"{score} {best.metric}, {best.size_bytes / 1000:.1f} kB, {best.latency_ms:.3f} ms a call"
     )
-    return (
-        f"Recommended: {best.recipe} ({figures}). {sentence(best)[:1].upper()}{sentence(best)[1:]}"
-    )
+    return f"Recommended: {best.recipe} ({figures}): {sentence(best)}"
 
 
 def _method(key: str, is_onnx_only: bool) -> dict[str, Any]:

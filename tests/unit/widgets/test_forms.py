@@ -1,0 +1,41 @@
+"""Every field of a config becomes a control."""
+
+from __future__ import annotations
+
+from workbench.compression.methods import METHODS
+from workbench.families import FAMILIES
+from workbench.widgets.forms import knobs_of, training_form
+
+
+def knobs(key):
+    return {knob["name"]: knob for knob in knobs_of(METHODS.get(key).Config)}
+
+
+def test_a_fraction_is_a_slider_with_open_ends():
+    amount = knobs("prune")["amount"]
+    assert (amount["kind"], amount["min"], amount["max"]) == ("number", 0, 1)
+    assert amount["is_open_low"]
+    assert amount["is_required"]
+
+
+def test_a_single_choice_is_no_number():
+    assert knobs("quantize_static")["bits"]["kind"] == "choice"
+
+
+def test_a_number_or_a_word_offers_both():
+    at = knobs("clip")["at"]
+    assert (at["kind"], at["choices"]) == ("number", ["mse"])
+
+
+def test_every_method_and_family_has_words_for_each_knob():
+    for config in [METHODS.get(k).Config for k in METHODS] + [
+        FAMILIES.get(k).Config for k in FAMILIES
+    ]:
+        for knob in knobs_of(config):
+            assert knob["description"], (config, knob["name"])
+
+
+def test_the_training_form_lists_data_and_families(road):
+    form = training_form(road.workspace)
+    assert [d["ref"] for d in form["datasets"]] == [road.data.ref]
+    assert "cnn" in [family["key"] for family in form["families"]]

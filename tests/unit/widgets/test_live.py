@@ -1,0 +1,163 @@
+"""Live panels: commands run beside the message, errors become the banner, messages stay small."""
+
+from __future__ import annotations
+
+import json
+import threading
+
+import pytest
+
+from workbench.core.errors import InputError
+from workbench.widgets.live.app import AppWidget
+from workbench.widgets.live.base import LivePanel
+from workbench.widgets.live.dataset import DatasetWidget
+from workbench.widgets.live.endpoint import EndpointWidget
+from workbench.widgets.live.run import RunWidget
+from workbench.widgets.live.study import StudyWidget
+from workbench.widgets.live.version import VersionWidget
+
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
+
+
+class Slow(LivePanel):
+    """A panel with one slow command."""
+
+    def __init__(self):
+        super().__init__()
+        self.gate, self.calls, self.began = threading.Event(), 0, threading.Event()
+
+    def do_work(self, bad: bool = False):
+        self.calls += 1
+        self.began.set()
+        self.gate.wait(5)
+        if bad:
+            raise InputError("Got 3, 4 would be right.", hint="Give 4.")
+
+    def do_stumble(self):
+        raise ZeroDivisionError("oops")
+
+
+def finished(panel):
+    for thread in threading.enumerate():
+        if thread.daemon and "_work" in thread.name:
+            thread.join(20)
+    return panel
+
+
+def press(panel, command, **args):
+    panel._received(panel, {"do": command, "args": args}, [])
+
+
+def test_a_second_click_while_it_works_does_nothing():
+    panel = Slow()
+    press(panel, "work")
+    panel.began.wait(5)
+    press(panel, "work")
+    assert panel.busy == ["work"]
+    panel.gate.set()
+    finished(panel)
+    assert (panel.calls, panel.busy) == (1, [])
+
+
+def test_an_error_becomes_the_banner():
+    panel = Slow()
+    panel.gate.set()
+    press(panel, "work", bad=True)
+    finished(panel)
+    assert panel.banner["message"] == "Got 3, 4 would be right."
+    assert panel.banner["hint"] == "Give 4."
+    press(panel, "stumble")
+    finished(panel)
+    assert "ZeroDivisionError" in panel.banner["message"]
+    press(panel, "dismiss")
+    finished(panel)
+    assert panel.banner is None
+
+
+def test_an_unknown_command_and_one_that_a_dashboard_may_not():
+    panel = Slow()
+    press(panel, "fly")
+    assert "fly" in panel.banner["message"]
+    panel = Slow()
+    panel.is_readonly = True
+    press(panel, "work")
+    assert panel.calls == 0
+    press(panel, 7)
+
+
+def makers(road):
+    space = road.workspace
+    return {
+        "run": lambda: RunWidget(space, road.run, has_form=True),
+        "dataset": lambda: DatasetWidget(space, road.data, has_form=True),
+        "study": lambda: StudyWidget(space, road.study, has_form=True),
+        "version": lambda: VersionWidget(space),
+        "endpoint": lambda: EndpointWidget(space),
+    }
+
+
+@pytest.mark.parametrize("name", ["run", "dataset", "study", "version", "endpoint"])
+def test_the_first_message_is_small(road, name):
+    widget = makers(road)[name]()
+    state, _, buffers = _split(widget)
+    size = len(json.dumps(state)) + sum(len(b) for b in buffers)
+    assert size < 100_000, size
+
+
+def _split(widget):
+    from ipywidgets.widgets.widget import _remove_buffers
+
+    state, paths, buffers = _remove_buffers(widget.get_state())
+    return state, paths, [memoryview(b).tobytes() for b in buffers]
+
+
+def test_the_explorer_measures_what_is_asked_and_chooses_it(road):
+    panel = StudyWidget(road.workspace, road.study)
+    assert panel.chosen == "half:fp16"
+    panel.do_measure("prune:0.30")
+    for thread in threading.enumerate():
+        if "_measure_all" in thread.name:
+            thread.join(60)
+    assert panel.banner is None
+    assert panel.chosen == "prune:0.3"
+    assert panel.code == 'study.measure("prune:0.3")'
+    assert "prune:0.3" in [p["recipe"] for p in panel.state["points"]]
+    assert panel.measuring == {}
+
+
+def test_a_recipe_that_cannot_be_is_told(road):
+    panel = StudyWidget(road.workspace, road.study)
+    press(panel, "measure", recipe="prun:0.3")
+    finished(panel)
+    assert "prune" in str(panel.banner)
+
+
+def test_registering_and_promoting_tell_the_line_of_python(road):
+    panel = StudyWidget(road.workspace, road.study)
+    panel.do_register("half:fp16", "from-panel")
+    assert panel.results["half:fp16"]["version"] == "model:from-panel@1"
+    assert 'wb.register(wb.study("study:' in panel.code
+    panel.do_promote("half:fp16")
+    assert panel.code == 'wb.promote("from-panel", 1)'
+    versions = VersionWidget(road.workspace, "from-panel")
+    press(versions, "rollback", name="from-panel")
+    finished(versions)
+    assert "nothing to go back to" in versions.banner["message"]
+    versions.do_verify("model:from-panel@1")
+    assert versions.notes["model:from-panel@1"].startswith("✓")
+
+
+def test_a_finished_run_is_followed_no_more_and_can_be_overlaid(road):
+    panel = RunWidget(road.workspace, road.run)
+    assert panel.state["status"] == "succeeded"
+    assert panel.look() is False
+    press(panel, "stop")
+    finished(panel)
+    assert "has ended" in panel.banner["message"]
+
+
+def test_the_page_opens_a_tab_when_it_is_chosen(road):
+    page = AppWidget(road.workspace, "data", is_single=False)
+    assert list(page._panels) == ["data"]
+    page.tabs.selected = "models"
+    assert isinstance(page._room.children[0], VersionWidget)

@@ -1,0 +1,101 @@
+"""What panels show: pure functions from records to values."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from workbench.core.errors import InputError, NotFoundError
+from workbench.widgets.views import dataset, endpoint, study, version
+from workbench.widgets.views.run import RunView, thinned
+
+
+def test_a_run_reads_only_what_is_new(road):
+    view = RunView(road.run)
+    assert view.read()
+    assert not view.read()
+    state = view.state()
+    assert (state["status"], state["metric_name"], state["epochs"]) == ("succeeded", "accuracy", 2)
+    assert state["can"] == []
+    epochs = np.frombuffer(view.curves()["epochs"], np.float32).reshape(-1, 4)
+    assert epochs[:, 0].tolist() == [1, 2]
+    assert epochs[1, 3] == pytest.approx(road.run.metrics["val_accuracy"], abs=1e-3)
+    json.dumps(state)
+
+
+def test_long_curves_keep_their_peaks():
+    points = np.zeros((50_000, 2), np.float32)
+    points[:, 0] = np.arange(50_000)
+    points[33_333, 1] = 9
+    kept = thinned(points)
+    assert len(kept) <= 1200
+    assert kept[:, 1].max() == 9
+    assert (np.diff(kept[:, 0]) > 0).all()
+
+
+def test_a_study_tells_points_methods_and_one_sentence(road):
+    state = study.state(road.study)
+    assert {p["recipe"] for p in state["points"]} >= {"baseline", "half:fp16"}
+    json.dumps(state)
+    disabled = {m["key"]: m["reason"] for m in study.methods(is_onnx_only=True) if m["reason"]}
+    assert "PyTorch" in disabled["prune_structured"]
+    assert study.verdict(road.study).startswith("Recommended: half:fp16")
+    assert study.weight_bytes(road.study) > 2000
+
+
+def test_a_dataset_has_tiles_of_every_class(road):
+    found = dataset.gallery(road.data, "train")
+    assert set(found["names"]) == set(road.data.labels)
+    assert found["png"].startswith("data:image/png;base64,")
+    only = dataset.gallery(road.data, "val", 3)
+    assert set(only["names"]) == {"3"}
+
+
+def test_augmentation_is_shown_before_and_after(road):
+    shown = dataset.augmented(road.data, "train", 0, "shift:1", copies=3)
+    assert shown["count"] == 4
+    with pytest.raises((InputError, NotFoundError), match="shift"):
+        dataset.augmented(road.data, "train", 0, "shfit:1")
+    with pytest.raises(InputError, match="no number"):
+        dataset.augmented(road.data, "train", 10**6, "shift:1")
+
+
+def test_a_table_shows_rows_and_histograms(road, tmp_path):
+    path = tmp_path / "flowers.csv"
+    rows = [f"{i % 7 / 2},{'ab'[i % 2]},{'yes' if i % 3 else 'no'}" for i in range(120)]
+    path.write_text("\n".join(["length,color,bloom", *rows]))
+    table = road.workspace.load(path, target="bloom")
+    shown = dataset.table_rows(table, "train")
+    assert shown["columns"] == ["length", "color"]
+    assert sum(shown["histograms"]["length"]) > 50
+    assert shown["histograms"]["color"] is None
+    assert "flowers" in table._repr_html_()
+
+
+def test_a_version_tells_lineage_and_what_a_rollback_would_do(road):
+    state = version.state(road.workspace, "digits-linear", None)
+    chosen = state["selected"]
+    assert ["recipe", "half:fp16"] in chosen["lineage"]
+    assert chosen["earlier"] == {"champion": None}
+    assert chosen["champion"]["ref"] == road.version.ref
+    assert [a[1] for a in chosen["audit"]][-1] == "register"
+    json.dumps(state)
+
+
+def test_latency_is_read_from_the_prometheus_page():
+    page = "\n".join(
+        [
+            'workbench_requests_total{model="m",version="1",dialect="predict",status="200"} 8',
+            'workbench_requests_total{model="m",version="1",dialect="predict",status="422"} 2',
+            'workbench_request_seconds_bucket{model="m",version="1",le="0.001"} 6',
+            'workbench_request_seconds_bucket{model="m",version="1",le="0.01"} 10',
+            'workbench_request_seconds_bucket{model="m",version="1",le="+Inf"} 10',
+            'workbench_request_seconds_sum{model="m",version="1"} 0.02',
+        ]
+    )
+    found = endpoint.figures(page)
+    assert (found["requests"], found["errors"]) == (10, 2)
+    assert (found["p50_ms"], found["p99_ms"]) == (1, 10)
+    assert found["seconds"]["request"] == 0.02
