@@ -115,7 +115,7 @@ def _gradients(
 def _is_known(part: Any) -> bool:
     nn = optional.require("torch.nn", for_=_FOR)
     if isinstance(part, nn.Conv2d):
-        return part.groups == 1 and part.padding_mode == "zeros" and part.padding != "same"
+        return bool(part.groups == 1 and part.padding_mode == "zeros" and part.padding != "same")
     return isinstance(part, nn.Linear)
 
 

@@ -141,11 +141,12 @@ class Prober:
 
     def _change(self, name: str, effect: Effect, probes: Probes) -> np.ndarray:
         if effect.weight is None:
-            return self._answers_of(effect) - probes.outputs
+            return np.asarray(self._answers_of(effect) - probes.outputs)
         values = probes.layer_input(name)
         if effect.grid is not None:
             values = effect.grid.round(values)
-        return probes.changed(name, effect.weight, effect.bias, values) - probes.outputs
+        changed = probes.changed(name, effect.weight, effect.bias, values)
+        return np.asarray(changed - probes.outputs)
 
     def _answers_of(self, effect: Effect) -> np.ndarray:
         graph = effect.graph if effect.graph is not None else self.subject.graph

@@ -110,7 +110,7 @@ def change_vector(before: np.ndarray, after: np.ndarray, kind: str) -> np.ndarra
         change = (_logits(after, kind) - _logits(before, kind)) / TEMPERATURE
         change = change - (weights * change).sum(axis=1, keepdims=True)
     vector = np.sqrt(weights) * change / np.sqrt(len(before))
-    return np.nan_to_num(vector.astype(np.float32).ravel(), posinf=1e6, neginf=-1e6)
+    return np.asarray(np.nan_to_num(vector.astype(np.float32).ravel(), posinf=1e6, neginf=-1e6))
 
 
 def _logits(outputs: np.ndarray, kind: str) -> np.ndarray:
