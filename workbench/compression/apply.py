@@ -107,7 +107,7 @@ def apply(
     key = subject.structure + "".join(map(str, _weight_work(groups)))
     start = subject
     changed = recent.get(key, lambda: _change_weights(groups, start, tools))
-    return _change_graph(groups, changed, tools)
+    return change_graph_of(groups, changed, tools)
 
 
 def _weight_work(groups: Iterable[Group]) -> list[tuple[list[str], list[str]]]:
@@ -212,7 +212,8 @@ def _patched_file(subject: Subject, changed: Mapping[str, np.ndarray], tools: To
     )
 
 
-def _change_graph(groups: Iterable[Group], subject: Subject, tools: Tools) -> Subject:
+def change_graph_of(groups: Iterable[Group], subject: Subject, tools: Tools) -> Subject:
+    """Returns the subject after the graph steps of `groups`."""
     chosen: dict[Step, list[str]] = {}
     for group in groups:
         for step in _of(group.steps, GraphMethod):

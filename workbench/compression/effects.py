@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from workbench.compression.apply import is_out_last, layer_weight
+from workbench.compression.apply import Group, change_graph_of, is_out_last, layer_weight
 from workbench.compression.macs import count_macs
 from workbench.compression.method import GraphMethod, WeightMethod
 from workbench.compression.moments import Moments, repaired
@@ -178,10 +178,7 @@ class Effects:
     def _through(
         self, subject: Subject, steps: Treatment, layers: tuple[Layer, ...]
     ) -> onnx.ModelProto:
-        for step in steps:
-            graph = step.plugin.change_graph(subject, layers, step.config, self.tools)  # type: ignore[attr-defined]
-            subject = replace(subject, graph=graph, format=step.plugin.produces or subject.format)
-        return subject.graph
+        return change_graph_of([Group(layers, steps)], subject, self.tools).graph
 
     def _alone(self, start: Subject, steps: Treatment, layer: Layer) -> Effect:
         changed = self._weights_of_one(start, layer)

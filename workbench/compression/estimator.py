@@ -397,7 +397,11 @@ class Estimator:
             error = 1 - self.baseline.score if self.baseline.metric == "accuracy" else 0.02
             found = ScoreMap(self.most, points, max(error, 0.002))
             residuals, spreads = found.left_out()
-            self._map = (found, conformal.width(residuals, spreads), self._kinds_seen())
+            own = slice(int((points.samples > 0).sum()), None)  # looks come first, and are noisy
+            width = conformal.width(residuals, spreads)
+            if len(residuals[own]) >= 2 * _ENOUGH:
+                width = max(width, conformal.width(residuals[own], spreads[own]))
+            self._map = (found, width, self._kinds_seen())
         return self._map
 
     def _points(self) -> Points:

@@ -97,6 +97,5 @@ def spread_out(scores: np.ndarray, count: int, seed: int) -> list[int]:
     bins = np.searchsorted(edges, np.log(scores[order]), side="right") - 1
     chosen = [int(rng.choice(order[bins == b])) for b in range(count) if (bins == b).any()]
     rest = [int(index) for index in order if int(index) not in chosen]
-    count_more = count - len(chosen)
-    more: Any = rng.choice(rest, size=count_more, replace=False) if rest else []
-    return [*chosen, *map(int, more)][:count]
+    more = rng.permutation(np.array(rest, int))[: count - len(chosen)]
+    return [*chosen, *map(int, more)]

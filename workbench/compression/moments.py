@@ -79,7 +79,7 @@ def _of_rows(rows: np.ndarray) -> Moments:
 
 def _patches(node: Any, values: np.ndarray, weight: np.ndarray) -> np.ndarray:
     """Returns some patches [groups, M, channels of a group · kernel], spread over the data."""
-    options = {item.name: list(item.ints) or item.i for item in node.attribute}
+    options: dict[str, Any] = {i.name: list(i.ints) or i.i for i in node.attribute}
     kernel = weight.shape[2:]
     count = len(kernel)
     pads = options.get("pads") or [0] * (2 * count)

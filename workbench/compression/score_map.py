@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -97,7 +96,9 @@ class ScoreMap:
         own = self._alpha / diagonal, 1.0 / np.sqrt(diagonal)
         return np.concatenate([looked, own[0]]), np.concatenate([spread, own[1]])
 
-    def _drop(self, logs: np.ndarray, start: Any, power: Any) -> np.ndarray:
+    def _drop(
+        self, logs: np.ndarray, start: float | np.ndarray, power: float | np.ndarray
+    ) -> np.ndarray:
         inner = np.exp(np.clip(power * (logs - start), -50, 50))
         return np.asarray(self.most * -np.expm1(-inner))
 

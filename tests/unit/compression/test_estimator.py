@@ -85,7 +85,7 @@ def test_the_table_comes_back_from_the_store():
     refined()
     again = Estimator(resnet_study(), samples=32)
     assert again.is_refined
-    assert len(again.table) == len(refined().table)
+    assert set(again.table.rows) <= set(refined().table.rows)
     ours, theirs = again.estimate("prune:0.5"), refined().estimate("prune:0.5")
     assert ours.score.value == pytest.approx(theirs.score.value, abs=1e-6)
 
