@@ -57,27 +57,26 @@ def _browser_is_missing():
 def desk(tmp_path_factory) -> Path:
     """A folder to work in, with a workspace that holds a finished, small study."""
     folder = tmp_path_factory.mktemp("desk")
-    env = environment(folder)
     _quiet_settings(folder)
     ready = os.environ.get("WORKBENCH_BROWSER_WORKSPACE")
     if ready:
         shutil.copytree(ready, folder / ".workbench")
     else:
-        code = (
-            "import workbench as wb\n"
-            "d = wb.load('digits', split=(.5, .25, .25))\n"
-            "s = wb.study(wb.train(d, family='cnn', epochs=4, seed=0).wait(), d)\n"
-            "for r in ('half:fp16', 'quantize_static', 'prune:0.6'): s.measure(r)\n"
-            "v = wb.register(s.smallest(), 'digits-cnn'); wb.promote('digits-cnn', v)\n"
-        )
-        subprocess.run(
-            [sys.executable, "-c", code],
-            cwd=folder,
-            env={**os.environ, **env},
-            check=True,
-            timeout=240,
-        )
+        make_study(folder)
     return folder
+
+
+def make_study(folder: Path) -> None:
+    """Makes a workspace with a run, a study of some variants, and a version."""
+    code = (
+        "import workbench as wb\n"
+        "d = wb.load('digits', split=(.5, .25, .25))\n"
+        "s = wb.study(wb.train(d, family='cnn', epochs=4, seed=0).wait(), d)\n"
+        "for r in ('half:fp16', 'quantize_static', 'prune:0.6'): s.measure(r)\n"
+        "v = wb.register(s.smallest(), 'digits-cnn'); wb.promote('digits-cnn', v)\n"
+    )
+    env = {**os.environ, **environment(folder)}
+    subprocess.run([sys.executable, "-c", code], cwd=folder, env=env, check=True, timeout=240)
 
 
 def _quiet_settings(folder: Path) -> None:

@@ -19,7 +19,7 @@ def test_a_run_outlives_its_kernel_and_is_stopped_and_resumed(lab, desk, page):
     page.open_notebook(lab, "run.ipynb")
     page.run_all()
     in_state(page, "running")
-    rows = f"document.querySelectorAll('{PANEL} tbody tr').length > 3"
+    rows = f"Number(document.querySelector('{PANEL}').dataset.epochs) > 3"
     page.page.wait_for_function(rows, timeout=60000)
     page.shot("run-running", PANEL)
     panel = page.page.locator(PANEL)

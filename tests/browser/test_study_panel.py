@@ -42,3 +42,29 @@ def test_a_slider_is_moved_and_the_variant_measured_registered_served(lab, desk,
     page.page.set_viewport_size({"width": 1000, "height": 1000})
     page.shot("study-dark-narrow", "section[data-panel=study]")
     assert page.errors() == []
+
+
+def test_letting_go_of_a_slider_measures_and_a_dot_tells_its_figures(lab, desk, page):
+    write_notebook(desk / "drag.ipynb", [CELL])
+    page.open_notebook(lab, "drag.ipynb")
+    page.run_all()
+    panel = page.page.locator("section[data-panel=study]")
+    panel.locator(".wb-dot").first.wait_for()
+    knob = panel.locator("input[data-knob='clip.at']")
+    knob.scroll_into_view_if_needed()
+    box = knob.bounding_box()
+    page.page.mouse.move(box["x"] + box["width"] - 4, box["y"] + box["height"] / 2)
+    page.page.mouse.down()
+    page.page.mouse.move(box["x"] + box["width"] * 0.9, box["y"] + box["height"] / 2, steps=4)
+    panel.locator(".wb-estimate").wait_for(state="attached")
+    assert "score open" in panel.locator("svg").first.text_content()
+    page.page.mouse.up()
+    page.page.wait_for_selector("section[data-panel=study][data-measuring^='clip:']")
+    page.page.wait_for_selector("section[data-panel=study][data-measuring='']", timeout=60000)
+    dot = panel.locator(".wb-dot[aria-pressed=true]")
+    assert dot.get_attribute("data-recipe").startswith("clip:")
+    baseline = panel.locator(".wb-dot[data-recipe=baseline]")
+    baseline.focus()
+    page.page.keyboard.press("Enter")
+    panel.get_by_text("This is the model itself.").wait_for()
+    assert page.errors() == []

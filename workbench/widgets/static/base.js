@@ -219,6 +219,20 @@ function table(columns, rows, label) {
       row.cells.map((cell, i) => h("td", { class: columns[i].left ? "wb-left" : null }, cell)))))));
 }
 function details(summary, ...kids) { return h("details", { class: "wb-details" }, h("summary", { text: summary }), kids); }
+// A table twin costs nothing until it is opened.
+function twinOf(make) {
+  const summary = h("summary", { text: "As a table" });
+  const inside = h("div");
+  const node = h("details", { class: "wb-details" }, summary, inside);
+  const fillIn = () => { if (node.open) put(inside, make()); };
+  node.addEventListener("toggle", fillIn);
+  return { node, update(count) { summary.textContent = count === undefined ? "As a table" : `As a table (${count})`; fillIn(); } };
+}
+// Several changes within one frame are drawn once.
+function once(work) {
+  let asked = 0;
+  return () => { if (!asked) asked = requestAnimationFrame(() => { asked = 0; work(); }); };
+}
 const field = (label, control, note) => h("label", { class: "wb-field" }, h("span", { class: "wb-label", text: label }), control, note ? h("span", { class: "wb-note", text: note }) : null);
 const empty = (sentence, ...kids) => h("div", { class: "wb-empty" }, h("p", { text: sentence }), kids);
 

@@ -116,16 +116,17 @@ function buildRun(panel) {
   const bar = h("i"), barBox = h("div", { class: "wb-bar", role: "progressbar", "aria-label": "Progress", "aria-valuemin": "0", "aria-valuemax": "100" }, bar);
   const where = h("div", { class: "wb-small", style: "min-height:20px" });
   const buttons = h("div", { class: "wb-row" });
-  const twin = h("div");
+  const twin = twinOf(() => table([{ name: "epoch" }, { name: "train loss" }, { name: "val loss" }, { name: panel.get("state").metric_name || "score" }],
+    (rows[panel.get("state").ref] || []).map((r) => ({ cells: [String(r[0]), fmt.sig(r[1]), fmt.sig(r[2]), fmt.score(r[3], panel.get("state").is_share)] })), "Metrics by epoch"));
+  let rows = {};
   const config = h("div"), summary = h("div"), others = h("div"), next = h("div", { class: "wb-row" });
   const form = h("div");
   panel.body.append(h("div", { class: `wb-controls${panel.get("form")?.families ? "" : " wb-last"}` }, form, config), h("div", { class: "wb-first" },
     h("div", { class: "wb-pair" }, h("div", {}, lossName, loss.canvas), h("div", {}, metricName, metric.canvas)),
-    readout, h("label", { class: "wb-small" }, log, " log axis"), h("div", { style: "margin-top:8px" }, barBox, where), buttons, twin),
+    readout, h("label", { class: "wb-small" }, log, " log axis"), h("div", { style: "margin-top:8px" }, barBox, where), buttons, twin.node),
     h("div", {}, summary, next, others));
   loss.onhover = (epoch) => { metric.setHover(epoch); tell(epoch); };
   metric.onhover = (epoch) => { loss.setHover(epoch); tell(epoch); };
-  let rows = {};
 
   function tell(epoch) {
     const state = panel.get("state");
@@ -157,11 +158,8 @@ function buildRun(panel) {
     loss.last = metric.last = horizon(Math.max(1, ...(rows[state.ref] || []).map((r) => r[0])), state.epochs || 1);
     if (state.best) metric.mark = { x: state.best.epoch, y: state.best.value, color: "--wb-orange" };
     loss.draw(); metric.draw();
-    const own = rows[state.ref] || [];
-    const open = twin.firstChild?.open;
-    put(twin, details("As a table", table([{ name: "epoch" }, { name: "train loss" }, { name: "val loss" }, { name: state.metric_name || "score" }],
-      own.map((r) => ({ cells: [String(r[0]), fmt.sig(r[1]), fmt.sig(r[2]), fmt.score(r[3], state.is_share)] })), "Metrics by epoch")));
-    twin.firstChild.open = Boolean(open);
+    const epochs = String((rows[state.ref] || []).length);
+    if (panel.root.dataset.epochs !== epochs) { panel.root.dataset.epochs = epochs; twin.update(Number(epochs)); }
     legend();
   }
   let buttonsFor = "";
@@ -202,8 +200,8 @@ function buildRun(panel) {
     }
     panel.body.classList.toggle("wb-nothing", !has);
   }
-  panel.on("state", () => { state(); curves(); });
-  panel.on("curves", curves);
+  const all = once(() => { state(); curves(); });
+  panel.on(["state", "curves"], all);
   trainForm(panel, form);
   panel.redraw = curves;
   panel.onkey = (event, typing) => { if (event.key === "Escape" && !typing && (panel.get("state").can || []).includes("stop")) panel.send("stop"); };

@@ -45,10 +45,11 @@ function buildStudy(panel) {
   const axis = h("span", { role: "radiogroup", "aria-label": "Horizontal axis" });
   const line = h("div", { class: "wb-row", style: "min-height:32px" });
   const going = h("div", { style: "min-height:44px;margin-top:8px" });
-  const twin = h("div");
+  const twin = twinOf(() => table([{ name: "recipe", left: true }, { name: `${state().metric}` }, { name: "change (90 %)" }, { name: "kB" }, { name: "zstd kB" }, { name: "ms" }, { name: "latency" }],
+    state().points.map((p) => ({ key: p.recipe, class: p.recipe === panel.get("chosen") ? "wb-on" : null, onclick: () => choose(p.recipe), cells: [p.recipe, fmt.score(p.score, share()), p.difference_words, fmt.sig(p.size_bytes / 1e3), fmt.sig(p.stored_bytes / 1e3), fmt.sig(p.latency_ms), p.latency_words] })), "Measured variants"));
   const chosenBox = h("div");
   const middle = h("div", { class: "wb-first" }, verdict, h("div", { class: "wb-row", style: "margin:0 0 4px" }, h("span", { class: "wb-small", text: "across:" }), axis), plot,
-    h("div", { class: "wb-legend" }, h("span", { text: "◆ baseline" }), h("span", { text: "● measured" }), h("span", { text: "◎ chosen" }), h("span", { text: "┄ estimated size, score open" }), h("span", {}, h("i", { style: "border-color:var(--wb-blue)" }), "front"), h("span", { text: "▒ outside budget" })), line, going, twin);
+    h("div", { class: "wb-legend" }, h("span", { text: "◆ baseline" }), h("span", { text: "● measured" }), h("span", { text: "◎ chosen" }), h("span", { text: "┄ estimated size, score open" }), h("span", {}, h("i", { style: "border-color:var(--wb-blue)" }), "front"), h("span", { text: "▒ outside budget" })), line, going, twin.node);
   if (panel.isReadonly()) panel.body.classList.add("wb-two");
   const topBudget = h("div", { class: "wb-pair", style: "max-width:520px" });
   if (panel.isReadonly()) { verdict.after(topBudget); line.hidden = going.hidden = true; }
@@ -259,6 +260,7 @@ function buildStudy(panel) {
     sayLine(guess);
     sayVerdict(points);
   }
+  const redraw = once(draw);
   function dot(p, cx, cy, y0, y1, chosen) {
     const isOn = p.recipe === chosen;
     const words = `${p.recipe}: ${state().metric} ${fmt.score(p.score, share())} (${p.difference_words}), ${fmt.kb(p.size_bytes)}, ${fmt.ms(p.latency_ms)}${inside(p) ? "" : ", outside the budget"}`;
@@ -285,12 +287,7 @@ function buildStudy(panel) {
     const words = [share() ? `drop ≤ ${fmt.sig(100 * limit().drop)} pt` : `drop ≤ ${fmt.sig(limit().drop)}`, Number.isFinite(limit().bytes) ? `size ≤ ${fmt.kb(limit().bytes)}` : ""].filter(Boolean).join(", ");
     put(verdict, ...(fits ? ["Smallest with ", words, ": ", h("button", { type: "button", class: "wb-quiet", text: fits.recipe, onclick: () => choose(fits.recipe) }), ` ${fmt.score(fits.score, share())}, ${fmt.kb(fits.size_bytes)}, ${fmt.ms(fits.latency_ms)}`] : [`Nothing measured fits ${words} yet.`]));
   }
-  function list() {
-    const open = twin.firstChild?.open;
-    put(twin, details(`As a table (${state().points.length})`, table([{ name: "recipe", left: true }, { name: `${state().metric}` }, { name: "change (90 %)" }, { name: "kB" }, { name: "zstd kB" }, { name: "ms" }, { name: "latency" }],
-      state().points.map((p) => ({ key: p.recipe, class: p.recipe === panel.get("chosen") ? "wb-on" : null, onclick: () => choose(p.recipe), cells: [p.recipe, fmt.score(p.score, share()), p.difference_words, fmt.sig(p.size_bytes / 1e3), fmt.sig(p.stored_bytes / 1e3), fmt.sig(p.latency_ms), p.latency_words] })), "Measured variants")));
-    twin.firstChild.open = Boolean(open);
-  }
+  const list = () => twin.update(state().points.length);
   let timer = null;
   function progress() {
     const m = panel.get("measuring") || {};
@@ -337,8 +334,8 @@ function buildStudy(panel) {
   };
   panel.on("state", whole);
   panel.on("offer", whole);
-  panel.on("knobs", () => { if (!state().ref) return; stepsNow(); knobs(); draw(); });
-  panel.on("budget", () => { if (!state().ref) return; const b = panel.get("budget") || {}; if (marks.drop) marks.drop.textContent = b.drop === null || b.drop === undefined ? "any" : share() ? `${fmt.sig(b.drop, 2)} pt` : fmt.sig(b.drop); draw(); });
+  panel.on("knobs", () => { if (!state().ref) return; stepsNow(); knobs(); redraw(); });
+  panel.on("budget", () => { if (!state().ref) return; const b = panel.get("budget") || {}; if (marks.drop) marks.drop.textContent = b.drop === null || b.drop === undefined ? "any" : share() ? `${fmt.sig(b.drop, 2)} pt` : fmt.sig(b.drop); redraw(); });
   panel.on("chosen", () => { if (!state().ref) return; draw(); list(); details_(); });
   panel.on("results", () => { if (state().ref) details_(); });
   panel.on("measuring", progress);
