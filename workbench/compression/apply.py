@@ -107,7 +107,7 @@ def apply(
     key = subject.structure + "".join(map(str, _weight_work(groups)))
     start = subject
     changed = recent.get(key, lambda: _change_weights(groups, start, tools))
-    return _change_graph(groups, changed, tools)
+    return change_graph_of(groups, changed, tools)
 
 
 def _weight_work(groups: Iterable[Group]) -> list[tuple[list[str], list[str]]]:
@@ -133,7 +133,7 @@ def _change_weights(groups: Iterable[Group], subject: Subject, tools: Tools) -> 
     changed: dict[str, np.ndarray] = {}
     notes: list[str] = []
     for group in groups:
-        weights = {layer.name: _weight(subject, layer) for layer in group.layers}
+        weights = {layer.name: layer_weight(subject, layer) for layer in group.layers}
         steps = _of(group.steps, WeightMethod)
         for step in steps:
             tools.context.check()
@@ -201,7 +201,7 @@ def _patched_file(subject: Subject, changed: Mapping[str, np.ndarray], tools: To
         if layer.name in changed:
             value = changed[layer.name]
             values[layer.initializer] = np.ascontiguousarray(
-                value.T if _is_out_last(subject, layer) else value
+                value.T if is_out_last(subject, layer) else value
             )
     graph = with_initializers(subject.graph, values)
     layers = tuple(layer for layer in subject.layers if layer.name in changed)
@@ -212,7 +212,8 @@ def _patched_file(subject: Subject, changed: Mapping[str, np.ndarray], tools: To
     )
 
 
-def _change_graph(groups: Iterable[Group], subject: Subject, tools: Tools) -> Subject:
+def change_graph_of(groups: Iterable[Group], subject: Subject, tools: Tools) -> Subject:
+    """Returns the subject after the graph steps of `groups`."""
     chosen: dict[Step, list[str]] = {}
     for group in groups:
         for step in _of(group.steps, GraphMethod):
@@ -252,14 +253,16 @@ def _edited(subject: Subject, edited: Edited) -> Subject:
     return replace(subject, origin=edited.graph, structure=subject.identity, layers=layers)
 
 
-def _weight(subject: Subject, layer: Layer) -> np.ndarray:
+def layer_weight(subject: Subject, layer: Layer) -> np.ndarray:
+    """Returns the weight of a layer as methods see it: output channels first."""
     if layer.parameter:
         return np.array(subject.state[layer.parameter])
     value = initializers(subject.graph)[layer.initializer]
-    return np.ascontiguousarray(value.T) if _is_out_last(subject, layer) else value
+    return np.ascontiguousarray(value.T) if is_out_last(subject, layer) else value
 
 
-def _is_out_last(subject: Subject, layer: Layer) -> bool:
+def is_out_last(subject: Subject, layer: Layer) -> bool:
+    """Returns whether the file keeps this layer's output channels on the last axis."""
     if layer.op_type == "Gemm":
         node = next(node for node in subject.graph.graph.node if node.name == layer.node)
         return not any(item.name == "transB" and item.i for item in node.attribute)

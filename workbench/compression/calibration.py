@@ -131,7 +131,28 @@ def with_outputs(graph: onnx.ModelProto, tensors: list[str]) -> onnx.ModelProto:
             output = f"{name}__seen"
             twin.graph.node.append(helper.make_node("Identity", [name], [output]))
         twin.graph.output.append(helper.make_tensor_value_info(output, elem, None))
+    _drop_unneeded(twin)
     return twin
+
+
+def _drop_unneeded(graph: onnx.ModelProto) -> None:
+    """Removes nodes that no output needs: ONNX Runtime fused some into an output, and failed."""
+    needed = {item.name for item in graph.graph.output}
+    kept = []
+    for node in reversed(graph.graph.node):
+        if needed.intersection(node.output):
+            kept.append(node)
+            needed.update(node.input)
+            needed.update(_inner_inputs(node))
+    kept.reverse()
+    del graph.graph.node[:]
+    graph.graph.node.extend(kept)
+
+
+def _inner_inputs(node: onnx.NodeProto) -> set[str]:
+    """Returns the names that subgraphs of `node` (If, Loop, Scan) take."""
+    inner = [part for item in node.attribute if item.HasField("g") for part in item.g.node]
+    return {name for part in inner for name in (*part.input, *_inner_inputs(part))}
 
 
 def _extremes(

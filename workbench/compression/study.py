@@ -232,6 +232,12 @@ class StudyEngine:
             self._baseline_outputs = outputs_on(session, self.dataset.val, context)
         return self._baseline_outputs
 
+    def outputs_of_baseline(self, context: Context | None = None) -> np.ndarray:
+        """Returns the baseline's outputs [N, …] on the whole validation split."""
+        with tempfile.TemporaryDirectory() as folder:
+            work = context or NullContext(Path(folder))
+            return self._outputs_of_baseline(self.baseline(work), work)
+
     def _load_module(self) -> Any:
         if self._module is None and self.model.kind == "network":
             storage = optional.require("workbench.families.network", for_="loading a network")

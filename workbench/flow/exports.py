@@ -10,6 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from workbench.core.files import writing
 from workbench.core.ids import digest_json
 from workbench.core.lazy import lazy
 from workbench.core.records import Description
@@ -106,8 +107,13 @@ def is_network(model: Model) -> bool:
 
 
 def copied(export: Export, path: Path) -> Export:
-    """Copies an export's file to a path of the user's and returns it with that path."""
+    """Copies an export's file to a path of the user's and returns it with that path.
+
+    Raises:
+        InputError: The path cannot be written.
+    """
     target = path / ONNX_FILE if path.is_dir() else path
-    target.parent.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(export.path, target)
+    with writing(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(export.path, target)
     return replace(export, path=target)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from workbench.core.errors import InputError, RunFailedError, did_you_mean, unknown_name
+from workbench.core.files import writing
 from workbench.core.host import FileLock
 from workbench.core.ids import digest_file
 from workbench.core.optional import require
@@ -110,8 +111,9 @@ def run_pipeline(
 
 def _copy(notebook: Path, output: Path | None) -> None:
     if output is not None and notebook.exists():
-        output.parent.mkdir(parents=True, exist_ok=True)
-        output.write_bytes(notebook.read_bytes())
+        with writing(output):
+            output.parent.mkdir(parents=True, exist_ok=True)
+            output.write_bytes(notebook.read_bytes())
 
 
 def checked_parameters(

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from workbench.core.clock import now
+from workbench.core.files import writing
 from workbench.core.optional import require
 from workbench.flow import study_table, tradeoff_plot
 from workbench.flow.registering import environment
@@ -46,8 +47,10 @@ def write_report(
     plot = pio.to_html(
         tradeoff_plot.figure(study, chosen=chosen), include_plotlyjs=True, full_html=False
     )
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(_page(study, chosen, plot, dict(facts or {})), encoding="utf-8")
+    page = _page(study, chosen, plot, dict(facts or {}))
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(page, encoding="utf-8")
     return path
 
 

@@ -21,12 +21,15 @@ from workbench.store import NullContext, Store
 from workbench.store.studies import StudyRecord
 
 if TYPE_CHECKING:
+    from workbench.compression import estimator as estimators
     from workbench.compression import recipe as recipes
     from workbench.compression import study as engines
+    from workbench.compression.estimate import Estimate
     from workbench.flow import evaluating, study_table, tradeoff_plot
     from workbench.flow import report as reports
 else:
     engines = lazy("workbench.compression.study")
+    estimators = lazy("workbench.compression.estimator")
     recipes = lazy("workbench.compression.recipe")
     evaluating = lazy("workbench.flow.evaluating")
     reports = lazy("workbench.flow.report")
@@ -57,6 +60,7 @@ class Study(Shown):
         self._loss = None if model is None else model.loss
         self._inline = inline
         self._engine: Any = None
+        self._estimator: Any = None
         self._worker: MeasuringWorker | None = None
 
     def __repr__(self) -> str:
@@ -121,6 +125,35 @@ class Study(Shown):
         """Ends the measurement under way, if there is one; what was measured is kept."""
         if self._worker is not None:
             self._worker.close()
+
+    def estimate(self, recipe: str | Sequence[Any] | Mapping[str, Any]) -> Estimate:
+        """Returns what a recipe would measure: score, size, latency, MACs, each with a 90 % band.
+
+        The first answers come from gradients at once; `refine` makes them better.
+
+        Args:
+            recipe: As for `measure`.
+
+        Raises:
+            InputError: The recipe is not valid.
+        """
+        for variant in self.variants:
+            self.estimator.observe(variant.measured)
+        said: Estimate = self.estimator.estimate(recipe)
+        return said
+
+    def refine(self) -> None:
+        """Fills the estimator's table and takes quick looks; kept in the store."""
+        with Bar("refine") as bar:
+            self.estimator.refine(self._context(bar.show))
+
+    @property
+    def estimator(self) -> estimators.Estimator:
+        """What `estimate` asks; `estimator.report()` tells how well it did so far."""
+        if self._estimator is None:
+            self._estimator = estimators.Estimator(self._own_engine())
+        made: estimators.Estimator = self._estimator
+        return made
 
     def front(self, x: str = "size_bytes", y: str = "score") -> list[Variant]:
         """Returns the variants that no other beats in both figures, smallest `x` first.
@@ -222,14 +255,19 @@ class Study(Shown):
             if self._worker is None:
                 self._worker = MeasuringWorker(self._store, self._record.id, self._live())
             return Measured.from_json(self._worker.measure(recipe.to_json(), tell))
+        measured: Measured = self._own_engine().measure(recipe, self._context(tell))
+        return measured
+
+    def _own_engine(self) -> Any:
         if self._engine is None:
             artifact = self._store.artifacts.get(self._record.model)
             self._engine = engines.StudyEngine(
                 self._store, artifact, self.data, self._module, loss=self._loss
             )
-        context = NullContext(self._store.home.scratch, self._store.artifacts, tell)
-        measured: Measured = self._engine.measure(recipe, context)
-        return measured
+        return self._engine
+
+    def _context(self, tell: EventSink) -> NullContext:
+        return NullContext(self._store.home.scratch, self._store.artifacts, tell)
 
 
 def make_study(store: Store, model: Model, dataset: Dataset, *, inline: bool) -> Study:

@@ -11,6 +11,7 @@ from sklearn.datasets import load_wine
 from typer.testing import CliRunner
 
 import workbench as wb
+from tests.unit.flow.test_run import wait_for
 from workbench.flow.cli.app import parse_options
 from workbench.flow.cli.main import app
 
@@ -138,6 +139,30 @@ def test_a_table_from_the_shell_is_trained_beside_gradient_boosting(tmp_path):
     assert "HistGradientBoostingClassifier, val_accuracy" in trained.output
     refused = invoke("train", "dataset:葡萄酒")
     assert "dataset:葡萄酒@" in str(refused.exception), "the whole ref is told"
+
+
+def test_ctrl_c_stops_what_the_shell_started_and_stop_takes_runs(tmp_path):
+    process = subprocess.Popen(
+        [*CLI, "train", "digits", "--family", "mlp", "--epochs", "5000", "-o", "threads=1"],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        wait_for(lambda: [r for r in wb.runs("train") if r.history()])
+        process.send_signal(signal.SIGINT)
+        output, _ = process.communicate(timeout=60)
+    finally:
+        process.kill()
+        process.wait(30)
+    assert process.returncode == 130
+    (run,) = wb.runs("train")
+    assert run.status == "cancelled"
+    assert run.outputs["model"], "what was best so far is kept"
+    assert f'wb.run("{run.ref}").resume()' in output
+    run.resume()
+    wait_for(lambda: run.status == "running")
+    assert "Asked run:" in invoke("stop", run.ref).output
+    assert run.wait(60, progress=False).status == "cancelled"
 
 
 def invoke(*arguments):

@@ -37,6 +37,9 @@ def test_an_export_goes_where_it_is_asked_to(ready, tmp_path):
     done = ready.space.export(ready.run, tmp_path / "模型 1" / "digits.onnx")
     assert done.path.read_bytes()
     assert done.path.parent.name == "模型 1"
+    (tmp_path / "file").touch()
+    with pytest.raises(wb.InputError, match="cannot be written"):
+        ready.space.export(ready.run, tmp_path / "file" / "digits.onnx")
     run = ready.space.import_model(done.path, ready.data)
     assert run.metrics["val_accuracy"] == ready.space.evaluate(ready.run)["accuracy"]
 

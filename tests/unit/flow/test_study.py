@@ -111,3 +111,13 @@ def test_a_killed_or_interrupted_worker_is_told_and_the_next_measurement_works(r
         assert processes[0].poll() is not None, "an interrupted measurement does not go on"
     finally:
         worker.close()
+
+
+def test_a_recipe_is_estimated_before_and_reported_after_it_is_measured(ready):
+    study = ready.space.study(ready.run, ready.data)
+    said = study.estimate("quantize_static")
+    assert said.score.low <= said.score.value <= said.score.high
+    measured = study.measure("quantize_static")
+    assert abs(said.size_bytes.value / measured.size_bytes - 1) < 0.005
+    assert study.estimate("quantize_static").score.value == measured.score
+    assert study.estimator.report().measured >= 1

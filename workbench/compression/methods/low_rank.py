@@ -3,7 +3,9 @@
 Matrices: truncated SVD, split evenly between the two (Eckart and Young 1936). Convolutions either
 by channel, k×k to r channels and then 1×1 (Zhang et al. 2016, arXiv:1505.06798, without its data
 term), or spatially, k×1 and then 1×k (Jaderberg et al. 2014, arXiv:1405.3866; the SVD is that of
-Tai et al. 2016, arXiv:1511.06067). A layer stays whole where two would have more parameters.
+Tai et al. 2016, arXiv:1511.06067). A layer stays whole where two would have more parameters. As
+BatchNorm is folded in already, the outputs of what was split get back their mean and spread
+(`compression.correction`).
 """
 
 from __future__ import annotations
@@ -21,13 +23,14 @@ from workbench.core.lazy import lazy
 if TYPE_CHECKING:
     import numpy as np
 
-    from workbench.compression import edit, factors
+    from workbench.compression import correction, edit, factors
     from workbench.compression.edit import Editor
     from workbench.compression.factors import Factors
     from workbench.compression.subject import Layer, Subject
     from workbench.compression.tools import Tools
 else:
     np = lazy("numpy")
+    correction = lazy("workbench.compression.correction")
     edit = lazy("workbench.compression.edit")
     factors = lazy("workbench.compression.factors")
 
@@ -44,6 +47,9 @@ class LowRankConfig(Config):
     )
     conv: Literal["auto", "channel", "spatial"] = Field(
         "auto", description="Convolutions as k×k and 1×1, as k×1 and 1×k, or as what is smaller"
+    )
+    correct: bool = Field(
+        True, description="Give outputs back the mean and spread they had on training samples"
     )
 
 
@@ -80,7 +86,12 @@ class LowRank(GraphMethod):
                 problems=notes,
                 hint="Ask for a lower rank, or keep less of the energy.",
             )
-        return Edited(editor.graph, tuple(notes), parts)
+        graph = editor.graph
+        if config.correct:
+            seconds = tuple(pair[-1] for pair in parts.values())
+            inputs = tools.train_inputs(correction.SAMPLES)
+            graph = correction.corrected(subject.graph, graph, seconds, inputs, tools.context)
+        return Edited(graph, tuple(notes), parts)
 
 
 def _split(editor: Editor, layer: Layer, config: LowRankConfig) -> tuple[tuple[Layer, ...], str]:

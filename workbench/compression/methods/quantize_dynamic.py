@@ -25,6 +25,7 @@ else:
 
 _FOR = "dynamic quantization"
 _OPERATORS = ("MatMul", "Gemm", "LSTM", "Attention")
+_SPLIT_GEMM = "_MatMul"  # what ONNX Runtime calls the product of a Gemm that it splits
 _FOLDER_NAME = "dynamic.onnx"
 
 
@@ -70,7 +71,8 @@ class QuantizeDynamic(GraphMethod):
         """Replaces the operators of `layers` by their integer forms."""
         library = optional.require("onnxruntime.quantization", for_=_FOR)
         wanted = {layer.node for layer in layers}
-        others = [layer.node for layer in subject.layers if layer.node not in wanted]
+        kept = [layer.node for layer in subject.layers if layer.node not in wanted]
+        others = [name for node in kept for name in (node, f"{node}{_SPLIT_GEMM}")]
         reduce = tools.cpu.saturates if config.reduce_range is None else config.reduce_range
         with tempfile.TemporaryDirectory() as folder, quiet():
             path = Path(folder) / _FOLDER_NAME

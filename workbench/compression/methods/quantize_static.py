@@ -37,6 +37,7 @@ _OPERATORS = (
     "Unsqueeze", "Sigmoid", "LeakyRelu", "Split", "Slice", "Pad",
 )  # fmt: skip
 _OLDEST_OPSET = 13
+_FLOAT = 1
 _WITH_BIAS = frozenset({"Conv", "Gemm"})
 _MOST, _MOST_REDUCED = 127, 64
 
@@ -121,15 +122,17 @@ def quantize(
     """Returns `graph` in QDQ form, with known activation ranges (name → low, high)."""
     quantizer = optional.require("onnxruntime.quantization.qdq_quantizer", for_=_FOR)
     kinds = optional.require("onnxruntime.quantization", for_=_FOR).QuantType
+    prepared = _prepared(graph, ranges)
+    constant = _name_constant_nodes(prepared)
     writer = quantizer.QDQQuantizer(
-        _prepared(graph),
+        prepared,
         per_channel=per_channel,
         reduce_range=reduce_range,
         weight_qType=kinds.QInt8,
         activation_qType=kinds.QUInt8,
         tensors_range=_tensor_data(ranges),
         nodes_to_quantize=[],
-        nodes_to_exclude=exclude or [],
+        nodes_to_exclude=[*(exclude or []), *constant],
         op_types_to_quantize=list(_OPERATORS),
         extra_options={},
     )
@@ -177,9 +180,32 @@ def opset(graph: onnx.ModelProto) -> int:
     return max((o.version for o in graph.opset_import if o.domain in {"", "ai.onnx"}), default=0)
 
 
-def _prepared(graph: onnx.ModelProto) -> onnx.ModelProto:
+def _name_constant_nodes(graph: onnx.ModelProto) -> list[str]:
+    """Names, in place, the nodes that compute weights when the file is loaded; returns the names.
+
+    They have no activations to quantize: other methods' packed weights are widened there.
+    """
+    constant = {item.name for item in graph.graph.initializer}
+    names = []
+    for node in graph.graph.node:
+        if node.input and constant.issuperset(filter(None, node.input)):
+            constant.update(node.output)
+            node.name = node.name or f"{node.output[0]}.n"
+            names.append(node.name)
+    return names
+
+
+def _prepared(graph: onnx.ModelProto, ranges: Ranges) -> onnx.ModelProto:
+    """Returns a copy with the type of each float tensor: inference stops at MatMulNBits."""
     inference = optional.require("onnx.shape_inference", for_=_FOR)
+    helper = optional.require("onnx.helper", for_=_FOR)
     twin: onnx.ModelProto = inference.infer_shapes(graphs.strip(graphs.copy_graph(graph)))
+    part = twin.graph
+    known = {item.name for item in (*part.value_info, *part.input, *part.output)}
+    made = {name for node in part.node for name in node.output}
+    for name in ranges:
+        if name in made - known:
+            part.value_info.append(helper.make_tensor_value_info(name, _FLOAT, None))
     mark = twin.metadata_props.add()
     mark.key, mark.value = "onnx.infer", "onnxruntime.quant"
     return twin

@@ -1,10 +1,12 @@
-"""Weights in blocks of 4- or 8-bit integers, each block with a scale; activations stay float.
+"""Weights in blocks of 4- or 8-bit integers, each block with a scale.
 
 Symmetric, round to nearest (blocks: Dettmers et al. 2022, arXiv:2110.02861). The value of largest
 magnitude is the most negative integer, as in ggml's Q4_0, so that no level is lost. MatMul and Gemm
-become ONNX Runtime's MatMulNBits. A convolution has no such operator: its integers are widened by
-Cast and Mul when the file is loaded. DequantizeLinear would do so in each call: ONNX Runtime 1.31
-never folds it, and a 16→32 convolution took twice as long.
+become ONNX Runtime's MatMulNBits, by default with int8 arithmetic (inputs rounded in blocks as they
+come): one row times 1024×1024 takes 0.07 ms, where float takes 0.12, and 9.4 with 8-bit weights and
+float arithmetic (ONNX Runtime 1.31, AVX2). A convolution has no such operator: its integers are
+widened by Cast and Mul when the file is loaded. DequantizeLinear would do so in each call, as it is
+never folded, and a 16→32 convolution took twice as long.
 """
 
 from __future__ import annotations
@@ -34,6 +36,7 @@ _FOR = "packing weights"
 _MATRICES = frozenset({"Gemm", "MatMul"})
 _DOMAIN = "com.microsoft"
 _FLOAT = 1
+_ACCURACY_LEVELS = {"float32": 1, "int8": 4}
 _WIDENED = "weights of {} are widened when the file is loaded: smaller, not faster"
 
 
@@ -44,13 +47,16 @@ class QuantizeWeightsConfig(Config):
     block: Literal[16, 32, 64, 128] = Field(
         32, description="Weights that share a scale; about so many in a convolution"
     )
+    compute: Literal["int8", "float32"] = Field(
+        "int8", description="Arithmetic of MatMul and Gemm; float32 is exact and often slow"
+    )
 
 
 class QuantizeWeights(GraphMethod):
     """See the module's docstring."""
 
     summary = (
-        "weights packed in 4 or 8 bits with a scale a block; float activations, no data needed"
+        "weights packed in 4 or 8 bits with a scale a block; needs no data, and no int8 activations"
     )
     requires = ("onnx", "ml_dtypes")
     produces = "blocks"
@@ -150,7 +156,8 @@ def _as_packed_matmul(editor: Editor, layer: Layer, config: QuantizeWeightsConfi
     sizes = {"K": weight.shape[1], "N": weight.shape[0]}
     new = editor.make(
         "MatMulNBits", inputs, node.output[0], node.name,
-        domain=_DOMAIN, bits=config.bits, block_size=config.block, **sizes,
+        domain=_DOMAIN, bits=config.bits, block_size=config.block,
+        accuracy_level=_ACCURACY_LEVELS[config.compute], **sizes,
     )  # fmt: skip
     before = weight.nbytes + (0 if bias is None else bias.nbytes) + node.ByteSize()
     if editor.uses(name) > 1 or before <= sum(v.ByteSize() for v in values) + new.ByteSize():

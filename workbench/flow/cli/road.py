@@ -10,6 +10,8 @@ import typer
 from workbench.flow.cli.app import Json, Options, app, emit, parse_options, say, table, workspace
 
 _DATA = "A dataset's ref, or what `load` takes (digits, a CSV file, a folder)."
+_LONGEST_STOP_S = 30
+_GOES_ON = 'wb.run("{}").resume() goes on from here; train --detach runs in the background.'
 _TARGET = "For tables: the column to predict."
 _MODEL = "A run:, variant:, study: or model: ref."
 
@@ -46,7 +48,11 @@ def train(
     if detach:
         emit(_run_facts(run), as_json, _run_text(run))
         return
-    run.wait(progress=not as_json)
+    try:
+        run.wait(progress=not as_json)
+    except KeyboardInterrupt:
+        _stop(run, as_json)
+        raise
     beside = dataset.baseline
     emit({**_run_facts(run), "baseline": beside}, as_json, _run_text(run) + _beside(beside))
 
@@ -113,6 +119,13 @@ def study(
         if not as_json:
             say(f"{variant.ref}  {variant}")
     emit(opened.to_json(), as_json, f"{opened.ref}\n{opened.table()}")
+
+
+def _stop(run: Any, as_json: bool) -> None:
+    """Ctrl-C in the shell stops what was started there; what is best so far is kept."""
+    if not run.record.is_finished:
+        run.stop().wait(_LONGEST_STOP_S, progress=False)
+    emit(_run_facts(run), as_json, f"{_run_text(run)}\n{_GOES_ON.format(run.ref)}")
 
 
 def _targeted(target: str | None) -> dict[str, str]:

@@ -58,11 +58,17 @@ def predict(
 
 @app.command()
 def stop(
-    endpoint: Annotated[str | None, typer.Argument(help="An endpoint's id or model.")] = None,
+    endpoint: Annotated[
+        str | None, typer.Argument(help="An endpoint's id or model, or a run: ref.")
+    ] = None,
     everything: Annotated[bool, typer.Option("--all", help="Stop every endpoint.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Stop an endpoint after it has answered what it owes."""
+    """Stop an endpoint after it has answered what it owes, or a run within one batch."""
+    if endpoint is not None and endpoint.startswith("run:"):
+        run = workspace().run(endpoint).stop()
+        emit({"stopped": [run.ref]}, as_json, f"Asked {run.ref} to stop; what it has is kept.")
+        return
     store = workspace().store
     if everything:
         found = flow_endpoint.running(store)

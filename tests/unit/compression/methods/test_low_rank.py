@@ -31,7 +31,7 @@ def split(graph: onnx.ModelProto, **options) -> Edited:
     subject = Subject(graph, cnn_study().description, layers, graph, "")
     method = METHODS.get("low_rank")
     tools = cnn_study().tools(_Free())
-    return method.change_graph(subject, layers, method.Config(**options), tools)
+    return method.change_graph(subject, layers, method.Config(**options, correct=False), tools)
 
 
 class _Free:
@@ -93,6 +93,13 @@ def test_layers_that_would_grow_stay_and_it_says_which():
     assert any(note.startswith(study.build("baseline").layers[0].name) for note in stayed)
     assert len(split) + len(stayed) == len(study.build("baseline").layers)
     assert study.measure("low_rank:0.9").size_bytes < 0.96 * study.baseline().size_bytes
+
+
+def test_corrected_outputs_answer_better():
+    study = resnet_study()
+    plain, corrected = (study.measure(f"low_rank:0.8,correct={on}") for on in ("false", "true"))
+    assert corrected.score > plain.score
+    assert corrected.size_bytes == pytest.approx(plain.size_bytes, rel=0.02)
 
 
 def test_nothing_to_save_is_refused_with_all_reasons():

@@ -70,3 +70,19 @@ def test_percentile_ranges_cut_the_tails():
     variant = study.measure("quantize_static:8,bias_correction=true")
     assert variant.score > study.baseline().score - 0.03
     assert len(digits().val.targets) == variant.samples
+
+
+def test_layers_beside_it_may_be_packed_in_other_ways():
+    study = cnn_study()
+    names = [layer.name for layer in study.build("baseline").layers]
+    recipe = {
+        names[1]: "low_rank:6",
+        names[2]: "cluster:8",
+        names[3]: "quantize_weights:4",
+        names[4]: "quantize_weights:8",
+        "*": "quantize_static",
+    }
+    graph = study.build(recipe).graph
+    kinds = [node.op_type for node in graph.graph.node]
+    assert {"Gather", "MatMulNBits", "QuantizeLinear"} <= set(kinds)
+    assert study.measure(recipe).score > study.baseline().score - 0.15

@@ -38,7 +38,7 @@ def divisor(length: int, block: int) -> int:
 @pytest.mark.parametrize("study", [cnn_study, imported_study])
 def test_it_answers_as_the_rounded_weights_do(study, bits, block, tmp_path):
     base = study().build("baseline")
-    variant = study().build(f"quantize_weights:{bits},block={block}")
+    variant = study().build(f"quantize_weights:{bits},block={block},compute=float32")
     floats, stored = initializers(base.graph), initializers(variant.graph)
     rows = {}
     for layer in base.layers:
@@ -59,6 +59,15 @@ def test_it_answers_as_the_rounded_weights_do(study, bits, block, tmp_path):
     expected = answers(with_initializers(base.graph, rows), tmp_path / "expected.onnx")
     got = answers(variant.graph, tmp_path / "got.onnx")
     np.testing.assert_allclose(got, expected, rtol=1e-3, atol=1e-3)
+
+
+def test_int8_arithmetic_answers_nearly_alike(tmp_path):
+    study = cnn_study()
+    exact, quick = (
+        answers(study.build(f"quantize_weights:8,compute={kind}").graph, tmp_path / f"{kind}.onnx")
+        for kind in ("float32", "int8")
+    )
+    assert 0 < np.abs(exact - quick).max() < 0.05 * np.abs(exact).max()
 
 
 def test_a_block_uses_its_most_negative_integer():

