@@ -26,10 +26,12 @@ demo: install  ## Data to a served, compressed model, on real data, in two minut
 	@$(BIN)/workbench demo
 
 test: install  ## The tests (10 minutes at the most)
-	@$(TEST_ENV) $(BIN)/python -m pytest -q -n 2
+	@$(TEST_ENV) $(BIN)/python -m pytest -q -n 2 --ignore=tests/browser
+	@$(TEST_ENV) $(BIN)/python -m pytest -q tests/browser
 
 test-full: install  ## The tests and the slow matrix
-	@$(TEST_ENV) $(BIN)/python -m pytest -q -n 2 -m "full or not full"
+	@$(TEST_ENV) $(BIN)/python -m pytest -q -n 2 -m "full or not full" --ignore=tests/browser
+	@$(TEST_ENV) $(BIN)/python -m pytest -q -m "full or not full" tests/browser
 
 check: install  ## Lint, format, types, clean notebooks
 	@$(BIN)/ruff check .

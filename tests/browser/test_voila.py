@@ -12,7 +12,7 @@ from tests.browser.lab import start_voila
 NOTEBOOK = Path(__file__).parents[2] / "notebooks" / "dashboards" / "tradeoff.ipynb"
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("theme", ["light", pytest.param("dark", marks=pytest.mark.full)])
 def test_the_dashboard_opens_with_its_sentence(desk, page, theme):
     copy = desk / "tradeoff.ipynb"
     copy.write_bytes(NOTEBOOK.read_bytes())

@@ -15,7 +15,10 @@ wb.study(default_workspace().store.studies.all()[-1].ref)""",
 }
 
 
-@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+@pytest.mark.parametrize(
+    "dark",
+    [pytest.param(False, id="light"), pytest.param(True, id="dark", marks=pytest.mark.full)],
+)
 @pytest.mark.parametrize("kind", CELLS)
 def test_a_panel_fits_and_is_accessible(lab, desk, page, kind, dark):
     axe = pytest.importorskip("axe_core_python.sync_playwright").Axe()
