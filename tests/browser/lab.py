@@ -42,12 +42,15 @@ OTHERS = "/voila/labextensions/@jupyterhub/jupyter-server-proxy/static/"
 class Server:
     """A Jupyter server of ours; ended by its process group."""
 
-    def __init__(self, command: Sequence[str], cwd: Path, env: dict[str, str], url: str, log: Path):
+    def __init__(
+        self, command: Sequence[str], cwd: Path, env: dict[str, str], url: str, log: Path,
+        python: str = sys.executable,
+    ) -> None:  # fmt: skip
         self.url = url
         self.log = log
         with log.open("wb") as out:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", *command], cwd=cwd, env={**os.environ, **env},
+                [python, "-m", *command], cwd=cwd, env={**os.environ, **env},
                 stdout=out, stderr=subprocess.STDOUT, start_new_session=True,
             )  # fmt: skip
 
