@@ -11,7 +11,13 @@ import pytest
 
 from tests.browser.conftest import environment, free_port
 from tests.browser.lab import (
-    CHROMIUM, FLAGS, TOKEN, Page, start_lab, start_voila, write_notebook,
+    CHROMIUM,
+    FLAGS,
+    TOKEN,
+    Page,
+    start_lab,
+    start_voila,
+    write_notebook,
 )  # fmt: skip
 
 NOTEBOOK = Path(__file__).parents[2] / "notebooks" / "dashboards" / "tradeoff.ipynb"
