@@ -121,12 +121,16 @@ class LivePanel(anywidget.AnyWidget):
             if work is None or (self.is_readonly and name not in self.harmless):
                 self.show_error(InputError(f"This panel has no command '{name}'."))
                 return
+            if name in self.instant:
+                self.guarded(lambda: work(**args))
+                return
             self.busy = [*self.busy, name]
             self.banner = None
         thread = threading.Thread(target=self._work, args=(name, work, dict(args)), daemon=True)
         thread.start()
 
     harmless: ClassVar[frozenset[str]] = frozenset({"dismiss", "refresh", "select"})
+    instant: ClassVar[frozenset[str]] = frozenset({"dismiss"})  # they only note what is wanted
 
     def do_dismiss(self) -> None:
         """Takes the banner away."""
