@@ -143,6 +143,7 @@ class LivePanel(anywidget.AnyWidget):
             with self._turn:
                 self.busy = [other for other in self.busy if other != name]
 
-    def _received(self, _widget: Any, content: Any, _buffers: Any) -> None:
+    def _received(self, _widget: Any, content: Any, buffers: Any) -> None:
         if isinstance(content, Mapping) and isinstance(content.get("do"), str):
-            self.command(content["do"], content.get("args") or {})
+            args = dict(content.get("args") or {})
+            self.command(content["do"], {**args, "buffers": buffers} if buffers else args)
