@@ -17,7 +17,7 @@ function snippets(url, kind, row) {
 function buildEndpoint(panel) {
   const left = h("div", { class: "wb-controls" }), middle = h("div", { class: "wb-first" }), right = h("div");
   panel.body.append(left, middle, right);
-  const tryBox = h("div"), answerBox = h("div", { style: "min-height:180px" }), liveBox = h("div"), recentBox = h("div", { style: "margin-top:16px" }), limitBox = h("div");
+  const tryBox = h("div"), answerBox = h("div", { class: "wb-answer", style: "min-height:180px" }), liveBox = h("div"), recentBox = h("div", { style: "margin-top:16px" }), limitBox = h("div");
   middle.append(tryBox, answerBox, h("h3", { text: "traffic, last half minute" }), liveBox);
   let lang = "curl", seen = "";
 
