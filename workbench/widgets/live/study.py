@@ -6,6 +6,7 @@ import functools
 import threading
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import traitlets
@@ -21,7 +22,36 @@ from workbench.widgets.live.shelf import shelf
 from workbench.widgets.views import study as view
 
 _PAUSE_S = 0.1
+_SEARCH = "search"
 _ACCOUNT = ("held", "held_of", "account_words", "is_refined")
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What the page asked for: a recipe to be measured, or the search for one.
+
+    Attributes:
+        what: The recipe, or "search".
+        goal: Limits and budget of a search.
+    """
+
+    what: str
+    goal: Mapping[str, Any] | None = None
+
+    @property
+    def code(self) -> str:
+        """The same in Python."""
+        if self.goal is None:
+            text = self.what if self.what.startswith("{") else f'"{self.what}"'
+            return f"study.measure({text})"
+        return f"study.search({', '.join(f'{k}={v!r}' for k, v in self.goal.items())})"
+
+    def granted(self, study: Study, tell: Callable[..., None]) -> tuple[Variant, str]:
+        """Returns the variant, and what the search has to say of it."""
+        if self.goal is None:
+            return study.measure(self.what, on_event=tell), ""
+        found: Any = view.search_of(study)(**self.goal, on_event=tell)
+        return found, str(getattr(found.found, "words", ""))
 
 
 class StudyWidget(LivePanel):
@@ -48,7 +78,7 @@ class StudyWidget(LivePanel):
     budget = traitlets.Dict().tag(sync=True)
     results = traitlets.Dict().tag(sync=True)
     form = traitlets.Dict().tag(sync=True)
-    instant = LivePanel.instant | {"estimate", "measure", "stop"}
+    instant = LivePanel.instant | {"estimate", "measure", "search", "stop"}
 
     def __init__(
         self,
@@ -64,7 +94,7 @@ class StudyWidget(LivePanel):
         self._workspace = workspace
         self._served, self._registered = on_served, on_registered
         self._study: Study | None = None
-        self._wanted: str | None = None
+        self._wanted: Wish | None = None
         self._is_working = self._is_stopping = False
         self._told_at = 0.0
         self._estimates: Estimates | None = None
@@ -84,7 +114,8 @@ class StudyWidget(LivePanel):
             self.show(state)
             if is_other:
                 is_onnx = study.store.artifacts.get(study.record.model).kind == "onnx"
-                self.offer = {"methods": view.methods(is_onnx)}
+                can = view.can_search(study)
+                self.offer = {"methods": view.methods(is_onnx), "can_search": can}
                 self.budget = {"drop": 1.0 if state["is_share"] else _tenth(state), "kb": None}
                 self.knobs, self.measuring, self.results, self.estimate = {}, {}, {}, {}
                 self.chosen = _best(state, self.budget)
@@ -131,21 +162,16 @@ class StudyWidget(LivePanel):
 
     def do_measure(self, recipe: str) -> None:
         """Asks for a measurement. A newer wish cancels the one under way and replaces any other."""
-        parsed = str(recipes.parse(recipe))
-        with self._turn:
-            self.banner = None
-            if self._is_working and self._wanted is None and parsed == self.measuring["recipe"]:
-                return
-            self._wanted = parsed
-            if self._is_working:
-                self.measuring = {**self.measuring, "next": parsed}
-                self._cancel()
-                return
-            self._is_working = True
-        threading.Thread(target=self._measure_all, daemon=True).start()
+        self._wish(Wish(str(recipes.parse(recipe))))
+
+    def do_search(self, **goal: Any) -> None:
+        """Searches within the budget, as `study.search` does; `stop` ends it with what it has."""
+        if not view.can_search(self._opened):
+            raise StateError("This study cannot search.", hint="Measure recipes one by one.")
+        self._wish(Wish(_SEARCH, {k: v for k, v in goal.items() if v is not None}))
 
     def do_stop(self) -> None:
-        """Ends the measurement under way; what was measured is kept."""
+        """Ends what is under way; what was measured is kept."""
         with self._turn:
             self._wanted = None
             if self._is_working:
@@ -218,6 +244,19 @@ class StudyWidget(LivePanel):
         with self._turn:
             self.results = {**self.results, recipe: {**self.results.get(recipe, {}), **facts}}
 
+    def _wish(self, wish: Wish) -> None:
+        with self._turn:
+            self.banner = None
+            if self._is_working and self._wanted is None and wish.what == self.measuring["recipe"]:
+                return
+            self._wanted = wish
+            if self._is_working:
+                self.measuring = {**self.measuring, "next": wish.what}
+                self._cancel()
+                return
+            self._is_working = True
+        threading.Thread(target=self._measure_all, daemon=True).start()
+
     def _cancel(self) -> None:
         self._is_stopping = True
         self._opened.cancel()
@@ -230,7 +269,7 @@ class StudyWidget(LivePanel):
                     self._is_working, self.measuring = False, {}
                     break
                 self.measuring = {
-                    "recipe": wanted,
+                    "recipe": wanted.what,
                     "done": 0,
                     "total": 3,
                     "note": "starting",
@@ -240,10 +279,10 @@ class StudyWidget(LivePanel):
         if self._estimates is not None:
             self._estimates.ask("")
 
-    def _measure(self, recipe: str) -> None:
+    def _measure(self, wish: Wish) -> None:
         self._is_stopping = False
         try:
-            variant = self._opened.measure(recipe, on_event=self._tell)
+            variant, words = wish.granted(self._opened, self._tell)
         except WorkbenchError:
             if self._is_stopping:
                 self.said = "stopped"
@@ -253,10 +292,12 @@ class StudyWidget(LivePanel):
             self.show(view.state(self._opened))
             if self._wanted is None:
                 self.chosen = variant.recipe
+            if words:
+                self._keep(variant.recipe, found=words)
             self.did(
-                f'study.measure("{variant.recipe}")',
-                f"measured: {variant.metric} {_spoken(variant)}, "
-                f"{variant.size_bytes / 1000:.1f} kB, {variant.latency_ms:.3g} ms",
+                wish.code,
+                f"{words} measured: {variant.metric} {_spoken(variant)}, "
+                f"{variant.size_bytes / 1000:.1f} kB, {variant.latency_ms:.3g} ms".lstrip(),
             )
 
     def _tell(self, kind: str, data: Mapping[str, Any]) -> None:

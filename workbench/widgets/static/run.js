@@ -133,10 +133,12 @@ function buildRun(panel) {
     h("div", { class: "wb-charts" }, h("div", {}, lossName, loss.canvas), h("div", {}, metricName, metric.canvas)),
     readout, h("label", { class: "wb-small" }, log, " log axis"), h("div", { style: "margin-top:8px" }, barBox, where), buttons, twin.node),
     h("div", {}, summary, next, others));
+  let hovered = null;
   loss.onhover = (epoch) => { metric.setHover(epoch); tell(epoch); };
   metric.onhover = (epoch) => { loss.setHover(epoch); tell(epoch); };
 
   function tell(epoch) {
+    hovered = epoch;
     const state = panel.get("state");
     const row = (rows[state.ref] || []).find((r) => r[0] === epoch);
     if (!row) return legend();
@@ -168,7 +170,7 @@ function buildRun(panel) {
     loss.draw(); metric.draw();
     const epochs = String((rows[state.ref] || []).length);
     if (panel.root.dataset.epochs !== epochs) { panel.root.dataset.epochs = epochs; twin.update(Number(epochs)); }
-    legend();
+    tell(hovered);
   }
   let buttonsFor = "";
   function state() {
