@@ -208,11 +208,14 @@ class Study(Shown):
         return written
 
     def rows(self, recipes: Sequence[str]) -> Iterator[str]:
-        """Measures recipes one by one, yielding the header and then each line of the table."""
+        """Measures recipes one by one, yielding header, lines and notes of the table."""
         yield study_table.HEADER
         yield study_table.row(self.baseline)
+        done = []
         for recipe in recipes:
-            yield study_table.row(self.measure(recipe))
+            done.append(self.measure(recipe))
+            yield study_table.row(done[-1])
+        yield from study_table.notes(self.baseline, done)
 
     def verdict(self, chosen: Variant) -> str:
         """Returns one honest sentence on what a variant gains and loses."""
