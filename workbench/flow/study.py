@@ -125,7 +125,7 @@ class Study(Shown):
     def cancel(self) -> None:
         """Ends the measurement under way, if there is one; what was measured is kept."""
         if self._worker is not None:
-            self._worker.close()
+            self._worker.cancel()
 
     def estimate(self, recipe: str | Sequence[Any] | Mapping[str, Any]) -> Estimate:
         """Returns what a recipe would measure: score, size, latency, MACs, each with a 90 % band.

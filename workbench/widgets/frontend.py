@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from workbench.core.errors import WorkbenchError
+from workbench.core.errors import StateError, WorkbenchError
 from workbench.flow.batch import is_batch
 
 _WIDGET = "application/vnd.jupyter.widget-view+json"
@@ -43,6 +43,18 @@ def bundle(
     except WorkbenchError as error:
         shown = {"text/plain": str(error), "text/html": error_card(error)}
     return shown
+
+
+def model_id(record: Any) -> str:
+    """Returns the id of a record's live panel, by which a page that lost its kernel shows it.
+
+    Raises:
+        StateError: No panel can run here.
+    """
+    shown = record._repr_mimebundle_().get(_WIDGET)
+    if shown is None:
+        raise StateError("No panel can run in this kernel.", hint="Run the cell again.")
+    return str(shown["model_id"])
 
 
 def error_card(error: WorkbenchError) -> str:

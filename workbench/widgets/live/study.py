@@ -16,10 +16,12 @@ from workbench.flow.study import Study
 from workbench.flow.variant import Variant
 from workbench.flow.workspace import Workspace
 from workbench.widgets.live.base import LivePanel, script, sheet
+from workbench.widgets.live.estimates import Estimates
 from workbench.widgets.live.shelf import shelf
 from workbench.widgets.views import study as view
 
 _PAUSE_S = 0.1
+_ACCOUNT = ("held", "held_of", "account_words", "is_refined")
 
 
 class StudyWidget(LivePanel):
@@ -28,22 +30,25 @@ class StudyWidget(LivePanel):
     Attributes:
         offer: The methods with their knobs, and what sizes are made of.
         measuring: What is being measured and how far it is; empty if nothing is.
+        estimate: What the recipe of the sliders would measure, and how bands held so far.
         chosen: Recipe of the point that is looked at.
         knobs: Where the sliders stand, so that two views and a reload agree.
         budget: Largest drop in points (or metric units), largest size in kB.
         results: What was registered and served, by recipe.
     """
 
-    _esm = script("study")
+    _esm = script("study_recipe", "study_estimate", "study")
     _css = sheet()
     period = 2.0
     offer = traitlets.Dict().tag(sync=True)
     measuring = traitlets.Dict().tag(sync=True)
+    estimate = traitlets.Dict().tag(sync=True)
     chosen = traitlets.Unicode().tag(sync=True)
     knobs = traitlets.Dict().tag(sync=True)
     budget = traitlets.Dict().tag(sync=True)
     results = traitlets.Dict().tag(sync=True)
     form = traitlets.Dict().tag(sync=True)
+    instant = LivePanel.instant | {"estimate", "measure", "stop"}
 
     def __init__(
         self,
@@ -62,6 +67,7 @@ class StudyWidget(LivePanel):
         self._wanted: str | None = None
         self._is_working = self._is_stopping = False
         self._told_at = 0.0
+        self._estimates: Estimates | None = None
         self._has_form = has_form
         self.refresh()
         if study is not None:
@@ -72,6 +78,7 @@ class StudyWidget(LivePanel):
         is_other = self._study is None or self._study.ref != study.ref
         if is_other:
             self._study = study
+            self._forget_estimates()
         state = view.state(study)
         with self._turn, self.hold_sync():
             self.show(state)
@@ -79,7 +86,7 @@ class StudyWidget(LivePanel):
                 is_onnx = study.store.artifacts.get(study.record.model).kind == "onnx"
                 self.offer = {"methods": view.methods(is_onnx)}
                 self.budget = {"drop": 1.0 if state["is_share"] else _tenth(state), "kb": None}
-                self.knobs, self.measuring, self.results = {}, {}, {}
+                self.knobs, self.measuring, self.results, self.estimate = {}, {}, {}, {}
                 self.chosen = _best(state, self.budget)
         if is_other:
             threading.Thread(target=self.guarded, args=(self._weigh,), daemon=True).start()
@@ -114,18 +121,25 @@ class StudyWidget(LivePanel):
         self.attach(study)
         self.refresh()
 
+    def do_estimate(self, recipe: str = "") -> None:
+        """Asks what a recipe would measure; the answer comes as `estimate`. "" gets ready."""
+        if self.is_readonly:
+            return
+        if self._estimates is None:
+            self._estimates = Estimates(self._opened, self._said, lambda: self._is_working)
+        self._estimates.ask(recipe)
+
     def do_measure(self, recipe: str) -> None:
-        """Asks for a measurement. A newer wish replaces one that waits, and one that trains."""
+        """Asks for a measurement. A newer wish cancels the one under way and replaces any other."""
         parsed = str(recipes.parse(recipe))
         with self._turn:
+            self.banner = None
+            if self._is_working and self._wanted is None and parsed == self.measuring["recipe"]:
+                return
             self._wanted = parsed
-            trains = any(
-                m["trains"] and m["key"] in self.measuring.get("recipe", "") for m in self._methods
-            )
             if self._is_working:
                 self.measuring = {**self.measuring, "next": parsed}
-                if trains and self.measuring.get("recipe") != parsed:
-                    self._cancel()
+                self._cancel()
                 return
             self._is_working = True
         threading.Thread(target=self._measure_all, daemon=True).start()
@@ -175,9 +189,16 @@ class StudyWidget(LivePanel):
             raise StateError("No study is shown.", hint="wb.study(run) makes one.")
         return self._study
 
-    @property
-    def _methods(self) -> list[Mapping[str, Any]]:
-        return list(self.offer.get("methods", ()))
+    def _said(self, answer: dict[str, Any]) -> None:
+        with self._turn:
+            before = self.estimate
+            kept = {k: before[k] for k in _ACCOUNT if k in before} if "asked" in answer else before
+            self.estimate = {**kept, **answer, "number": before.get("number", 0) + 1}
+
+    def _forget_estimates(self) -> None:
+        if self._estimates is not None:
+            self._estimates.close()
+            self._estimates = None
 
     def _weigh(self) -> None:
         weights = view.weight_bytes(self._opened)
@@ -207,7 +228,7 @@ class StudyWidget(LivePanel):
                 wanted, self._wanted = self._wanted, None
                 if wanted is None:
                     self._is_working, self.measuring = False, {}
-                    return
+                    break
                 self.measuring = {
                     "recipe": wanted,
                     "done": 0,
@@ -216,6 +237,8 @@ class StudyWidget(LivePanel):
                     "began": time.time(),
                 }
             self.guarded(functools.partial(self._measure, wanted))
+        if self._estimates is not None:
+            self._estimates.ask("")
 
     def _measure(self, recipe: str) -> None:
         self._is_stopping = False
@@ -232,8 +255,8 @@ class StudyWidget(LivePanel):
                 self.chosen = variant.recipe
             self.did(
                 f'study.measure("{variant.recipe}")',
-                f"measured: {variant.metric} {variant.score:.3f}, "
-                f"{variant.size_bytes / 1000:.1f} kB",
+                f"measured: {variant.metric} {_spoken(variant)}, "
+                f"{variant.size_bytes / 1000:.1f} kB, {variant.latency_ms:.3g} ms",
             )
 
     def _tell(self, kind: str, data: Mapping[str, Any]) -> None:
@@ -252,6 +275,12 @@ class StudyWidget(LivePanel):
 def _label(store: Any, record: Any) -> str:
     words = str(record.config.get("model_ref") or record.id)
     return f"{words} · {len(store.studies.variants(record.id))} variants"
+
+
+def _spoken(variant: Variant) -> str:
+    return (
+        f"{100 * variant.score:.1f} %" if variant.metric in view.SHARES else f"{variant.score:.4g}"
+    )
 
 
 def _best(state: Mapping[str, Any], budget: Mapping[str, Any]) -> str:
