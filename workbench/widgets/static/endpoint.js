@@ -4,13 +4,15 @@ function baseUrl() {
   const node = document.getElementById("jupyter-config-data");
   try { return new URL(JSON.parse(node.textContent).baseUrl || "/", location.href).href; } catch { return new URL("/", location.href).href; }
 }
-function snippets(url, kind, row) {
+// Through Jupyter a caller also logs in there: `login` adds its token to the address, as Jupyter wants it.
+function snippets(url, kind, row, login) {
+  const inside = login ? ["?token=$JUPYTER_TOKEN", '?token=" + os.environ["JUPYTER_TOKEN"]', '?token=" + process.env.JUPYTER_TOKEN'] : ["", '"', '"'];
   const body = kind === "image" ? ["-H 'Content-Type: application/octet-stream' --data-binary @picture.png", "data=open('picture.png', 'rb').read(), headers={**auth, 'Content-Type': 'application/octet-stream'}", "body: file, headers: { ...auth, 'Content-Type': 'application/octet-stream' }"]
     : [`-H 'Content-Type: application/json' -d '${JSON.stringify({ inputs: [row] })}'`, `data=json.dumps(${JSON.stringify({ inputs: [row] })}).encode(), headers={**auth, 'Content-Type': 'application/json'}`, `body: JSON.stringify(${JSON.stringify({ inputs: [row] })}), headers: { ...auth, 'Content-Type': 'application/json' }`];
   return {
-    curl: `curl -s ${url}/predict -H "Authorization: Bearer $WORKBENCH_TOKEN" ${body[0]}`,
-    Python: `import json, os, urllib.request\nauth = {"Authorization": "Bearer " + os.environ["WORKBENCH_TOKEN"]}\nrequest = urllib.request.Request("${url}/predict", ${body[1]})\nprint(json.load(urllib.request.urlopen(request)))`,
-    JavaScript: `const auth = { Authorization: "Bearer " + process.env.WORKBENCH_TOKEN };\nconst answer = await fetch("${url}/predict", { method: "POST", ${body[2]} });\nconsole.log(await answer.json());`,
+    curl: `curl -s "${url}/predict${inside[0]}" -H "Authorization: Bearer $WORKBENCH_TOKEN" ${body[0]}`,
+    Python: `import json, os, urllib.request\nauth = {"Authorization": "Bearer " + os.environ["WORKBENCH_TOKEN"]}\nrequest = urllib.request.Request("${url}/predict${inside[1]}, ${body[1]})\nprint(json.load(urllib.request.urlopen(request)))`,
+    JavaScript: `const auth = { Authorization: "Bearer " + process.env.WORKBENCH_TOKEN };\nconst answer = await fetch("${url}/predict${inside[2]}, { method: "POST", ${body[2]} });\nconsole.log(await answer.json());`,
   };
 }
 
@@ -86,14 +88,14 @@ function buildEndpoint(panel) {
     const langs = h("div", { class: "wb-row", role: "radiogroup", "aria-label": "Language", style: "margin:0 0 8px" });
     const proxied = `${baseUrl()}proxy/${new URL(e.url).port}`;
     const remote = !/^(localhost|127\.)/.test(location.hostname) && s.has_proxy;
-    const made = snippets(remote ? proxied : e.url, e.about.modality, panel.get("row") || {});
+    const made = snippets(remote ? proxied : e.url, e.about.modality, panel.get("row") || {}, remote);
     const show = () => { box.textContent = made[lang]; for (const b of langs.children) b.setAttribute("aria-checked", String(b.textContent === lang)); };
     for (const name of Object.keys(made)) langs.append(h("button", { type: "button", class: "wb-quiet", role: "radio", text: name, onclick: () => { lang = name; show(); } }));
     const copyButton = h("button", { type: "button", class: "wb-button", text: "Copy", onclick: () => copy(box.textContent, copyButton) });
     tokenButton = h("button", { type: "button", class: "wb-button", text: "Copy token", onclick: () => panel.send("token") });
     show();
     put(right, h("h3", { text: "call it" }), langs, box, h("div", { class: "wb-row" }, copyButton, panel.isReadonly() ? "" : tokenButton),
-      h("p", { class: "wb-small", style: "margin-top:8px", text: remote ? "Through the Jupyter proxy; it also asks for your Jupyter login." : "From this machine, as in a terminal of JupyterLab. The token goes into $WORKBENCH_TOKEN." }), s.has_proxy && !remote ? h("p", { class: "wb-small" }, "Through Jupyter: ", h("code", { text: proxied })) : "", recentBox);
+      h("p", { class: "wb-small", style: "margin-top:8px", text: remote ? "Through Jupyter, from anywhere: the endpoint's token goes into $WORKBENCH_TOKEN, your Jupyter token into $JUPYTER_TOKEN." : "From this machine, as in a terminal of JupyterLab. The token goes into $WORKBENCH_TOKEN." }), s.has_proxy && !remote ? h("p", { class: "wb-small" }, "Through Jupyter: ", h("code", { text: proxied })) : "", recentBox);
   }
   let tokenButton = null;
   panel.model.on("msg:custom", (message) => { if (message && message.token && tokenButton) copy(message.token, tokenButton); });
