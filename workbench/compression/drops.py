@@ -1,0 +1,72 @@
+"""From located recipes to drops of the score with a band, by what was seen and measured so far."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from workbench.compression import conformal
+from workbench.compression.locate import Located
+from workbench.compression.score_map import Points, ScoreMap, unsquash
+
+_STRANGE, _FIRST = 1.6, 1.5
+_BELOW_CHANCE = 1.15
+_OWN_POINTS = 10
+
+
+@dataclass(frozen=True)
+class Known:
+    """A drop that is known.
+
+    Attributes:
+        located: The recipe.
+        drop: In points.
+        samples: On how many samples it was seen; 0 if on all that count.
+    """
+
+    located: Located
+    drop: float
+    samples: int
+
+
+class DropModel:
+    """See the module's docstring.
+
+    Args:
+        known: What was seen and measured; looks first.
+        most: The drop to chance, in points.
+        error: Baseline's share of errors.
+        methods: How many methods shares are given for.
+    """
+
+    def __init__(self, known: Sequence[Known], most: float, error: float, methods: int) -> None:
+        self.kinds = {kind for item in known for kind in item.located.kinds}
+        points = _points([item for item in known if len(item.located.rows)], most, methods)
+        self.map = ScoreMap(most, points, error)
+        residuals, spreads = self.map.left_out()
+        own = slice(int((points.samples > 0).sum()), None)  # looks come first, and are noisy
+        self.width = conformal.width(residuals, spreads)
+        if len(residuals[own]) >= _OWN_POINTS:
+            self.width = max(self.width, conformal.width(residuals[own], spreads[own]))
+
+    def drop(self, located: Located) -> tuple[float, float, float]:
+        """Returns the drop in points, and the ends of its band."""
+        center, spread = self.map.predict(located.score, located.shares)
+        half = self.width * spread * (_FIRST if located.is_first else 1.0)
+        if located.kinds - self.kinds:
+            half *= _STRANGE
+        most = self.map.most * _BELOW_CHANCE
+        value, low, high = unsquash(center), unsquash(center - half), unsquash(center + half)
+        return min(value, most), low, min(high, most)
+
+
+def _points(known: Sequence[Known], most: float, methods: int) -> Points:
+    shares = [item.located.shares for item in known]
+    return Points(
+        np.array([item.located.score for item in known]),
+        np.array(shares).reshape(len(known), methods),
+        np.clip([item.drop for item in known], None, most),
+        np.array([float(item.samples) for item in known]),
+    )
