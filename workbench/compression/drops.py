@@ -13,7 +13,6 @@ from workbench.compression.score_map import Points, ScoreMap, unsquash
 
 _STRANGE, _FIRST = 1.6, 1.5
 _BELOW_CHANCE = 1.15
-_OWN_POINTS = 10
 
 
 @dataclass(frozen=True)
@@ -23,33 +22,28 @@ class Known:
     Attributes:
         located: The recipe.
         drop: In points.
-        samples: On how many samples it was seen; 0 if on all that count.
+        noise: Its standard error, in points; 0 if found on all samples that count.
     """
 
     located: Located
     drop: float
-    samples: int
+    noise: float
 
 
 class DropModel:
     """See the module's docstring.
 
     Args:
-        known: What was seen and measured; looks first.
+        known: What was seen and measured.
         most: The drop to chance, in points.
-        error: Baseline's share of errors.
         methods: How many methods shares are given for.
     """
 
-    def __init__(self, known: Sequence[Known], most: float, error: float, methods: int) -> None:
+    def __init__(self, known: Sequence[Known], most: float, methods: int) -> None:
         self.kinds = {kind for item in known for kind in item.located.kinds}
         points = _points([item for item in known if len(item.located.rows)], most, methods)
-        self.map = ScoreMap(most, points, error)
-        residuals, spreads = self.map.left_out()
-        own = slice(int((points.samples > 0).sum()), None)  # looks come first, and are noisy
-        self.width = conformal.width(residuals, spreads)
-        if len(residuals[own]) >= _OWN_POINTS:
-            self.width = max(self.width, conformal.width(residuals[own], spreads[own]))
+        self.map = ScoreMap(most, points)
+        self.width = conformal.width(*self.map.left_out())
 
     def drop(self, located: Located) -> tuple[float, float, float]:
         """Returns the drop in points, and the ends of its band."""
@@ -68,5 +62,5 @@ def _points(known: Sequence[Known], most: float, methods: int) -> Points:
         np.array([item.located.score for item in known]),
         np.array(shares).reshape(len(known), methods),
         np.clip([item.drop for item in known], None, most),
-        np.array([float(item.samples) for item in known]),
+        np.array([item.noise for item in known]),
     )

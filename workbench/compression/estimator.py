@@ -19,7 +19,7 @@ from workbench.compression.estimate import Estimate, Report
 from workbench.compression.latency_probe import latency_table
 from workbench.compression.latency_table import LatencyTable
 from workbench.compression.locate import Located, Locator
-from workbench.compression.looks import candidates, quick_look, spread_out
+from workbench.compression.looks import Looker, candidates, spread_out
 from workbench.compression.measured import Measured
 from workbench.compression.probing import Prober
 from workbench.compression.recipe import Recipe, parse
@@ -46,7 +46,7 @@ class Estimator:
         seed: For projections and quick looks.
     """
 
-    def __init__(self, engine: StudyEngine, *, samples: int = 64, seed: int = 0) -> None:
+    def __init__(self, engine: StudyEngine, *, samples: int = 32, seed: int = 0) -> None:
         self.engine = engine
         self.seed = seed
         self.measured: dict[str, Measured] = {}
@@ -119,13 +119,17 @@ class Estimator:
             with self._lock:
                 self.locator.add(dict.fromkeys(self.locator.names, treatment))
         self._kept.save(self.table, self.looks)
-        for index, recipe in enumerate(self._worth_a_look(looks - len(self.looks))):
+        chosen = self._worth_a_look(looks - len(self.looks))
+        looker = Looker(self.engine, self.prober, seed=self.seed) if chosen else None
+        for index, recipe in enumerate(chosen):
             work.check()
             work.progress(len(wanted) + index, len(wanted) + looks, f"a quick look at {recipe}")
-            found = quick_look(self.engine, recipe)
             with self._lock:
+                found = looker.look(recipe)
                 self.looks.append(found)
                 self._drops = None
+        if chosen:
+            self.prober.forget()
         self._kept.save(self.table, self.looks)
 
     @property
@@ -217,14 +221,13 @@ class Estimator:
 
     def _drop_model(self) -> DropModel:
         if self._drops is None:
-            error = 1 - self.baseline.score if self.baseline.metric == "accuracy" else 0.02
-            known, count = [*self._looked(), *self._observed()], len(self.methods)
-            self._drops = DropModel(known, self.most, max(error, 0.002), count)
+            known = [*self._looked(), *self._observed()]
+            self._drops = DropModel(known, self.most, len(self.methods))
         return self._drops
 
     def _looked(self) -> list[Known]:
         looks = [look for look in self.looks if str(look.recipe) not in self.measured]
-        return [Known(self.locator.locate(la.recipe), la.drop, la.samples) for la in looks]
+        return [Known(self.locator.locate(la.recipe), la.drop, la.noise) for la in looks]
 
     def _observed(self) -> list[Known]:
         sign = 100.0 if self.baseline.higher_is_better else -100.0
@@ -233,7 +236,7 @@ class Estimator:
             recipe = parse(measured.recipe_json)
             if not needs_training(recipe):
                 drop = sign * (self.baseline.score - measured.score)
-                found.append(Known(self.locator.locate(recipe), drop, 0))
+                found.append(Known(self.locator.locate(recipe), drop, 0.0))
         return found
 
     def _kinds_measured(self) -> set[str]:
