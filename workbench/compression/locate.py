@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from workbench.compression.effects import shared_key
-from workbench.compression.method import WeightMethod
+from workbench.compression.method import Method, WeightMethod
 from workbench.compression.methods import METHODS
 from workbench.compression.probing import Prober
 from workbench.compression.recipe import Recipe, parse
@@ -22,9 +22,9 @@ from workbench.compression.treatments import (
     treatments_of,
 )
 
-_CLOSE = 0.35
+CLOSE, NEARLY_ALL = 0.35, 0.95
 _NOTHING = 1e-30
-_INT8 = "int8"
+INT8 = "int8"
 
 
 @dataclass(frozen=True)
@@ -66,6 +66,8 @@ class Locator:
     Attributes:
         methods: All there are, in the order of `Located.shares`.
         first: Of first answers from gradients.
+        ladders: Treatments by amount, of which the table holds every layer, by axis.
+        layer_shares: Of all weights, by layer.
     """
 
     def __init__(self, prober: Prober, table: SensitivityTable) -> None:
@@ -75,8 +77,8 @@ class Locator:
         self.methods = tuple(METHODS)
         self.names = [layer.name for layer in prober.layers]
         self._located: dict[tuple[str, bool], Located] = {}
-        self._ladders: dict[str, dict[float, Treatment]] = {}
-        self._shares_of_layers = self._weight_shares()
+        self.ladders: dict[str, dict[float, Treatment]] = {}
+        self.layer_shares = self._weight_shares()
         for key in dict.fromkeys(key for _, key in table.rows):
             if key != COMMON[1]:
                 self._note_ladder(parse(key).steps)
@@ -84,7 +86,7 @@ class Locator:
     def locate(self, recipe: Recipe) -> Located:
         """Returns what the table holds of a recipe; treatments not in it are added."""
         chosen = treatments_of(recipe, self.prober.subject)
-        chosen = {name: steps for name, steps in chosen.items() if name in self._shares_of_layers}
+        chosen = {name: steps for name, steps in chosen.items() if name in self.layer_shares}
         key = (recipe.digest, self._is_first(chosen))
         if key not in self._located:
             self._located[key] = self._look_up(chosen, is_first=key[1])
@@ -128,7 +130,7 @@ class Locator:
             bytes=size,
             macs=self.prober.plain.macs + sum(f.macs * w for f, w in facts),
             kinds=frozenset(map(kind_of, chosen.values())),
-            int8=tuple(n for n, t in chosen.items() if t[-1].plugin.produces == _INT8),
+            int8=tuple(n for n, t in chosen.items() if t[-1].plugin.produces == INT8),
             others=_other_methods(chosen),
             is_first=is_first,
         )
@@ -157,18 +159,23 @@ class Locator:
         return None if is_first else self._between(name, treatment)
 
     def _between(self, name: str, treatment: Treatment) -> list[tuple[Treatment, float]] | None:
-        """Returns the two neighbours on the axis of a treatment, if they are close enough."""
+        """Returns the two neighbours on the axis of a treatment, if they are close enough.
+
+        Beyond the last, where hardly a weight is left, the last stands for it.
+        """
         axis = axis_of(treatment)
         if axis is None:
             return None
         standard, rest, amount = axis
-        known = sorted(self._ladders.get(key_of(standard), {}).items())
+        known = sorted(self.ladders.get(key_of(standard), {}).items())
         below = [item for item in known if item[0] <= amount]
         above = [item for item in known if item[0] > amount]
         is_rest_known = not rest or (name, key_of(rest)) in self.table
         if not below and known and amount < known[0][0] and is_rest_known:
             below = [(0.0, rest)]
-        if not below or not above or above[0][0] - below[-1][0] > _CLOSE:
+        if below and not above and below[-1][0] >= NEARLY_ALL:
+            return [(below[-1][1], 1.0)]
+        if not below or not above or above[0][0] - below[-1][0] > CLOSE:
             return None
         (low, first), (high, second) = below[-1], above[0]
         share = (amount - low) / (high - low)
@@ -178,7 +185,7 @@ class Locator:
         axis = axis_of(treatment)
         complete = all((name, key_of(treatment)) in self.table for name in self.names)
         if axis is not None and complete:
-            self._ladders.setdefault(key_of(axis[0]), {})[axis[2]] = treatment
+            self.ladders.setdefault(key_of(axis[0]), {})[axis[2]] = treatment
 
     def _weight_shares(self) -> dict[str, float]:
         base = self.prober.plain.base
@@ -190,17 +197,15 @@ class Locator:
         found: dict[str, float] = {}
         for name, treatment in chosen.items():
             for step in treatment:
-                found[step.method] = found.get(step.method, 0.0) + self._shares_of_layers[name]
+                found[step.method] = found.get(step.method, 0.0) + self.layer_shares[name]
         return np.array([found.get(method, 0.0) for method in self.methods])
 
 
+def may_change_latency(method: Method) -> bool:
+    """Returns whether a method, besides those that give int8, may change the latency."""
+    return not isinstance(method, WeightMethod) and method.produces != INT8
+
+
 def _other_methods(chosen: Mapping[str, Treatment]) -> tuple[str, ...]:
-    """Returns the methods, besides int8, that may change the latency."""
     steps = [step for treatment in chosen.values() for step in treatment]
-    return tuple(
-        dict.fromkeys(
-            step.method
-            for step in steps
-            if not isinstance(step.plugin, WeightMethod) and step.plugin.produces != _INT8
-        )
-    )
+    return tuple(dict.fromkeys(s.method for s in steps if may_change_latency(s.plugin)))

@@ -92,13 +92,13 @@ class Looker:
         return Look(recipe, 100 * drop, 100 * noise, len(self._targets))
 
     def _flips(self, before: np.ndarray, after: np.ndarray) -> tuple[float, float]:
-        """Returns the drop of the accuracy and its standard error, with one flip added to it."""
+        """Returns the drop of the accuracy and its standard error, with half a flip added."""
         right = [(found.argmax(axis=1) == self._targets) for found in (before, after)]
         change = right[0].astype(float) - right[1]
         weights = self._samples.weights
         unsure = 1 - self._samples.chances
         variance = float((weights**2 * unsure * change**2).sum())
-        added = float(np.median(weights)) if unsure.any() else 0.0
+        added = 0.5 * float(np.median(weights)) if unsure.any() else 0.0
         return float(weights @ change), float(np.sqrt(variance + added**2))
 
     def _answers(self, recipe: Recipe) -> np.ndarray:

@@ -37,9 +37,10 @@ from workbench.compression.tools import Tools, spread
 from workbench.compression.treatments import Treatment, changes_weights, key_of
 from workbench.exporting.graph import with_initializers
 
-_SAMPLES, _MOMENT_SAMPLES, _FEWEST = 64, 64, 8
+_SAMPLES, _MOMENT_SAMPLES, _FEWEST = 32, 64, 8
 _MOST_BYTES = 400_000_000
 _MOST_GRADIENTS = 64_000_000
+_FIRST_SAMPLES = 8
 _MOST_EFFECTS = 256_000_000
 _CORRECTED = frozenset({"Conv", "Gemm"})
 
@@ -66,6 +67,7 @@ class Prober:
         self._inputs = spread(tools.data.val, self.fitting(samples, _MOST_BYTES))
         self._plain = self._world("plain", subject, {})
         self._changed: tuple[Probes, Effects] | None = None
+        self._first: tuple[Probes, Effects] | None = None
         self._projections: Projections | None = None
         self._recent: dict[Cell, Effect] = {}
         self._recent_bytes = 0
@@ -148,12 +150,12 @@ class Prober:
             )
         return self._projections
 
-    def add_common(self, table: SensitivityTable, *, projected: bool = False) -> None:
+    def add_common(self, table: SensitivityTable) -> None:
         """Adds what re-estimating BatchNorm does, to all layers at once."""
         if COMMON in table:
             return
         change = self._world_of_weights()[0].outputs - self._plain[0].outputs
-        table.add([COMMON], self._vector(change, projected)[None], [Fact()])
+        table.add([COMMON], self._vector(change, projected=False)[None], [Fact()])
 
     def add(
         self,
@@ -185,9 +187,9 @@ class Prober:
         shared: str,
         projected: bool,
     ) -> None:
-        if is_changing:
-            self.add_common(table, projected=projected)
-        probes, effects = self._world_of_weights() if is_changing else self._plain
+        if is_changing and not projected:
+            self.add_common(table)
+        probes, effects = self._world_for(is_changing, projected)
         found = effects.of(chosen)
         if not projected:
             self._remember(chosen, found)
@@ -233,6 +235,19 @@ class Prober:
             bias = bias - old.reshape(bias.shape)
         return self.projections.feature(name, weight - before, bias)
 
+    def _world_for(self, is_changing: bool, projected: bool) -> tuple[Probes, Effects]:
+        if not is_changing:
+            return self._plain
+        return self._first_world() if projected else self._world_of_weights()
+
+    def _first_world(self) -> tuple[Probes, Effects]:
+        """Returns the start for first answers: nothing is re-estimated, layers are repaired."""
+        if self._first is None:
+            probes = self._plain[0]
+            moments = self._moments_at(probes, self._repaired(), _FIRST_SAMPLES)
+            self._first = (probes, self._world_effects(self.subject, moments))
+        return self._first
+
     def _world_of_weights(self) -> tuple[Probes, Effects]:
         if self._changed is None:
             subject, repaired = self.subject, self._repaired()
@@ -268,13 +283,19 @@ class Prober:
     def _moments(self, subject: Subject, layers: list[Layer]) -> dict[str, Moments]:
         folder = self._part("moments")
         probes = Probes(subject.graph, layers, self._tools.train_inputs(_MOMENT_SAMPLES), folder)
+        return self._moments_at(probes, layers)
+
+    def _moments_at(
+        self, probes: Probes, layers: list[Layer], samples: int | None = None
+    ) -> dict[str, Moments]:
         effects = self.plain
         found = {}
         for layer in layers:
             node = effects.nodes[layer.node]
             weight = effects.base[layer.initializer]
             if node.op_type in _CORRECTED:
-                found[layer.name] = moments_of(node, probes.layer_input(layer.name), weight)
+                values = probes.layer_input(layer.name)[:samples]
+                found[layer.name] = moments_of(node, values, weight)
         return found
 
     def _world(

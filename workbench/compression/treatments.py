@@ -14,7 +14,7 @@ from workbench.compression.recipe import Recipe, Step
 from workbench.compression.subject import Subject
 
 Treatment = tuple[Step, ...]
-_AMOUNTS = (0.3, 0.5, 0.6, 0.7, 0.8, 0.9)
+_AMOUNTS = (0.3, 0.5, 0.65, 0.8, 0.9, 0.97)
 _AMOUNT, _SCOPE, _GLOBAL, _LAYER = "amount", "scope", "global", "layer"
 _PARTNERS = ("quantize_static", "quantize_dynamic")
 
