@@ -11,8 +11,8 @@ from workbench.compression import conformal
 from workbench.compression.locate import Located
 from workbench.compression.score_map import Points, ScoreMap, unsquash
 
-_STRANGE, _FIRST = 1.6, 1.5
-_BELOW_CHANCE = 1.15
+STRANGE, _FIRST = 1.6, 1.5
+BELOW_CHANCE = 1.15
 
 
 @dataclass(frozen=True)
@@ -50,8 +50,8 @@ class DropModel:
         center, spread = self.map.predict(located.score, located.shares)
         half = self.width * spread * (_FIRST if located.is_first else 1.0)
         if located.kinds - self.kinds:
-            half *= _STRANGE
-        most = self.map.most * _BELOW_CHANCE
+            half *= STRANGE
+        most = self.map.most * BELOW_CHANCE
         value, low, high = unsquash(center), unsquash(center - half), unsquash(center + half)
         return min(value, most), low, min(high, most)
 

@@ -21,6 +21,7 @@ from workbench.compression.latency_table import LatencyTable
 from workbench.compression.locate import Located, Locator
 from workbench.compression.looks import Looker, candidates, spread_out
 from workbench.compression.measured import Measured
+from workbench.compression.page_table import PageTable, page_table
 from workbench.compression.probing import Prober
 from workbench.compression.recipe import Recipe, parse
 from workbench.compression.sensitivity import SensitivityTable
@@ -35,6 +36,7 @@ _LOOKS = 40
 _ENOUGH = 5
 _SIZE_MARGIN = 0.005
 _REGRESSION_MOST = 300.0
+_ACCURACY = "accuracy"
 
 
 class Estimator:
@@ -163,6 +165,23 @@ class Estimator:
         with self._lock:
             return self._drop_model().drop(located)
 
+    def page_table(self) -> PageTable:
+        """Returns the table as a page computes estimates from it; see `page_table`'s module."""
+        with self._lock:
+            facts = {
+                "metric": self.baseline.metric,
+                "score": self.baseline.score,
+                "higher_is_better": self.baseline.higher_is_better,
+                "top": 1.0 if self.baseline.metric == _ACCURACY else None,
+                "chance": self.baseline.score - self.most / 100,
+                "size_margin": _SIZE_MARGIN,
+                "baseline_bytes": self.baseline.size_bytes,
+                "measured": len(self.measured),
+                "enough": _ENOUGH,
+                "measured_kinds": sorted(self._kinds_measured()),
+            }
+            return page_table(self.locator, self._drop_model(), self.latency, facts)
+
     @property
     def most(self) -> float:
         """The drop to chance, in points."""
@@ -201,7 +220,7 @@ class Estimator:
         value, low, high = self.drop(located)
         sign = -0.01 if self.baseline.higher_is_better else 0.01
         ends = sorted(self.baseline.score + sign * end for end in (low, high))
-        top = 1.0 if self.baseline.metric == "accuracy" else np.inf
+        top = 1.0 if self.baseline.metric == _ACCURACY else np.inf
         middle = self.baseline.score + sign * value
         return Interval(min(middle, top), ends[0], min(ends[1], top))
 
