@@ -25,13 +25,14 @@ if TYPE_CHECKING:
     from workbench.compression import recipe as recipes
     from workbench.compression import study as engines
     from workbench.compression.estimate import Estimate
-    from workbench.flow import evaluating, study_table, tradeoff_plot
+    from workbench.flow import evaluating, own_module, study_table, tradeoff_plot
     from workbench.flow import report as reports
 else:
     engines = lazy("workbench.compression.study")
     estimators = lazy("workbench.compression.estimator")
     recipes = lazy("workbench.compression.recipe")
     evaluating = lazy("workbench.flow.evaluating")
+    own_module = lazy("workbench.flow.own_module")
     reports = lazy("workbench.flow.report")
     study_table = lazy("workbench.flow.study_table")
     tradeoff_plot = lazy("workbench.flow.tradeoff_plot")
@@ -124,7 +125,7 @@ class Study(Shown):
     def cancel(self) -> None:
         """Ends the measurement under way, if there is one; what was measured is kept."""
         if self._worker is not None:
-            self._worker.close()
+            self._worker.cancel()
 
     def estimate(self, recipe: str | Sequence[Any] | Mapping[str, Any]) -> Estimate:
         """Returns what a recipe would measure: score, size, latency, MACs, each with a 90 % band.
@@ -207,11 +208,14 @@ class Study(Shown):
         return written
 
     def rows(self, recipes: Sequence[str]) -> Iterator[str]:
-        """Measures recipes one by one, yielding the header and then each line of the table."""
+        """Measures recipes one by one, yielding header, lines and notes of the table."""
         yield study_table.HEADER
         yield study_table.row(self.baseline)
+        done = []
         for recipe in recipes:
-            yield study_table.row(self.measure(recipe))
+            done.append(self.measure(recipe))
+            yield study_table.row(done[-1])
+        yield from study_table.notes(self.baseline, done)
 
     def verdict(self, chosen: Variant) -> str:
         """Returns one honest sentence on what a variant gains and loses."""
@@ -274,7 +278,8 @@ def make_study(store: Store, model: Model, dataset: Dataset, *, inline: bool) ->
     """Returns the study of a model on a dataset, its baseline measured."""
     evaluating.check_fit(model.description, dataset)
     config = {"model_ref": model.ref}
-    record = store.studies.open(model.artifact.digest, dataset.artifact.digest, config)
+    loss = None if model.loss is None else own_module.digest_of(model.loss)
+    record = store.studies.open(model.artifact.digest, dataset.artifact.digest, config, loss=loss)
     study = Study(store, record, model, inline=inline)
     study.measure("")
     return study
