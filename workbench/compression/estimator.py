@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 
-from workbench.compression.account import Account
 from workbench.compression.drops import DropModel, Known
 from workbench.compression.estimate import Estimate, Report
 from workbench.compression.latency_probe import latency_table
@@ -37,6 +36,8 @@ _ENOUGH = 5
 _SIZE_MARGIN = 0.005
 _REGRESSION_MOST = 300.0
 _ACCURACY = "accuracy"
+_PATIENCE_S = 0.1
+_SAVED_EACH = 10
 
 
 class Estimator:
@@ -53,8 +54,8 @@ class Estimator:
         self.seed = seed
         self.measured: dict[str, Measured] = {}
         self._samples = samples
-        self._account = Account()
         self._lock = threading.RLock()
+        self._turn = threading.Lock()
         self._locator: Locator | None = None
         self._latency: LatencyTable | None = None
         self._drops: DropModel | None = None
@@ -62,6 +63,8 @@ class Estimator:
         self.subject = engine.build(Recipe())
         self._kept = TableStore(engine, samples, seed)
         self.table, self.looks = self._kept.load()
+        self._account = self._kept.load_account()
+        self._saved = self._extent
 
     @property
     def locator(self) -> Locator:
@@ -114,42 +117,77 @@ class Estimator:
             looks: Recipes to look at on a few hundred samples.
         """
         work = context or NullContext(Path())
+        while not self._turn.acquire(timeout=_PATIENCE_S):
+            work.check()  # another thread is at it; what is asked meanwhile is answered
+        try:
+            self._fill(work, looks)
+            self._look(work, looks)
+        finally:
+            self._turn.release()
+
+    def _fill(self, work: Context, looks: int) -> None:
         wanted = default_treatments(self.subject)
         for index, treatment in enumerate(wanted):
             work.check()
             work.progress(index, len(wanted) + looks, f"probing {key_of(treatment)}")
             with self._lock:
                 self.locator.add(dict.fromkeys(self.locator.names, treatment))
-        self._kept.save(self.table, self.looks)
+        self.save()
+
+    def _look(self, work: Context, looks: int) -> None:
+        done = len(self.table) + len(self.looks)
         chosen = self._worth_a_look(looks - len(self.looks))
-        looker = Looker(self.engine, self.prober, seed=self.seed) if chosen else None
-        for index, recipe in enumerate(chosen):
+        if not chosen:
+            return
+        looker = Looker(self.engine, self.prober, seed=self.seed)
+        for index, recipe in enumerate(chosen, 1):
             work.check()
-            work.progress(len(wanted) + index, len(wanted) + looks, f"a quick look at {recipe}")
+            work.progress(done + index, done + len(chosen), f"a quick look at {recipe}")
             with self._lock:
-                found = looker.look(recipe)
-                self.looks.append(found)
+                self.looks.append(looker.look(recipe))
                 self._drops = None
-        if chosen:
-            self.prober.forget()
-        self._kept.save(self.table, self.looks)
+            if index % _SAVED_EACH == 0:
+                self.save()
+        self.prober.forget()
+        self.save()
+
+    def save(self) -> None:
+        """Keeps table and quick looks in the store, if there are more than before."""
+        with self._lock:
+            if self._extent != self._saved:
+                self._kept.save(self.table, self.looks)
+                self._saved = self._extent
+
+    @property
+    def _extent(self) -> tuple[int, int]:
+        return len(self.table), len(self.looks)
 
     @property
     def is_refined(self) -> bool:
         """Whether the table and the quick looks are there."""
         return len(self.looks) >= _ENOUGH
 
+    @property
+    def is_complete(self) -> bool:
+        """Whether `refine` has nothing left to do."""
+        return len(self.looks) >= _LOOKS
+
     def observe(self, measured: Measured) -> None:
-        """Learns from a measurement, after comparing it with what would have been said."""
+        """Learns from a measurement, after comparing it with what would have been said.
+
+        The comparison is kept in the store: a recipe is compared once, whoever observes it.
+        """
         if measured.is_baseline or measured.recipe in self.measured:
             return
         recipe = parse(measured.recipe_json)
         with self._lock:
-            said = self.estimate(recipe)
+            if measured.recipe not in self._account:
+                self._account.add(self.estimate(recipe), measured)
+                self._kept.save_account(self._account)
             self.measured[measured.recipe] = measured
-            self._account.add(said, measured)
             self._drops = None
             self._learn_latency()
+            self.save()
 
     def report(self) -> Report:
         """Returns how the estimates held so far, each made before its recipe was measured."""

@@ -1,15 +1,16 @@
-"""Keeps the sensitivity table and the quick looks of a study in the store."""
+"""Keeps what an estimator learned in the store: table, quick looks, account of its estimates."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+from workbench.compression.account import Account
 from workbench.compression.looks import Look
 from workbench.compression.sensitivity import SensitivityTable
 from workbench.compression.study import StudyEngine, library_versions
 from workbench.core.ids import digest_json
 
-_VERSION = 1
+_VERSION = 2
 _KIND = "sensitivity"
 _FILES = ("table.json", "table.bin")
 
@@ -25,7 +26,7 @@ class TableStore:
 
     def __init__(self, engine: StudyEngine, samples: int, seed: int) -> None:
         self._store = engine.store
-        self._key = f"{_KIND}:" + digest_json(
+        identity = digest_json(
             {
                 "version": _VERSION,
                 "model": engine.identity,
@@ -35,6 +36,7 @@ class TableStore:
                 "libraries": library_versions(),
             }
         )
+        self._key, self._account_key = f"{_KIND}:{identity}", f"account:{identity}"
 
     def save(self, table: SensitivityTable, looks: Sequence[Look]) -> None:
         """Keeps both; what was kept before is replaced."""
@@ -54,3 +56,11 @@ class TableStore:
             return SensitivityTable(), []
         table = SensitivityTable.from_bytes(*[path.read_bytes() for path in paths])
         return table, [Look.from_json(row) for row in artifact.meta["looks"]]
+
+    def save_account(self, account: Account) -> None:
+        """Keeps the account."""
+        self._store.cache.put(self._account_key, account.to_json())
+
+    def load_account(self) -> Account:
+        """Returns the account that was kept; an empty one if none was."""
+        return Account.from_json(self._store.cache.get(self._account_key) or {})
