@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -20,6 +21,7 @@ from workbench.store import Store
 
 EventSink = Callable[[str, Mapping[str, Any]], None]
 _IDLE_S = 120.0
+_GRACE_S = 3.0
 
 
 class MeasuringWorker:
@@ -38,6 +40,7 @@ class MeasuringWorker:
         self._process: subprocess.Popen[bytes] | None = None
         self._turn = threading.Lock()
         self._idle: threading.Timer | None = None
+        self._number = 0
 
     def measure(self, recipe: Any, on_event: EventSink) -> dict[str, Any]:
         """Returns the figures of a recipe (its JSON form), measured by the worker.
@@ -58,9 +61,21 @@ class MeasuringWorker:
                     self.close()
                 raise
             finally:
+                self._number += 1
                 self._idle = threading.Timer(_IDLE_S, self._close_if_idle)
                 self._idle.daemon = True
                 self._idle.start()
+
+    def cancel(self) -> None:
+        """Ends the measurement under way, the worker stays; one that does not heed is killed."""
+        process = self._process
+        if process is None or not self._turn.locked():
+            return
+        number = self._number
+        process.send_signal(signal.SIGUSR1)
+        killer = threading.Timer(_GRACE_S, self._kill_if_still_at, (number,))
+        killer.daemon = True
+        killer.start()
 
     def close(self) -> None:
         """Ends the worker; the next measurement starts a new one."""
@@ -114,6 +129,10 @@ class MeasuringWorker:
             hint="Perhaps the machine ran out of memory; its log is measuring.log in the "
             "workspace. Measuring again starts a new one.",
         )
+
+    def _kill_if_still_at(self, number: int) -> None:
+        if self._number == number and self._turn.locked():
+            self.close()
 
     def _close_if_idle(self) -> None:
         if self._turn.acquire(blocking=False):

@@ -8,18 +8,37 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
 import traceback
 from collections.abc import Mapping
 from pathlib import Path
+from types import FrameType
 from typing import IO, Any
 
 from workbench.compression.recipe import parse
 from workbench.compression.study import StudyEngine
-from workbench.core.errors import RunFailedError, WorkbenchError
+from workbench.core.errors import CancelledError, RunFailedError, WorkbenchError
 from workbench.core.optional import require
 from workbench.data.dataset import open_dataset
 from workbench.store import NullContext, open_store
+
+
+class _Work(NullContext):
+    """The context of measurements; SIGUSR1 cancels the one under way."""
+
+    is_cancelled = False
+
+    def cancel(self, _signal: int, _frame: FrameType | None) -> None:
+        self.is_cancelled = True
+
+    def progress(self, done: int, total: int, note: str = "") -> None:
+        self.check()
+        super().progress(done, total, note)
+
+    def check(self) -> None:
+        if self.is_cancelled:
+            raise CancelledError("The measurement was cancelled; what was measured is kept.")
 
 
 def main(root: str, study_id: str, payload_bytes: str) -> int:
@@ -40,13 +59,15 @@ def main(root: str, study_id: str, payload_bytes: str) -> int:
         module,
         loss=loss,
     )
-    context = NullContext(store.home.scratch, store.artifacts, tell)
+    context = _Work(store.home.scratch, store.artifacts, tell)
+    signal.signal(signal.SIGUSR1, context.cancel)
     for line in sys.stdin.buffer:
+        context.is_cancelled = False
         _write(answers, _measured(engine, json.loads(line)["recipe"], context))
     return 0
 
 
-def _measured(engine: StudyEngine, recipe: Any, context: NullContext) -> dict[str, Any]:
+def _measured(engine: StudyEngine, recipe: Any, context: _Work) -> dict[str, Any]:
     try:
         return {"measured": engine.measure(parse(recipe), context).to_json()}
     except WorkbenchError as error:
