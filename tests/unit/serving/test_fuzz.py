@@ -13,7 +13,8 @@ from workbench.core.errors import InputError, UnsupportedError
 from workbench.serving.errors import BadRequestError
 from workbench.serving.messages import Request
 from workbench.serving.multipart import parse_form
-from workbench.serving.protocols import predict, v2
+from workbench.serving.protocols import v2
+from workbench.serving.reading import reader
 from workbench.serving.tensors import check_tensors
 
 EXAMPLES = settings(
@@ -76,9 +77,9 @@ def test_v2_requests(served, body, blob):
 @EXAMPLES
 @given(body=VALUES.map(dumps) | st.binary(max_size=60))
 def test_predict_requests(served, body):
-    for media in ("application/json", "application/x-npy", "image/png"):
+    for media in ("application/json", "application/x-npy", "image/png", ""):
         with suppress(*REFUSALS):
-            inputs = predict._reader(request(body, content_type=media), served)()
+            inputs = reader(request(body, content_type=media), served, ("inputs",))()
             check_tensors(served.signature, inputs)
 
 
