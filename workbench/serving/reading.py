@@ -75,6 +75,11 @@ def answer_tensors(answer: Answer, served: Served, inputs: Inputs, encode: Encod
     return None
 
 
+def answer_files(answer: Answer, served: Served, files: Sequence[bytes], encode: Encode) -> Any:
+    """Decodes the contents of files in another thread and answers; returns the coroutine."""
+    return _answer_aside(answer, served, lambda: served.decoder.from_files(list(files)), encode)
+
+
 def reader(request: Request, served: Served, keys: Sequence[str]) -> Read:
     """Returns what decodes the body; a body without a telling type is JSON if it begins so.
 

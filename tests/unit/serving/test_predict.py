@@ -12,12 +12,6 @@ from workbench.serving.served import Source
 PATH = "/predict/数字"
 
 
-def png(digit):
-    buffer = io.BytesIO()
-    Image.fromarray((digit * 255 / 16).astype(np.uint8)).save(buffer, format="PNG")
-    return buffer.getvalue()
-
-
 def labels(response):
     assert response.status_code == 200, response.text
     return [item["label"] for item in response.json()["predictions"]]
@@ -32,7 +26,7 @@ def test_digits_are_told_apart_over_http_as_well_as_in_python(endpoint):
 
 def test_every_way_to_send_one_digit_gives_the_same_answer(endpoint):
     _, test, _, _ = models.digits()
-    digit, picture = test[0], png(test[0])
+    digit, picture = test[0], models.png(test[0])
     text = base64.b64encode(picture).decode()
     buffer = io.BytesIO()
     np.save(buffer, digit)
@@ -176,7 +170,7 @@ def test_a_broken_form_is_refused(endpoint):
 
 def test_every_problem_of_a_batch_is_listed_at_once(endpoint):
     _, test, _, _ = models.digits()
-    good = base64.b64encode(png(test[0])).decode()
+    good = base64.b64encode(models.png(test[0])).decode()
     wrong = base64.b64encode(b"no picture").decode()
     answer = endpoint.http.post(PATH, json={"inputs": [good, wrong, good, wrong]})
     assert answer.status_code == 422

@@ -20,13 +20,13 @@ from workbench.serving.answer import Answer
 from workbench.serving.batching import Outputs
 from workbench.serving.binary import DATATYPES, pack, unpack
 from workbench.serving.engine import Tensors
-from workbench.serving.errors import BadRequestError, ModelError
+from workbench.serving.errors import BadRequestError
 from workbench.serving.jsonbody import check_encoding, json_kind, parse_object
 from workbench.serving.messages import Request, Response, json_response
 from workbench.serving.protocol import Dialect, Endpoint, Example
 from workbench.serving.routes import Route
 from workbench.serving.served import Served
-from workbench.serving.tensors import as_tensor, input_error
+from workbench.serving.tensors import as_tensor, check_finite, input_error
 
 _HEADER_LENGTH = b"inference-header-content-length"
 _OCTETS = b"application/octet-stream"
@@ -292,12 +292,7 @@ def _head(name: str, value: NDArray[Any]) -> dict[str, Any]:
 
 
 def _to_json(name: str, value: NDArray[Any]) -> dict[str, Any]:
-    if value.dtype.kind == "f" and not np.isfinite(value).all():
-        raise ModelError(
-            f"The output '{name}' holds values that are not finite (NaN or infinity), "
-            "which JSON cannot carry.",
-            hint="Ask for it as a binary tensor, or check the model on this input.",
-        )
+    check_finite(name, value)
     flat = np.ascontiguousarray(value).ravel()
     return {**_head(name, value), "data": flat.tolist() if flat.dtype.kind in "OU" else flat}
 
