@@ -25,6 +25,13 @@ from workbench.serving.served import Served
 Read = Callable[[], Inputs]
 Encode = Callable[[Outputs], Response]
 
+BODY_TYPES = (
+    "application/json",
+    "image/*",
+    "application/octet-stream",
+    "application/x-npy",
+    "multipart/form-data",
+)
 _INLINE_BYTES = 16 * 1024
 _JSON = ("application/json", "text/json")
 _NPY = ("application/x-npy", "application/npy")
@@ -98,8 +105,7 @@ def reader(request: Request, served: Served, keys: Sequence[str]) -> Read:
         return lambda: decoder.from_files([body])
     raise MediaTypeError(
         f"Got a body of the type '{media[:60]}'.",
-        hint="application/json, image/*, application/octet-stream (a file), application/x-npy "
-        "or multipart/form-data would be right.",
+        hint=f"{', '.join(BODY_TYPES[:-1])} or {BODY_TYPES[-1]} would be right.",
     )
 
 

@@ -3,7 +3,6 @@ import io
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from tests.unit.serving import models
 from tests.unit.serving.harness import running

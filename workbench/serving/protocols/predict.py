@@ -13,8 +13,9 @@ from workbench.serving.engine import Tensors
 from workbench.serving.messages import Request, Response, json_response
 from workbench.serving.predictions import predictions_of
 from workbench.serving.protocol import Dialect, Endpoint, Example
-from workbench.serving.reading import answer_body
+from workbench.serving.reading import BODY_TYPES, answer_body
 from workbench.serving.routes import Route
+from workbench.serving.schemas import answer_schema, object_schema, sample_schema
 from workbench.serving.served import Served
 
 _KEYS = ("inputs",)
@@ -23,6 +24,7 @@ _KEYS = ("inputs",)
 class Predict(Dialect):
     """For people and curl."""
 
+    media = BODY_TYPES
     summary = "POST /predict: image file, row or JSON; answers labels with scores, or values"
 
     def routes(self, endpoint: Endpoint) -> Sequence[Route]:
@@ -30,10 +32,23 @@ class Predict(Dialect):
         ask = _Questions(endpoint)
         paths = ("/predict", "/predict/{model}", "/predict/{model}/{version}")
         return [
-            Route(method, path, "predict", handler, self.key)
+            route
             for path in paths
-            for method, handler in (("POST", ask.predict), ("GET", ask.about))
+            for route in (
+                Route("POST", path, "predict", ask.predict, self.key, "Predict", True),
+                Route("GET", path, "predict", ask.about, self.key, "What the model takes"),
+            )
         ]
+
+    def request_schema(self, served: Served) -> dict[str, Any]:
+        """A sample, or several."""
+        return object_schema({"inputs": sample_schema(served)})
+
+    def response_schema(self, served: Served) -> dict[str, Any]:
+        """A list of answers in words, one a sample."""
+        predictions = {"type": "array", "items": answer_schema(served.description)}
+        texts = {"model": {"type": "string"}, "version": {"type": "string"}}
+        return object_schema({"predictions": predictions, **texts})
 
     def example(self, served: Served, inputs: Tensors) -> Example:
         """Returns a JSON request; a model with a modality must take its own tensors as input."""
@@ -55,7 +70,10 @@ class _Questions:
 
     def about(self, request: Request, answer: Answer) -> Response:
         served = self._find(request, answer)
-        return json_response({**served.about(), "takes": served.decoder.takes})
+        decoder = served.decoder
+        return json_response(
+            {**served.about(), "takes": decoder.takes, "example": decoder.example()}
+        )
 
     def predict(self, request: Request, answer: Answer) -> Any:
         served = self._find(request, answer)

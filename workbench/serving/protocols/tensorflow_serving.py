@@ -24,6 +24,7 @@ from workbench.serving.messages import Request, Response, json_response
 from workbench.serving.protocol import Dialect, Endpoint, Example
 from workbench.serving.reading import answer_files, answer_tensors
 from workbench.serving.routes import Route
+from workbench.serving.schemas import object_schema, tensor_schema
 from workbench.serving.served import Served
 from workbench.serving.tensors import check_finite
 
@@ -54,11 +55,30 @@ class TensorflowServing(Dialect):
         routes = []
         for base in _BASES:
             routes += [
-                Route("GET", base, "predict", ask.status, self.key),
-                Route("GET", f"{base}/metadata", "predict", ask.metadata, self.key),
-                Route("POST", f"{base}:predict", "predict", ask.predict, self.key),
+                Route("GET", base, "predict", ask.status, self.key, "Status of the versions"),
+                Route("GET", f"{base}/metadata", "predict", ask.metadata, self.key, "Signature"),
+                Route("POST", f"{base}:predict", "predict", ask.predict, self.key, "Predict", True),
             ]
         return routes
+
+    def request_schema(self, served: Served) -> dict[str, Any]:
+        """Tensors by rows or by columns."""
+        specs = served.signature.inputs
+        name = {"signature_name": {"const": SIGNATURE}}
+        columns = object_schema({spec.name: tensor_schema(spec) for spec in specs})
+        rows = {"type": "array", "minItems": 1}
+        if len(specs) == 1:
+            columns = {"anyOf": [columns, tensor_schema(specs[0])]}
+        return {
+            "oneOf": [
+                object_schema({"instances": rows}, optional=name),
+                object_schema({"inputs": columns}, optional=name),
+            ]
+        }
+
+    def response_schema(self, served: Served) -> dict[str, Any]:
+        """The output tensors, by rows or by columns as they were asked for."""
+        return {"oneOf": [object_schema({"predictions": {}}), object_schema({"outputs": {}})]}
 
     def error_fields(self, error: WorkbenchError) -> dict[str, Any]:
         """Adds the one field that clients read: the error in words."""

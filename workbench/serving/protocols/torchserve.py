@@ -1,6 +1,6 @@
 """TorchServe: predictions from a file, form or JSON; ping; the models, read only.
 
-Source: https://github.com/pytorch/serve/blob/master/docs/inference_api.md and management_api.md; the
+Source: https://github.com/pytorch/serve/blob/master/docs/inference_api.md, management_api.md; the
 form of answers is that of its `image_classifier` handler. One address serves both of its ports.
 Models are registered and scaled in the workbench's own registry, not over this API. Not spoken:
 `/explanations`, and TorchServe's tokens (the endpoint's own are sent the same way).
@@ -20,8 +20,9 @@ from workbench.serving.engine import Tensors
 from workbench.serving.messages import Request, Response, json_response
 from workbench.serving.predictions import predictions_of
 from workbench.serving.protocol import Dialect, Endpoint, Example
-from workbench.serving.reading import answer_body
+from workbench.serving.reading import BODY_TYPES, answer_body
 from workbench.serving.routes import Route
+from workbench.serving.schemas import object_schema, sample_schema
 from workbench.serving.served import Served
 
 _KEYS = ("data", "body")
@@ -41,22 +42,42 @@ _TYPES = {
 class TorchServe(Dialect):
     """The dialect of `torchserve --start`, its inference and its management API in one."""
 
+    media = BODY_TYPES
     summary = "TorchServe: /predictions/MODEL from a file, form or JSON; /ping; /models, read only"
 
     def routes(self, endpoint: Endpoint) -> Sequence[Route]:
         """Returns the paths; PUT is what `curl -T FILE` sends."""
         ask = _Questions(endpoint)
         routes = [
-            Route("GET", "/ping", None, ask.ping, self.key),
-            Route("GET", "/models", "predict", ask.models, self.key),
+            Route("GET", "/ping", None, ask.ping, self.key, "Whether it is healthy"),
+            Route("GET", "/models", "predict", ask.models, self.key, "List the models"),
         ]
         for end in ("{model}", "{model}/{version}"):
             routes += [
-                Route("GET", f"/models/{end}", "predict", ask.model, self.key),
-                Route("POST", f"/predictions/{end}", "predict", ask.predict, self.key),
-                Route("PUT", f"/predictions/{end}", "predict", ask.predict, self.key),
+                Route("GET", f"/models/{end}", "predict", ask.model, self.key, "Describe a model"),
+                *(
+                    Route(
+                        method,
+                        f"/predictions/{end}",
+                        "predict",
+                        ask.predict,
+                        self.key,
+                        "Predict",
+                        True,
+                    )
+                    for method in ("POST", "PUT")
+                ),
             ]
         return routes
+
+    def request_schema(self, served: Served) -> dict[str, Any]:
+        """A sample, or several."""
+        return object_schema({"data": sample_schema(served)})
+
+    def response_schema(self, served: Served) -> dict[str, Any]:
+        """The bare answer to one sample, or a list of those to several."""
+        one = _short_schema(served)
+        return {"anyOf": [one, {"type": "array", "items": one}]}
 
     def error_fields(self, error: WorkbenchError) -> dict[str, Any]:
         """Adds the type; `code` stays the workbench's word, the number is the HTTP status."""
@@ -132,6 +153,15 @@ def _encode(served: Served, outputs: Outputs) -> Response:
     predictions = predictions_of(outputs, served.signature, served.description)
     answers = [_short(prediction) for prediction in predictions]
     return json_response(answers[0] if len(answers) == 1 else answers)
+
+
+def _short_schema(served: Served) -> dict[str, Any]:
+    description = served.description
+    if description is None:
+        return {}
+    if description.task == "classification":
+        return {"type": "object", "additionalProperties": {"type": "number"}}
+    return {"anyOf": [{"type": "number"}, {"type": "array"}]}
 
 
 def _short(prediction: dict[str, Any]) -> Any:
