@@ -55,7 +55,7 @@ async function connect() {
   find("token").placeholder = "connected";
   find("token").required = false;
   find("where").hidden = true;
-  document.querySelector("main").hidden = false;
+  find("work").hidden = false;
   await choose();
 }
 
@@ -144,15 +144,17 @@ function bars(scores, areShares) {
   const all = Object.entries(scores);
   if (areShares) all.sort((one, other) => other[1] - one[1]);
   const most = Math.max(...all.map(([, value]) => Math.abs(value)), 1e-12);
-  const list = make("dl", { className: "bars" });
+  const body = make("tbody");
   for (const [name, value] of all.slice(0, MOST)) {
     const bar = make("i");
     bar.style.width = `${(100 * Math.abs(value)) / (areShares ? 1 : most)}%`;
     const text = areShares ? `${(100 * value).toFixed(1)} %` : String(Number(value.toPrecision(4)));
-    list.append(make("dt", { textContent: name }), make("div", { className: "bar" }, bar), make("dd", { textContent: text }));
+    const head = make("th", { scope: "row", textContent: name });
+    body.append(make("tr", {}, head, make("td", {}, make("div", { className: "bar" }, bar)), make("td", { textContent: text })));
   }
-  if (all.length > MOST) list.append(make("dt", { className: "soft", textContent: `and ${all.length - MOST} more` }));
-  return list;
+  const table = make("table", { className: "bars", ariaLabel: areShares ? "Scores" : "Values" }, body);
+  if (all.length > MOST) table.append(make("caption", { className: "soft", textContent: `${MOST} of ${all.length} are shown` }));
+  return table;
 }
 
 function latency(version) {
