@@ -175,7 +175,7 @@ def test_a_second_wish_cancels_the_first_and_a_layer_gets_its_own_knob(lab, desk
     panel.get_by_role("button", name="Measure").click()
     mapped = panel.locator(f".wb-dot[data-recipe*='{name}']")
     mapped.wait_for(state="attached", timeout=90000)
-    assert "study.measure({" in panel.locator(".wb-line").inner_text()
+    panel.locator(".wb-line", has_text="study.measure({").wait_for()
     assert page.errors() == []
 
 
