@@ -20,13 +20,14 @@ from workbench.serving.answer import Answer
 from workbench.serving.batching import Outputs
 from workbench.serving.binary import DATATYPES, pack, unpack
 from workbench.serving.engine import Tensors
-from workbench.serving.errors import BadRequestError, ModelError
+from workbench.serving.errors import BadRequestError
 from workbench.serving.jsonbody import check_encoding, json_kind, parse_object
 from workbench.serving.messages import Request, Response, json_response
 from workbench.serving.protocol import Dialect, Endpoint, Example
 from workbench.serving.routes import Route
+from workbench.serving.schemas import object_schema
 from workbench.serving.served import Served
-from workbench.serving.tensors import as_tensor, input_error
+from workbench.serving.tensors import as_tensor, check_finite, input_error
 
 _HEADER_LENGTH = b"inference-header-content-length"
 _OCTETS = b"application/octet-stream"
@@ -59,20 +60,38 @@ class V2(Dialect):
     def routes(self, endpoint: Endpoint) -> Sequence[Route]:
         """Returns the paths of the specification."""
         ask = _Questions(endpoint)
-        open_ = [
-            ("/v2/health/live", ask.live),
-            ("/v2/health/ready", ask.ready),
+        key = self.key
+        routes = [
+            Route("GET", "/v2/health/live", None, ask.live, key, "Whether it runs"),
+            Route("GET", "/v2/health/ready", None, ask.ready, key, "Whether its models answer"),
+            Route("GET", "/v2", "predict", ask.server, key, "The server and its extensions"),
+            Route("GET", "/v2/", "predict", ask.server, key, "The server and its extensions"),
+            Route("POST", "/v2/repository/index", "predict", ask.index, key, "List the models"),
         ]
-        routes = [Route("GET", path, None, handler, self.key) for path, handler in open_]
-        routes += [Route("GET", path, "predict", ask.server, self.key) for path in ("/v2", "/v2/")]
-        routes.append(Route("POST", "/v2/repository/index", "predict", ask.index, self.key))
         for base in ("/v2/models/{model}", "/v2/models/{model}/versions/{version}"):
             routes += [
-                Route("GET", base, "predict", ask.model, self.key),
-                Route("GET", f"{base}/ready", "predict", ask.model_ready, self.key),
-                Route("POST", f"{base}/infer", "predict", ask.infer, self.key),
+                Route("GET", base, "predict", ask.model, key, "Tensors and versions of a model"),
+                Route(
+                    "GET", f"{base}/ready", "predict", ask.model_ready, key, "Whether it answers"
+                ),
+                Route("POST", f"{base}/infer", "predict", ask.infer, key, "Predict", True),
             ]
         return routes
+
+    def request_schema(self, served: Served) -> dict[str, Any]:
+        """Named tensors with shape and datatype; the data may be flat."""
+        tensors = {"anyOf": [_tensor_schema(spec) for spec in served.signature.inputs]}
+        count = len(served.signature.inputs)
+        inputs = {"type": "array", "items": tensors, "minItems": count, "maxItems": count}
+        optional = {"id": {"type": "string"}, "outputs": {"type": "array"}}
+        return object_schema({"inputs": inputs}, {**optional, "parameters": {"type": "object"}})
+
+    def response_schema(self, served: Served) -> dict[str, Any]:
+        """Named tensors with shape, datatype and flat data."""
+        tensors = {"anyOf": [_tensor_schema(spec) for spec in served.signature.outputs]}
+        texts = {"model_name": {"type": "string"}, "model_version": {"type": "string"}}
+        outputs = {"type": "array", "items": tensors}
+        return object_schema({**texts, "outputs": outputs}, {"id": {"type": "string"}})
 
     def error_fields(self, error: WorkbenchError) -> dict[str, Any]:
         """Adds the one field the specification asks for: the error in words."""
@@ -292,14 +311,18 @@ def _head(name: str, value: NDArray[Any]) -> dict[str, Any]:
 
 
 def _to_json(name: str, value: NDArray[Any]) -> dict[str, Any]:
-    if value.dtype.kind == "f" and not np.isfinite(value).all():
-        raise ModelError(
-            f"The output '{name}' holds values that are not finite (NaN or infinity), "
-            "which JSON cannot carry.",
-            hint="Ask for it as a binary tensor, or check the model on this input.",
-        )
+    check_finite(name, value)
     flat = np.ascontiguousarray(value).ravel()
     return {**_head(name, value), "data": flat.tolist() if flat.dtype.kind in "OU" else flat}
+
+
+def _tensor_schema(spec: TensorSpec) -> dict[str, Any]:
+    rank = len(spec.shape)
+    size = {"type": "integer", "minimum": 0}
+    shape = {"type": "array", "items": size, "minItems": rank, "maxItems": rank}
+    datatype = {"const": DATATYPES[spec.dtype]}
+    required = {"name": {"const": spec.name}, "shape": shape, "datatype": datatype}
+    return object_schema(required, {"data": {"type": "array"}, "parameters": {"type": "object"}})
 
 
 def _spec(spec: TensorSpec) -> dict[str, Any]:
