@@ -15,6 +15,7 @@ from workbench.core.shown import Shown
 from workbench.data.dataset import Dataset, open_dataset
 from workbench.flow.measuring import EventSink, MeasuringWorker
 from workbench.flow.progress import Bar
+from workbench.flow.refining import Refining
 from workbench.flow.resolve import Model
 from workbench.flow.variant import Variant
 from workbench.store import NullContext, Store
@@ -62,6 +63,8 @@ class Study(Shown):
         self._inline = inline
         self._engine: Any = None
         self._estimator: Any = None
+        self._refining: Refining | None = None
+        self._busy = 0
         self._worker: MeasuringWorker | None = None
 
     def __repr__(self) -> str:
@@ -130,7 +133,8 @@ class Study(Shown):
     def estimate(self, recipe: str | Sequence[Any] | Mapping[str, Any]) -> Estimate:
         """Returns what a recipe would measure: score, size, latency, MACs, each with a 90 % band.
 
-        The first answers come from gradients at once; `refine` makes them better.
+        The first answers come from gradients at once. Where the study is not inline, they get
+        better by themselves: a thread fills the table and takes quick looks meanwhile.
 
         Args:
             recipe: As for `measure`.
@@ -141,10 +145,19 @@ class Study(Shown):
         for variant in self.variants:
             self.estimator.observe(variant.measured)
         said: Estimate = self.estimator.estimate(recipe)
+        if not self._inline:
+            self.refining.start()
         return said
 
+    @property
+    def refining(self) -> Refining:
+        """Makes estimates better in the background: `start`, `wait`, `stop`, `is_running`."""
+        if self._refining is None:
+            self._refining = Refining(self.estimator, lambda: self._busy > 0)
+        return self._refining
+
     def refine(self) -> None:
-        """Fills the estimator's table and takes quick looks; kept in the store."""
+        """Fills the estimator's table and takes quick looks now; kept in the store."""
         with Bar("refine") as bar:
             self.estimator.refine(self._context(bar.show))
 
@@ -258,7 +271,11 @@ class Study(Shown):
         if not self._inline:
             if self._worker is None:
                 self._worker = MeasuringWorker(self._store, self._record.id, self._live())
-            return Measured.from_json(self._worker.measure(recipe.to_json(), tell))
+            self._busy += 1
+            try:
+                return Measured.from_json(self._worker.measure(recipe.to_json(), tell))
+            finally:
+                self._busy -= 1
         measured: Measured = self._own_engine().measure(recipe, self._context(tell))
         return measured
 

@@ -6,22 +6,53 @@ import functools
 import threading
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import traitlets
 
 from workbench.compression import recipe as recipes
+from workbench.compression.page_table import PageTable
 from workbench.core.errors import StateError, WorkbenchError
 from workbench.flow.study import Study
 from workbench.flow.variant import Variant
 from workbench.flow.workspace import Workspace
-from workbench.widgets.live.base import LivePanel, script, sheet
+from workbench.widgets.live.base import STATIC, LivePanel, script, sheet
 from workbench.widgets.live.estimates import Estimates
 from workbench.widgets.live.shelf import shelf
 from workbench.widgets.views import study as view
 
 _PAUSE_S = 0.1
+_SEARCH = "search"
 _ACCOUNT = ("held", "held_of", "account_words", "is_refined")
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What the page asked for: a recipe to be measured, or the search for one.
+
+    Attributes:
+        what: The recipe, or "search".
+        goal: Limits and budget of a search.
+    """
+
+    what: str
+    goal: Mapping[str, Any] | None = None
+
+    @property
+    def code(self) -> str:
+        """The same in Python."""
+        if self.goal is None:
+            text = self.what if self.what.startswith("{") else f'"{self.what}"'
+            return f"study.measure({text})"
+        return f"study.search({', '.join(f'{k}={v!r}' for k, v in self.goal.items())})"
+
+    def granted(self, study: Study, tell: Callable[..., None]) -> tuple[Variant, str]:
+        """Returns the variant, and what the search has to say of it."""
+        if self.goal is None:
+            return study.measure(self.what, on_event=tell), ""
+        found: Any = view.search_of(study)(**self.goal, on_event=tell)
+        return found, str(getattr(found.found, "words", ""))
 
 
 class StudyWidget(LivePanel):
@@ -48,7 +79,7 @@ class StudyWidget(LivePanel):
     budget = traitlets.Dict().tag(sync=True)
     results = traitlets.Dict().tag(sync=True)
     form = traitlets.Dict().tag(sync=True)
-    instant = LivePanel.instant | {"estimate", "measure", "stop"}
+    instant = LivePanel.instant | {"estimate", "measure", "search", "stop"}
 
     def __init__(
         self,
@@ -64,10 +95,11 @@ class StudyWidget(LivePanel):
         self._workspace = workspace
         self._served, self._registered = on_served, on_registered
         self._study: Study | None = None
-        self._wanted: str | None = None
+        self._wanted: Wish | None = None
         self._is_working = self._is_stopping = False
         self._told_at = 0.0
         self._estimates: Estimates | None = None
+        self._table: PageTable | None = None
         self._has_form = has_form
         self.refresh()
         if study is not None:
@@ -84,7 +116,8 @@ class StudyWidget(LivePanel):
             self.show(state)
             if is_other:
                 is_onnx = study.store.artifacts.get(study.record.model).kind == "onnx"
-                self.offer = {"methods": view.methods(is_onnx)}
+                can = view.can_search(study)
+                self.offer = {"methods": view.methods(is_onnx), "can_search": can}
                 self.budget = {"drop": 1.0 if state["is_share"] else _tenth(state), "kb": None}
                 self.knobs, self.measuring, self.results, self.estimate = {}, {}, {}, {}
                 self.chosen = _best(state, self.budget)
@@ -122,30 +155,32 @@ class StudyWidget(LivePanel):
         self.refresh()
 
     def do_estimate(self, recipe: str = "") -> None:
-        """Asks what a recipe would measure; the answer comes as `estimate`. "" gets ready."""
+        """Asks what a recipe would measure; the answer comes as `estimate`.
+
+        "" gets ready: the table comes, by which the page computes estimates itself.
+        """
         if self.is_readonly:
             return
         if self._estimates is None:
-            self._estimates = Estimates(self._opened, self._said, lambda: self._is_working)
+            self._estimates = Estimates(
+                self._opened, self._said, lambda: self._is_working, self._send_table
+            )
+        elif not recipe and self._table is not None:
+            self._send_table(self._table)  # a page that was loaded again
         self._estimates.ask(recipe)
 
     def do_measure(self, recipe: str) -> None:
         """Asks for a measurement. A newer wish cancels the one under way and replaces any other."""
-        parsed = str(recipes.parse(recipe))
-        with self._turn:
-            self.banner = None
-            if self._is_working and self._wanted is None and parsed == self.measuring["recipe"]:
-                return
-            self._wanted = parsed
-            if self._is_working:
-                self.measuring = {**self.measuring, "next": parsed}
-                self._cancel()
-                return
-            self._is_working = True
-        threading.Thread(target=self._measure_all, daemon=True).start()
+        self._wish(Wish(str(recipes.parse(recipe))))
+
+    def do_search(self, **goal: Any) -> None:
+        """Searches within the budget, as `study.search` does; `stop` ends it with what it has."""
+        if not view.can_search(self._opened):
+            raise StateError("This study cannot search.", hint="Measure recipes one by one.")
+        self._wish(Wish(_SEARCH, {k: v for k, v in goal.items() if v is not None}))
 
     def do_stop(self) -> None:
-        """Ends the measurement under way; what was measured is kept."""
+        """Ends what is under way; what was measured is kept."""
         with self._turn:
             self._wanted = None
             if self._is_working:
@@ -195,7 +230,13 @@ class StudyWidget(LivePanel):
             kept = {k: before[k] for k in _ACCOUNT if k in before} if "asked" in answer else before
             self.estimate = {**kept, **answer, "number": before.get("number", 0) + 1}
 
+    def _send_table(self, table: PageTable) -> None:
+        self._table = table
+        about = {"table": table.head, "ref": self._opened.ref, "code": _page_code()}
+        self.send(about, [table.numbers])
+
     def _forget_estimates(self) -> None:
+        self._table = None
         if self._estimates is not None:
             self._estimates.close()
             self._estimates = None
@@ -218,6 +259,19 @@ class StudyWidget(LivePanel):
         with self._turn:
             self.results = {**self.results, recipe: {**self.results.get(recipe, {}), **facts}}
 
+    def _wish(self, wish: Wish) -> None:
+        with self._turn:
+            self.banner = None
+            if self._is_working and self._wanted is None and wish.what == self.measuring["recipe"]:
+                return
+            self._wanted = wish
+            if self._is_working:
+                self.measuring = {**self.measuring, "next": wish.what}
+                self._cancel()
+                return
+            self._is_working = True
+        threading.Thread(target=self._measure_all, daemon=True).start()
+
     def _cancel(self) -> None:
         self._is_stopping = True
         self._opened.cancel()
@@ -230,7 +284,7 @@ class StudyWidget(LivePanel):
                     self._is_working, self.measuring = False, {}
                     break
                 self.measuring = {
-                    "recipe": wanted,
+                    "recipe": wanted.what,
                     "done": 0,
                     "total": 3,
                     "note": "starting",
@@ -240,10 +294,10 @@ class StudyWidget(LivePanel):
         if self._estimates is not None:
             self._estimates.ask("")
 
-    def _measure(self, recipe: str) -> None:
+    def _measure(self, wish: Wish) -> None:
         self._is_stopping = False
         try:
-            variant = self._opened.measure(recipe, on_event=self._tell)
+            variant, words = wish.granted(self._opened, self._tell)
         except WorkbenchError:
             if self._is_stopping:
                 self.said = "stopped"
@@ -253,10 +307,12 @@ class StudyWidget(LivePanel):
             self.show(view.state(self._opened))
             if self._wanted is None:
                 self.chosen = variant.recipe
+            if words:
+                self._keep(variant.recipe, found=words)
             self.did(
-                f'study.measure("{variant.recipe}")',
-                f"measured: {variant.metric} {_spoken(variant)}, "
-                f"{variant.size_bytes / 1000:.1f} kB, {variant.latency_ms:.3g} ms",
+                wish.code,
+                f"{words} measured: {variant.metric} {_spoken(variant)}, "
+                f"{variant.size_bytes / 1000:.1f} kB, {variant.latency_ms:.3g} ms".lstrip(),
             )
 
     def _tell(self, kind: str, data: Mapping[str, Any]) -> None:
@@ -270,6 +326,12 @@ class StudyWidget(LivePanel):
                 "total": data["total"],
                 "note": data.get("note", ""),
             }
+
+
+@functools.cache
+def _page_code() -> str:
+    """Returns the module that computes estimates in the page; it comes with the table."""
+    return (STATIC / "estimate.js").read_text("utf-8")
 
 
 def _label(store: Any, record: Any) -> str:

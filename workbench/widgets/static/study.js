@@ -5,6 +5,7 @@ const AXES = { size_bytes: ["size (kB, file)", 1e-3, "kB"], stored_bytes: ["size
 function buildStudy(panel) {
   const ui = { axis: "size_bytes" };
   const asking = asker(panel);
+  tableOf(panel, () => { panel.root.dataset.computes = state().ref; if (state().ref) redraw(); });
   const controls = h("div", { class: "wb-columns" });
   const plot = g("svg", { role: "group", "aria-label": "Trade-off: score over size", style: "height:360px" });
   const sizes = new ResizeObserver(() => { if (state().ref) draw(); });
@@ -36,8 +37,8 @@ function buildStudy(panel) {
   }
   const state = () => panel.get("state");
   const share = () => state().is_share;
-  const limit = () => { const b = panel.get("budget") || {}; return { drop: b.drop === null || b.drop === undefined ? Infinity : share() ? b.drop / 100 : b.drop, bytes: b.kb ? b.kb * 1000 : Infinity }; };
-  const inside = (p) => p.drop <= limit().drop + 1e-12 && p.size_bytes <= limit().bytes;
+  const limit = () => { const b = panel.get("budget") || {}; return { drop: b.drop === null || b.drop === undefined ? Infinity : share() ? b.drop / 100 : b.drop, bytes: b.kb ? b.kb * 1000 : Infinity, ms: b.ms || Infinity }; };
+  const inside = (p) => p.drop <= limit().drop + 1e-12 && p.size_bytes <= limit().bytes && p.latency_ms <= limit().ms;
 
   // --- the recipe that the sliders say ---------------------------------------------------------------
   const steps = () => stepsOf(panel.get("offer"), panel.get("knobs") || {});
@@ -84,8 +85,17 @@ function buildStudy(panel) {
     marks.dropInput = drop;
     const budgetFields = [h("label", { class: "wb-field" }, h("span", { class: "wb-label" }, "drop ≤ ", marks.drop), drop), field("size ≤ kB", size)];
     if (panel.isReadonly()) { put(topBudget, budgetFields); return; }
+    if (panel.get("offer").can_search) budgetFields.push(searchFields(budget, setBudget));
     put(controls, h("h3", { text: "budget" }), budgetFields, h("h3", { text: "methods" }), ...offer.map(methodBox));
     knobs();
+  }
+  // The same limits, handed to the search; it ends with its best when the time is over or it is stopped.
+  function searchFields(budget, setBudget) {
+    const ms = h("input", { type: "number", min: 0, step: "any", value: budget.ms ?? "", placeholder: "any", "aria-label": "Largest latency in ms", oninput: (e) => setBudget("ms", e.target.value) });
+    const what = h("select", { "aria-label": "Make small" }, h("option", { value: "size_bytes", text: "size" }), h("option", { value: "latency_ms", text: "latency" }));
+    const time = h("input", { type: "number", min: 5, step: 5, value: 60, "aria-label": "Seconds for the search" });
+    const goal = () => ({ max_drop: Number.isFinite(limit().drop) ? limit().drop : null, max_size: Number.isFinite(limit().bytes) ? limit().bytes : null, max_latency_ms: (panel.get("budget") || {}).ms ?? null, minimize: what.value, budget: Number(time.value) || 60 });
+    return h("div", {}, h("div", { class: "wb-pair", style: "gap:8px" }, field("latency ≤ ms", ms), field("make small", what)), h("div", { class: "wb-pair", style: "gap:8px;align-items:end" }, field("seconds", time), h("div", { style: "margin-bottom:12px" }, action(panel, "search", "Search", goal, "wb-accent"))));
   }
   function methodBox(method) {
     const mark = (marks[method.key] = { values: {} });
@@ -206,11 +216,14 @@ function buildStudy(panel) {
       if (bottom > top) parts.push(g("rect", { x: box.left, y: top, width: box.right - box.left, height: bottom - top, fill: "var(--wb-shade)" }));
       parts.push(g("line", { x1: box.left, x2: box.right, y1: clampY, y2: clampY, stroke: "var(--wb-grey)", "stroke-dasharray": "2 3" }));
     }
-    if (Number.isFinite(limit().bytes) && ui.axis === "size_bytes") {
-      const at = Math.min(box.right, x(limit().bytes * unit));
+    const most = { size_bytes: limit().bytes, latency_ms: limit().ms }[ui.axis];
+    if (Number.isFinite(most)) {
+      const at = Math.min(box.right, x(most * unit));
       parts.push(g("rect", { x: at, y: box.top, width: box.right - at, height: box.bottom - box.top, fill: "var(--wb-shade)" }));
     }
-    for (const value of ticks(low, high, 6)) parts.push(g("line", { x1: box.left, x2: box.right, y1: y(value), y2: y(value), stroke: "var(--wb-line)", "stroke-opacity": 0.5 }), g("text", { x: box.left - 6, y: y(value) + 4, "text-anchor": "end", text: share() ? `${fmt.sig(100 * value)} %` : fmt.sig(value) }));
+    const factor = share() ? 100 : 1;
+    const marks = ticks(low, share() ? Math.min(1, high) : high, 6), words = tickText(marks.map((value) => factor * value));
+    for (const value of marks) parts.push(g("line", { x1: box.left, x2: box.right, y1: y(value), y2: y(value), stroke: "var(--wb-line)", "stroke-opacity": 0.5 }), g("text", { x: box.left - 6, y: y(value) + 4, "text-anchor": "end", text: words(factor * value) + (share() ? " %" : "") }));
     for (const value of ticks(0, max, Math.min(8, width / 60))) parts.push(g("text", { x: x(value), y: box.bottom + 16, "text-anchor": "middle", text: fmt.sig(value) }));
     parts.push(g("text", { x: box.right, y: height - 8, "text-anchor": "end", text: name }), g("text", { x: 6, y: height - 8, text: `${s.metric} ${s.higher_is_better ? "↑" : "↓"}` }));
     // the front
@@ -243,7 +256,8 @@ function buildStudy(panel) {
     let low = Math.min(...ys), high = Math.max(...ys);
     if (share()) {
       const step = high - low > 0.3 ? 0.1 : high - low > 0.1 ? 0.05 : 0.01;
-      return [Math.max(-0.02, Math.floor((low - step / 4) / step) * step), Math.min(1.01, Math.ceil((high + step / 4) / step) * step)];
+      const bottom = Math.max(-0.02, Math.floor((low - step / 4) / step) * step);
+      return [bottom, Math.min(1 + 0.06 * (1 - bottom), Math.ceil((high + step / 4) / step) * step)];
     }
     const pad = (high - low || Math.abs(high) || 1) * 0.06;
     low -= pad; high += pad;
@@ -288,7 +302,7 @@ function buildStudy(panel) {
   }
   function sayVerdict(points) {
     const fits = points.filter(inside).sort((a, b) => a.size_bytes - b.size_bytes)[0];
-    const words = [share() ? `drop ≤ ${fmt.sig(100 * limit().drop)} pt` : `drop ≤ ${fmt.sig(limit().drop)}`, Number.isFinite(limit().bytes) ? `size ≤ ${fmt.kb(limit().bytes)}` : ""].filter(Boolean).join(", ");
+    const words = [share() ? `drop ≤ ${fmt.sig(100 * limit().drop)} pt` : `drop ≤ ${fmt.sig(limit().drop)}`, Number.isFinite(limit().bytes) ? `size ≤ ${fmt.kb(limit().bytes)}` : "", Number.isFinite(limit().ms) ? `latency ≤ ${fmt.ms(limit().ms)}` : ""].filter(Boolean).join(", ");
     put(verdict, ...(fits ? ["Smallest with ", words, ": ", h("button", { type: "button", class: "wb-quiet", text: fits.recipe, onclick: () => choose(fits.recipe) }), ` ${fmt.score(fits.score, share())}, ${fmt.kb(fits.size_bytes)}, ${fmt.ms(fits.latency_ms)}`] : [`Nothing measured fits ${words} yet.`]));
   }
   const list = () => twin.update(state().points.length);
@@ -324,7 +338,7 @@ function buildStudy(panel) {
     return put(chosenBox, h("h3", { text: "chosen" }), h("code", { text: p.recipe }),
       h("div", { class: "wb-big" }, fmt.score(p.score, share()), h("span", { class: "wb-small", text: `  ${s.metric}` })),
       facts([p.is_baseline ? null : ["change, 90 % interval", p.difference_words], ["file", `${fmt.kb(p.size_bytes)}${p.is_baseline ? "" : ` (×${(p.size_bytes / base.size_bytes).toFixed(2)})`}`], ["after zstd", fmt.kb(p.stored_bytes)], ["latency p50", `${fmt.ms(p.latency_ms)} (${p.latency_words.replace(" (no diff.)", ", no difference")})`]]),
-      h("p", { style: "margin-top:12px", class: "wb-sentence", text: p.sentence }), ...p.notes.map((text) => h("p", { class: /saturat|no number/.test(text) ? "wb-warn" : "wb-small", text: `${/saturat|no number/.test(text) ? "▲" : "·"} ${text}` })),
+      done.found ? h("p", { style: "margin-top:12px", class: "wb-sentence", text: done.found }) : "", h("p", { style: "margin-top:12px", class: "wb-sentence", text: p.sentence }), ...p.notes.map((text) => h("p", { class: /saturat|no number/.test(text) ? "wb-warn" : "wb-small", text: `${/saturat|no number/.test(text) ? "▲" : "·"} ${text}` })),
       h("p", { class: "wb-small", text: `${fmt.count(s.samples)} samples · ${s.machine}` }), ...acts);
   }
 
