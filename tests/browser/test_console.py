@@ -72,7 +72,7 @@ def address(endpoint):
             self.wfile.write(content)
             return there.close()
 
-        do_GET = do_POST = _pass_on  # noqa: N815
+        do_GET = do_POST = _pass_on
 
         def log_message(self, *args):
             pass
