@@ -59,6 +59,7 @@ class Estimator:
         self._locator: Locator | None = None
         self._latency: LatencyTable | None = None
         self._drops: DropModel | None = None
+        self._kinds: frozenset[str] | None = None
         self.baseline = engine.baseline()
         self.subject = engine.build(Recipe())
         self._kept = TableStore(engine, samples, seed)
@@ -185,7 +186,7 @@ class Estimator:
                 self._account.add(self.estimate(recipe), measured)
                 self._kept.save_account(self._account)
             self.measured[measured.recipe] = measured
-            self._drops = None
+            self._drops = self._kinds = None
             self._learn_latency()
             self.save()
 
@@ -296,8 +297,11 @@ class Estimator:
                 found.append(Known(self.locator.locate(recipe), drop, 0.0))
         return found
 
-    def _kinds_measured(self) -> set[str]:
-        return {kind for item in self._observed() for kind in item.located.kinds}
+    def _kinds_measured(self) -> frozenset[str]:
+        if self._kinds is None:
+            found = {kind for item in self._observed() for kind in item.located.kinds}
+            self._kinds = frozenset(found)
+        return self._kinds
 
     def _worth_a_look(self, count: int) -> list[Recipe]:
         if count <= 0:
