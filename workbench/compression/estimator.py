@@ -17,7 +17,7 @@ from workbench.compression.drops import DropModel, Known
 from workbench.compression.estimate import Estimate, Report
 from workbench.compression.latency_probe import latency_table
 from workbench.compression.latency_table import LatencyTable
-from workbench.compression.locate import Located, Locator
+from workbench.compression.locate import MIXED_SIZE_MARGIN, SIZE_MARGIN, Located, Locator
 from workbench.compression.looks import Looker, candidates, spread_out
 from workbench.compression.measured import Measured
 from workbench.compression.page_table import PageTable, page_table
@@ -33,7 +33,6 @@ from workbench.store import Context, NullContext
 
 _LOOKS = 40
 _ENOUGH = 5
-_SIZE_MARGIN = 0.005
 _REGRESSION_MOST = 300.0
 _ACCURACY = "accuracy"
 _PATIENCE_S = 0.1
@@ -213,7 +212,8 @@ class Estimator:
                 "higher_is_better": self.baseline.higher_is_better,
                 "top": 1.0 if self.baseline.metric == _ACCURACY else None,
                 "chance": self.baseline.score - self.most / 100,
-                "size_margin": _SIZE_MARGIN,
+                "size_margin": SIZE_MARGIN,
+                "mixed_size_margin": MIXED_SIZE_MARGIN,
                 "baseline_bytes": self.baseline.size_bytes,
                 "measured": len(self.measured),
                 "enough": _ENOUGH,
@@ -234,7 +234,7 @@ class Estimator:
 
     def _estimate_of(self, recipe: Recipe, located: Located, known: Measured | None) -> Estimate:
         latency = self.latency.of(located.int8, located.others)
-        margin = 0.0 if recipe.is_baseline else _SIZE_MARGIN
+        margin = located.size_margin
         size = Interval(located.bytes, located.bytes * (1 - margin), located.bytes * (1 + margin))
         score = self._score_band(located)
         if known is not None:

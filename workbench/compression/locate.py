@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from workbench.compression.effects import shared_key
+from workbench.compression.effects import graph_steps, shared_key
 from workbench.compression.method import Method, WeightMethod
 from workbench.compression.methods import METHODS
 from workbench.compression.probing import Prober
@@ -23,6 +23,7 @@ from workbench.compression.treatments import (
 )
 
 CLOSE, NEARLY_ALL = 0.35, 0.95
+SIZE_MARGIN, MIXED_SIZE_MARGIN = 0.005, 0.03
 _NOTHING = 1e-30
 _REMEMBERED = 20_000
 INT8 = "int8"
@@ -38,6 +39,7 @@ class Located:
         score: From the Gram matrix.
         shares: Of the weights each method treats, in the order of `Locator.methods`.
         bytes: Of the file.
+        size_margin: Relative error that `bytes` may have.
         macs: A sample.
         kinds: Kinds of treatments.
         int8: Layers in int8.
@@ -50,6 +52,7 @@ class Located:
     score: float
     shares: np.ndarray
     bytes: float
+    size_margin: float
     macs: float
     kinds: frozenset[str]
     int8: tuple[str, ...]
@@ -129,6 +132,7 @@ class Locator:
             score=table.score(rows, weights) if len(rows) else _NOTHING,
             shares=self._shares(chosen),
             bytes=size,
+            size_margin=_size_margin(chosen),
             macs=self.prober.plain.macs + sum(f.macs * w for f, w in facts),
             kinds=frozenset(map(kind_of, chosen.values())),
             int8=tuple(n for n, t in chosen.items() if t[-1].plugin.produces == INT8),
@@ -205,6 +209,14 @@ class Locator:
 def may_change_latency(method: Method) -> bool:
     """Returns whether a method, besides those that give int8, may change the latency."""
     return not isinstance(method, WeightMethod) and method.produces != INT8
+
+
+def _size_margin(chosen: Mapping[str, Treatment]) -> float:
+    """Returns how far the sum over the layers may be off; edits of one layer can interact."""
+    if not chosen:
+        return 0.0
+    is_mixed = any(len(graph_steps(treatment)) > 1 for treatment in chosen.values())
+    return MIXED_SIZE_MARGIN if is_mixed else SIZE_MARGIN
 
 
 def _other_methods(chosen: Mapping[str, Treatment]) -> tuple[str, ...]:
