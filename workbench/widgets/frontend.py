@@ -13,18 +13,35 @@ from workbench.flow.batch import is_batch
 
 Output = tuple[dict[str, Any], dict[str, Any]]
 _WIDGET = "application/vnd.jupyter.widget-view+json"
-# JupyterLab shows a widget whose model is gone as an error, also beside a picture in one output.
-# So the twin is an output of its own after the widget's, and of the two one is hidden: the twin
-# while the widget's output is a live panel, the widget's while it is that error (the class on
-# the output itself). Where style sheets do not come through, both are there.
-_CHILD, _LIVE = ".jp-OutputArea-child", "> .lm-Panel.jp-OutputArea-output:not(.jupyter-widgets)"
-_GONE, _TWIN = "> .jp-OutputArea-output.jupyter-widgets", "> .jp-OutputArea-output .wb-twin"
+# JupyterLab shows a widget whose model is gone as an error, also when the same output holds a
+# picture. So the twin has outputs of its own after the widget's, and these rules hide the twin
+# once the panel is live (its view is inside), and the widget's output as long as it is not. While
+# it is still loading the twin waits two seconds, so that nothing jumps. Where style sheets do not
+# come through, the twin is simply there.
+_CHILD, _TWIN = ".jp-OutputArea-child", "> .jp-OutputArea-output .wb-twin"
+_LIVE = f"{_CHILD}:has(> .lm-Panel.jp-OutputArea-output > .lm-Widget)"
+_LOADING = (
+    f"{_CHILD}:has(> .lm-Panel.jp-OutputArea-output:not(.jupyter-widgets))"
+    ":not(:has(> .jp-OutputArea-output > *))"
+)
+_GONE = f"{_CHILD}:has(> .jp-OutputArea-output.jupyter-widgets)"
+
+
+def _before_a_twin(output: str) -> str:
+    return f"{output}:has(+ {_CHILD} .wb-twin),{output}:has(+ {_CHILD} + {_CHILD} .wb-twin)"
+
+
+def _twin_after(output: str) -> str:
+    return (
+        f"{output} + {_CHILD}:has({_TWIN}),{output} + {_CHILD}:has(+ {_CHILD} .wb-twin),"
+        f"{output} + {_CHILD} + {_CHILD}:has({_TWIN})"
+    )
+
+
 _STYLE = (
-    f"{_CHILD}:has({_LIVE}) + {_CHILD}:has({_TWIN}),"
-    f"{_CHILD}:has({_LIVE}) + {_CHILD}:has(+ {_CHILD} .wb-twin),"
-    f"{_CHILD}:has({_LIVE}) + {_CHILD} + {_CHILD}:has({_TWIN}),"
-    f"{_CHILD}:has({_GONE}):has(+ {_CHILD} .wb-twin),"
-    f"{_CHILD}:has({_GONE}):has(+ {_CHILD} + {_CHILD} .wb-twin){{display:none}}"
+    f"{_twin_after(_LIVE)},{_before_a_twin(_LOADING)},{_before_a_twin(_GONE)}{{display:none}}"
+    f"{_twin_after(_LOADING)}{{animation:wb-twin 1ms 2s both}}"
+    "@keyframes wb-twin{from{max-height:0;overflow:hidden;visibility:hidden}}"
 )
 
 

@@ -67,6 +67,8 @@ def test_it_refines_by_itself_and_waits_while_a_variant_is_measured(road):
 
 
 def test_each_layer_has_its_part_of_the_harm(road):
+    if not road.study.estimator.is_refined:
+        road.study.refine()
     for recipe in ("prune:0.6", "prune:0.6 + quantize_static", "distill:0.5"):
         shown = view.layers(road.study.estimator, recipe)
         parts = np.array([part for _, part, _ in shown["layers"]])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -100,6 +101,16 @@ def metrics_page(fast: int, slow: int) -> str:
             'workbench_queue{model="m",version="1"} 0',
         ]
     )
+
+
+def test_the_score_of_a_version_is_the_metric_of_its_task_never_the_loss():
+    metrics = {"val_loss": 0.55, "val_mae": 3.1, "val_r2": 0.45, "val_rmse": 4.2}
+    registered = SimpleNamespace(
+        metrics=metrics, manifest={"description": {"task": "regression"}}, ref="model:m@1",
+        name="m", number=1, aliases=[], size_bytes=10, created="2026-01-01T00:00:00Z",
+    )  # fmt: skip
+    row = version.row(registered)
+    assert (row["metric"], row["score"]) == ("r2", 0.45)
 
 
 def test_latency_is_read_from_the_prometheus_page():

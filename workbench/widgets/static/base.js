@@ -53,6 +53,12 @@ function ticks(low, high, count = 5) {
   for (let i = Math.ceil(low / step - 1e-9); i * step <= high + step * 1e-9; i += 1) found.push(Number((i * step).toPrecision(12)));
   return found;
 }
+// As many decimals as tell neighbours apart.
+function tickText(marks) {
+  const step = marks.length > 1 ? Math.abs(marks[1] - marks[0]) : 1;
+  const digits = Math.min(6, Math.max(0, Math.ceil(-Math.log10(step) - 1e-9)));
+  return (value) => Number(value.toPrecision(12)).toLocaleString("en-US", { minimumFractionDigits: digits, maximumFractionDigits: digits });
+}
 const scale = (low, high, from, to) => (value) => from + ((value - low) / (high - low || 1)) * (to - from);
 
 // --- theme: a canvas does not follow style sheets, so the colours are compared now and then -----------

@@ -95,7 +95,7 @@ function buildEndpoint(panel) {
     tokenButton = h("button", { type: "button", class: "wb-button", text: "Copy token", onclick: () => panel.send("token") });
     show();
     put(right, h("h3", { text: "call it" }), langs, box, h("div", { class: "wb-row" }, copyButton, panel.isReadonly() ? "" : tokenButton),
-      h("p", { class: "wb-small", style: "margin-top:8px", text: remote ? "Through Jupyter, from anywhere: the endpoint's token goes into $WORKBENCH_TOKEN, your Jupyter token into $JUPYTER_TOKEN." : "From this machine, as in a terminal of JupyterLab. The token goes into $WORKBENCH_TOKEN." }), s.has_proxy && !remote ? h("p", { class: "wb-small" }, "Through Jupyter: ", h("code", { text: proxied })) : "", recentBox);
+      h("p", { class: "wb-small", style: "margin-top:8px", text: remote ? "Through Jupyter, from anywhere: the endpoint's token goes into $WORKBENCH_TOKEN, your Jupyter token into $JUPYTER_TOKEN." : "From this machine, as in a terminal of JupyterLab. The token goes into $WORKBENCH_TOKEN." }), s.has_proxy && !remote ? h("p", { class: "wb-small", style: "overflow-wrap:anywhere" }, "Through Jupyter: ", h("code", { text: proxied })) : "", recentBox);
   }
   let tokenButton = null;
   panel.model.on("msg:custom", (message) => { if (message && message.token && tokenButton) copy(message.token, tokenButton); });

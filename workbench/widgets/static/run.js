@@ -223,21 +223,29 @@ function trainForm(panel, form) {
   if (!offer || !offer.families) return;
   const values = {};
   const knobs = h("div");
-  const data = h("select", { "aria-label": "Data" });
+  const data = h("select", { "aria-label": "Data", onchange: () => fit() });
   const family = h("select", { "aria-label": "Family", onchange: () => draw() });
   const fillData = () => {
     const chosen = data.value;
     put(data, ...panel.get("form").datasets.map((d) => h("option", { value: d.ref, text: d.label })));
     if (chosen) data.value = chosen;
+    fit();
   };
-  family.append(...offer.families.map((f) => h("option", { value: f.key, text: f.reason ? `${f.key} (${f.reason})` : f.key, disabled: Boolean(f.reason) })));
-  family.value = offer.family || offer.families[0].key;
+  // Families that cannot learn the chosen data are shown, but not to be chosen.
+  function fit() {
+    const known = panel.get("form").datasets.find((d) => d.ref === data.value);
+    const why = (f) => f.reason || ((known && known.unfit) || {})[f.key];
+    const before = family.value;
+    put(family, ...offer.families.map((f) => h("option", { value: f.key, text: why(f) ? `${f.key} – ${why(f)}` : f.key, disabled: Boolean(why(f)) })));
+    const usable = offer.families.filter((f) => !why(f)).map((f) => f.key);
+    family.value = [before, ...offer.preferred, ...usable].find((key) => usable.includes(key)) || offer.families[0].key;
+    if (family.value !== before) draw();
+  }
   function draw() {
     const chosen = offer.families.find((f) => f.key === family.value);
     for (const key of Object.keys(values)) delete values[key];
     put(knobs, h("p", { class: "wb-note", text: chosen.summary }), ...[...offer.common, ...chosen.knobs].map((knob) => knobField(knob, values)));
   }
-  draw();
   panel.on("form", fillData);
   form.append(field("data", data), field("family", family), knobs, h("div", { class: "wb-row" }, action(panel, "train", "Train", () => ({ data: data.value, family: family.value, options: { ...values } }), "wb-accent")));
 }

@@ -220,7 +220,9 @@ function buildStudy(panel) {
       const at = Math.min(box.right, x(most * unit));
       parts.push(g("rect", { x: at, y: box.top, width: box.right - at, height: box.bottom - box.top, fill: "var(--wb-shade)" }));
     }
-    for (const value of ticks(low, high, 6)) parts.push(g("line", { x1: box.left, x2: box.right, y1: y(value), y2: y(value), stroke: "var(--wb-line)", "stroke-opacity": 0.5 }), g("text", { x: box.left - 6, y: y(value) + 4, "text-anchor": "end", text: share() ? `${fmt.sig(100 * value)} %` : fmt.sig(value) }));
+    const factor = share() ? 100 : 1;
+    const marks = ticks(low, share() ? Math.min(1, high) : high, 6), words = tickText(marks.map((value) => factor * value));
+    for (const value of marks) parts.push(g("line", { x1: box.left, x2: box.right, y1: y(value), y2: y(value), stroke: "var(--wb-line)", "stroke-opacity": 0.5 }), g("text", { x: box.left - 6, y: y(value) + 4, "text-anchor": "end", text: words(factor * value) + (share() ? " %" : "") }));
     for (const value of ticks(0, max, Math.min(8, width / 60))) parts.push(g("text", { x: x(value), y: box.bottom + 16, "text-anchor": "middle", text: fmt.sig(value) }));
     parts.push(g("text", { x: box.right, y: height - 8, "text-anchor": "end", text: name }), g("text", { x: 6, y: height - 8, text: `${s.metric} ${s.higher_is_better ? "↑" : "↓"}` }));
     // the front
@@ -253,7 +255,8 @@ function buildStudy(panel) {
     let low = Math.min(...ys), high = Math.max(...ys);
     if (share()) {
       const step = high - low > 0.3 ? 0.1 : high - low > 0.1 ? 0.05 : 0.01;
-      return [Math.max(-0.02, Math.floor((low - step / 4) / step) * step), Math.min(1.01, Math.ceil((high + step / 4) / step) * step)];
+      const bottom = Math.max(-0.02, Math.floor((low - step / 4) / step) * step);
+      return [bottom, Math.min(1 + 0.06 * (1 - bottom), Math.ceil((high + step / 4) / step) * step)];
     }
     const pad = (high - low || Math.abs(high) || 1) * 0.06;
     low -= pad; high += pad;

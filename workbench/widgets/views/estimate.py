@@ -50,11 +50,11 @@ def refused(asked: str, error: WorkbenchError) -> dict[str, Any]:
 
 
 def layers(estimator: Estimator, recipe: str) -> dict[str, Any]:
-    """Returns each layer's part of the harm that the recipe is expected to do, largest unordered.
+    """Returns each layer's part of the harm that the recipe is expected to do.
 
     The part is the layer's row of the Gram matrix over the whole, so that what layers do together
     is shared out between them. A recipe of which nothing can be computed (it trains) is replaced
-    by halving each layer alone.
+    by halving each layer alone. Before the table is there, nothing is returned of layers.
 
     Args:
         estimator: Of the study.
@@ -62,7 +62,9 @@ def layers(estimator: Estimator, recipe: str) -> dict[str, Any]:
     """
     shown = recipe if not needs_training(parse(recipe)) else _YARDSTICK
     located = estimator.locate(parse(shown))
-    table = estimator.first if located.is_first else estimator.table
+    if located.is_first:
+        return {"layers": [], "layers_of": shown}  # gradients rank recipes, but not yet the layers
+    table = estimator.table
     names = {row: layer for (layer, _), row in table.rows.items()}
     parts = dict.fromkeys((layer.name for layer in estimator.prober.layers), 0.0)
     if len(located.rows):

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from workbench.core.errors import WorkbenchError
+from workbench.core.records import Task
+from workbench.evaluation.step import primary_metric
 from workbench.flow.version import ModelVersion
 from workbench.flow.workspace import Workspace
 
@@ -34,7 +36,11 @@ def state(workspace: Workspace, name: str | None, selected: str | None) -> dict[
 def row(version: ModelVersion) -> dict[str, Any]:
     """Returns a version as a line of the table."""
     metrics = version.metrics
-    score = next(((k[4:], v) for k, v in metrics.items() if k.startswith("val_")), (None, None))
+    about = version.manifest.get("description") or {}
+    task: Task = "regression" if about.get("task") == "regression" else "classification"
+    scores = {k[4:]: v for k, v in metrics.items() if k.startswith("val_") and k != "val_loss"}
+    names = sorted(scores, key=lambda name: (name != primary_metric(task), name))
+    score = (names[0], scores[names[0]]) if names else (None, None)
     return {
         "ref": version.ref,
         "name": version.name,
