@@ -132,6 +132,7 @@ class Estimator:
             work.progress(index, len(wanted) + looks, f"probing {key_of(treatment)}")
             with self._lock:
                 self.locator.add(dict.fromkeys(self.locator.names, treatment))
+                self._drops = None
         self.save()
 
     def _look(self, work: Context, looks: int) -> None:
