@@ -1,0 +1,181 @@
+"""The recipes a search chooses from: per-layer mixtures near the front of the estimates."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from workbench.compression import knapsack
+from workbench.compression.effects import graph_steps, shared_key
+from workbench.compression.estimator import Estimator
+from workbench.compression.method import GraphMethod
+from workbench.compression.methods import METHODS
+from workbench.compression.recipe import Recipe, Step
+from workbench.compression.treatments import Treatment, default_treatments, key_of
+from workbench.core.errors import WorkbenchError
+
+# Levels that the table does not hold from the start, and that make files smaller.
+_MORE: tuple[tuple[str, dict[str, Any]], ...] = (
+    ("quantize_weights", {"bits": 4}),
+    ("quantize_weights", {"bits": 4, "block": 64}),
+    ("low_rank", {"keep": 0.95}),
+    ("low_rank", {"keep": 0.85}),
+    ("low_rank", {"keep": 0.7}),
+)
+_PACKERS = ("quantize_static", "quantize_weights")
+_STEPS = 14
+_JITTER = 0.4
+
+
+class Candidates:
+    """See the module's docstring.
+
+    Args:
+        estimator: Its table is filled; further levels are added when first needed.
+        minimize: "size_bytes" or "latency_ms".
+        seed: For jitter and swaps.
+    """
+
+    def __init__(self, estimator: Estimator, minimize: str, seed: int) -> None:
+        self._estimator = estimator
+        self._minimize = minimize
+        self._rng = np.random.default_rng(seed)
+        self.names = [layer.name for layer in estimator.prober.layers]
+        self.treatments = self._known_treatments()
+        self.choices = [self._choices_of(name) for name in self.names]
+
+    def uniform(self) -> list[Recipe]:
+        """Returns each treatment on all layers."""
+        return [Recipe(steps=treatment) for treatment in self.treatments]
+
+    def mixed(self, jitter: float = _JITTER) -> list[Recipe]:
+        """Returns solutions of the knapsack, with jittered weights; none twice."""
+        found: dict[tuple[int, ...], None] = {}
+        problem = self._problem()
+        for allowed in self._palettes():
+            part = problem.restricted(allowed)
+            kept = [np.flatnonzero(mask) for mask in allowed]
+            for chosen in knapsack.sweep(part, _STEPS, self._rng, jitter):
+                whole = (
+                    int(k[c]) if c >= 0 else -1 for k, c in zip(kept, chosen, strict=True)
+                )
+                found[tuple(whole)] = None
+        return [self._recipe(chosen) for chosen in found if any(c >= 0 for c in chosen)]
+
+    def swapped(self, recipe: Recipe, count: int) -> list[Recipe]:
+        """Returns recipes that differ from one in one or two layers."""
+        start = {name: recipe.layers.get(name, recipe.steps) for name in self.names}
+        found = []
+        for _ in range(count):
+            layers = dict(start)
+            for index in self._rng.choice(len(self.names), min(2, len(self.names)), replace=False):
+                options = [(), *self.choices[int(index)]]
+                layers[self.names[int(index)]] = options[int(self._rng.integers(len(options)))]
+            if _fits_one_file(layers.values()):
+                found.append(_of_layers(layers))
+        return [item for item in found if not item.is_baseline]
+
+    def _known_treatments(self) -> list[Treatment]:
+        found = default_treatments(self._estimator.subject)
+        for treatment in self._further():
+            recipe = Recipe(layers=dict.fromkeys(self.names, treatment))
+            try:
+                self._estimator.locate(recipe)
+            except WorkbenchError:
+                continue  # it cannot work on this model, as the method's own words would say
+            found.append(treatment)
+        return found
+
+    def _further(self) -> list[Treatment]:
+        subject = self._estimator.subject
+        steps = []
+        for key, values in _MORE if self._minimize == "size_bytes" else ():
+            if key not in METHODS:
+                continue
+            config = METHODS.get(key).Config.parse(values, what=key)
+            if METHODS.get(key).supports(subject, config) is None:
+                steps.append(Step(key, config))
+        thin = [step for step in steps if step.method == "low_rank"]
+        known = {t[0].method: t[0] for t in default_treatments(subject) if len(t) == 1}
+        packers = [known[key] for key in _PACKERS if key in known]
+        packers += [step for step in steps if step.method == "quantize_weights"][:1]
+        pairs = [(step, packer) for step in thin for packer in packers]
+        return [*((step,) for step in steps), *pairs]
+
+    def _choices_of(self, name: str) -> list[Treatment]:
+        """Returns the treatments of a layer that none beats in both cost and score."""
+        table = self._estimator.table
+        rows = []
+        for treatment in self.treatments:
+            row = table.rows.get((name, key_of(treatment)))
+            if row is not None and self._cost_of(name, treatment, row) < 0:
+                cost = self._cost_of(name, treatment, row)
+                rows.append((cost, float(table.gram[row, row]), treatment))
+        kept: list[Treatment] = []
+        for kind in dict.fromkeys(_main_of(treatment) for _, _, treatment in rows):
+            best = np.inf
+            for _, score, treatment in sorted(
+                (r for r in rows if _main_of(r[2]) == kind), key=lambda r: (r[0], r[1])
+            ):
+                if score < best:
+                    kept.append(treatment)
+                    best = score
+        return kept
+
+    def _cost_of(self, name: str, treatment: Treatment, row: int) -> float:
+        if self._minimize == "size_bytes":
+            return float(self._estimator.table.facts[row].bytes)
+        if treatment[-1].plugin.produces != "int8":
+            return float(self._estimator.table.facts[row].macs) * 1e-9
+        table = self._estimator.latency
+        before = table.float_layers.get(name, 0.0)
+        return table.int8_layers.get(name, before * 0.8) - before
+
+    def _problem(self) -> knapsack.Problem:
+        table = self._estimator.table
+        rows = [
+            np.array([table.rows[(name, key_of(t))] for t in options], int)
+            for name, options in zip(self.names, self.choices, strict=True)
+        ]
+        costs = [
+            np.array([self._cost_of(name, t, int(r)) for t, r in zip(options, own, strict=True)])
+            for name, options, own in zip(self.names, self.choices, rows, strict=True)
+        ]
+        return knapsack.Problem(rows, costs, np.asarray(table.gram, np.float64))
+
+    def _palettes(self) -> list[list[np.ndarray]]:
+        """Returns for each way to edit the whole graph the choices that may live in one file."""
+        mains = dict.fromkeys(_main_of(t) for options in self.choices for t in options)
+        return [
+            [np.array([_main_of(t) in {"", main} for t in options], bool) for options in self.choices]
+            for main in dict.fromkeys(["", *mains])
+        ]
+
+    def _recipe(self, chosen: Sequence[int]) -> Recipe:
+        layers = {
+            name: options[index]
+            for name, options, index in zip(self.names, self.choices, chosen, strict=True)
+            if index >= 0
+        }
+        return _of_layers(layers)
+
+
+def _of_layers(layers: dict[str, Treatment]) -> Recipe:
+    """Returns the per-layer recipe; one that treats all alike is written as one."""
+    return Recipe(layers={name: steps for name, steps in layers.items() if steps})
+
+
+def _main_of(treatment: Treatment) -> str:
+    """Returns what edits the whole graph, of which one file has one; empty for local work."""
+    whole = [
+        step
+        for step in graph_steps(treatment)
+        if isinstance(step.plugin, GraphMethod) and not step.plugin.is_local
+    ]
+    return shared_key(tuple(whole))
+
+
+def _fits_one_file(treatments: Iterable[Treatment]) -> bool:
+    return len({_main_of(treatment) for treatment in treatments} - {""}) <= 1
