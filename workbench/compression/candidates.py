@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -12,7 +13,7 @@ from workbench.compression.effects import graph_steps, shared_key
 from workbench.compression.estimator import Estimator
 from workbench.compression.method import GraphMethod
 from workbench.compression.methods import METHODS
-from workbench.compression.recipe import Recipe, Step
+from workbench.compression.recipe import EVERY_LAYER, Recipe, Step
 from workbench.compression.treatments import Treatment, default_treatments, key_of
 from workbench.core.errors import WorkbenchError
 
@@ -66,7 +67,8 @@ class Candidates:
 
     def swapped(self, recipe: Recipe, count: int) -> list[Recipe]:
         """Returns recipes that differ from one in one or two layers."""
-        start = {name: recipe.layers.get(name, recipe.steps) for name in self.names}
+        others = recipe.layers.get(EVERY_LAYER, recipe.steps)
+        start = {name: recipe.layers.get(name, others) for name in self.names}
         found = []
         for _ in range(count):
             layers = dict(start)
@@ -74,8 +76,19 @@ class Candidates:
                 options = [(), *self.choices[int(index)]]
                 layers[self.names[int(index)]] = options[int(self._rng.integers(len(options)))]
             if _fits_one_file(layers.values()):
-                found.append(_of_layers(layers))
+                found.append(self._of_layers(layers))
         return [item for item in found if not item.is_baseline]
+
+    def _of_layers(self, layers: dict[str, Treatment]) -> Recipe:
+        """Returns the recipe; what most layers get is written once, as that of all others."""
+        treated = {name: steps for name, steps in layers.items() if steps}
+        if len(treated) < len(self._estimator.subject.layers):
+            return Recipe(layers=treated)
+        common, count = Counter(treated.values()).most_common(1)[0]
+        if count == len(treated):
+            return Recipe(steps=common)
+        others = {name: steps for name, steps in treated.items() if steps != common}
+        return Recipe(layers={EVERY_LAYER: common, **others})
 
     def _known_treatments(self) -> list[Treatment]:
         found = default_treatments(self._estimator.subject)
@@ -159,12 +172,7 @@ class Candidates:
             for name, options, index in zip(self.names, self.choices, chosen, strict=True)
             if index >= 0
         }
-        return _of_layers(layers)
-
-
-def _of_layers(layers: dict[str, Treatment]) -> Recipe:
-    """Returns the per-layer recipe; one that treats all alike is written as one."""
-    return Recipe(layers={name: steps for name, steps in layers.items() if steps})
+        return self._of_layers(layers)
 
 
 def _main_of(treatment: Treatment) -> str:

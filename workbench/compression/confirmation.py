@@ -35,6 +35,7 @@ class Confirmed:
         baseline: The baseline's, on the same samples.
         difference: Score minus the baseline's, paired, with its 90 % interval.
         samples: How many; fewer than the split has if time ran out.
+        higher_is_better: Whether a larger score is better.
         split: Where they are from.
     """
 
@@ -43,6 +44,7 @@ class Confirmed:
     baseline: float
     difference: Interval
     samples: int
+    higher_is_better: bool = True
     split: str = "test"
 
     def to_json(self) -> dict[str, Any]:
@@ -102,4 +104,5 @@ def confirm(
         baseline=float(compute(before, wanted)),
         difference=paired_difference(metric, before, after, wanted),
         samples=done,
+        higher_is_better=METRICS.get(metric).higher_is_better,
     )

@@ -11,7 +11,7 @@ Nothing is measured here.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,11 +21,12 @@ from workbench.compression.estimator import Estimator, Located
 from workbench.compression.goal import Goal, drop_of
 from workbench.compression.hypervolume import Front, samples_of
 from workbench.compression.measured import Measured
-from workbench.compression.method import StructureMethod
+from workbench.compression.method import GraphMethod, StructureMethod
 from workbench.compression.methods import METHODS
 from workbench.compression.recipe import EVERY_LAYER, Recipe, Step, parse
 from workbench.compression.score_map import squash
 from workbench.compression.structure_ladder import Ladder, Rung
+from workbench.compression.treatments import default_treatments
 from workbench.core.errors import WorkbenchError
 from workbench.store import Context, NullContext
 
@@ -90,6 +91,7 @@ class Search:
         self._rungs: list[Rung] = []
         self._proposed = 0
         self._candidates: Candidates | None = None
+        self._plain: list[Recipe] = []
         self._refills = 0
 
     def prepare(self, context: Context | None = None, looks: int = 40) -> None:
@@ -134,12 +136,32 @@ class Search:
             alone = 100 * drop - self._estimator.drop(located)[0]
             self._rungs.append(Rung(structure, math.log(self._ladder.shrink(structure)), alone))
 
-    def propose(self) -> Recipe | None:
-        """Returns what to measure next; None if nothing promises a gain any more."""
+    def fall_back(self) -> None:
+        """Proposes plain recipes where there was no time to fill the table."""
+        subject = self._estimator.subject
+        steps = [t[0] for t in default_treatments(subject) if len(t) == 1]
+        self._plain = [
+            Recipe(steps=(step,)) for step in steps if isinstance(step.plugin, GraphMethod)
+        ]
+
+    def propose(self, structures: Collection[float] | None = None) -> Recipe | None:
+        """Returns what to measure next; None if nothing promises a gain any more.
+
+        Args:
+            structures: Amounts of channels removed that are allowed, since their networks are
+                there already; None allows all.
+        """
+        if self._candidates is None:
+            return next((r for r in self._plain if str(r) not in self._gone), None)
         self._proposed += 1
         if self._proposed % _SWAP_EVERY == 0:
             self._add_swaps()
-        pool = [item for key, item in self._pool.items() if key not in self._gone]
+        pool = [
+            item
+            for key, item in self._pool.items()
+            if key not in self._gone
+            and (structures is None or not item.structure or item.structure in structures)
+        ]
         if not pool:
             return None
         costs, centers, spreads = self._predicted(pool)
@@ -148,10 +170,10 @@ class Search:
             gains = self._gains(costs, centers, spreads)
             index = int(gains.argmax())
             if gains[index] < _LEAST_GAIN:
-                return self._refilled()
+                return self._refilled(structures)
         return pool[index].recipe
 
-    def _refilled(self) -> Recipe | None:
+    def _refilled(self, structures: Collection[float] | None) -> Recipe | None:
         """Adds candidates further off, and proposes one of them if it promises a gain."""
         if self._candidates is None or self._refills >= _REFILLS:
             return None
@@ -160,8 +182,7 @@ class Search:
             self._add(recipe)
         self._add_swaps()
         self._add_structures()
-        self._proposed -= 1
-        return self.propose()
+        return self.propose(structures)
 
     def best(self) -> Measured:
         """Returns the best measured variant within the limits, else the nearest to them."""
@@ -322,7 +343,9 @@ def split_structure(recipe: Recipe) -> tuple[float | None, Recipe]:
     ):
         return 0.0, recipe
     rest = {n: tuple(s for s in own if s != steps[0]) for n, own in recipe.layers.items()}
-    return float(amount), Recipe(layers={n: own for n, own in rest.items() if own})
+    if not rest[EVERY_LAYER]:
+        rest = {n: own for n, own in rest.items() if own}
+    return float(amount), Recipe(layers=rest)
 
 
 def with_structure(recipe: Recipe, step: Step) -> Recipe:

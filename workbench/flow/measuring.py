@@ -47,11 +47,19 @@ class MeasuringWorker:
         Raises:
             WorkbenchError: Whatever the measurement raised.
         """
+        return dict(self.ask({"task": "measure", "recipe": recipe}, on_event)["measured"])
+
+    def ask(self, task: Mapping[str, Any], on_event: EventSink) -> dict[str, Any]:
+        """Returns the answer to a task of `measuring_child`; ends the worker if interrupted.
+
+        Raises:
+            WorkbenchError: Whatever the task, or `on_event`, raised.
+        """
         with self._turn:
             self._cancel_idle()
             process = self._started()
             try:
-                _send(process, recipe)
+                _send(process, task)
                 return self._answer(process, on_event)
             except BaseException as error:
                 if not isinstance(error, Exception):
@@ -103,17 +111,24 @@ class MeasuringWorker:
         stream = process.stdout if process.stdout is not None else ()
         for line in stream:
             message = json.loads(line)
-            if "measured" in message:
-                return dict(message["measured"])
+            if "answer" in message:
+                return dict(message["answer"])
             if "error" in message:
                 raise error_from_dict(message["error"])
-            on_event(message["kind"], message["data"])
+            self._tell(on_event, message)
         self.close()  # it may not be quite dead yet; the next measurement must not send to it
         raise RunFailedError(
             "The measuring process ended without an answer.",
             hint="Perhaps the machine ran out of memory; its log is measuring.log in the "
             "workspace. Measuring again starts a new one.",
         )
+
+    def _tell(self, on_event: EventSink, message: Mapping[str, Any]) -> None:
+        try:
+            on_event(message["kind"], message["data"])
+        except BaseException:
+            self.close()  # its answer would be taken for that to the next question
+            raise
 
     def _close_if_idle(self) -> None:
         if self._turn.acquire(blocking=False):
@@ -128,11 +143,11 @@ class MeasuringWorker:
             self._idle = None
 
 
-def _send(process: subprocess.Popen[bytes], recipe: Any) -> None:
+def _send(process: subprocess.Popen[bytes], task: Mapping[str, Any]) -> None:
     if process.stdin is None:
         return
     try:
-        process.stdin.write(json.dumps({"recipe": recipe}).encode() + b"\n")
+        process.stdin.write(json.dumps(dict(task)).encode() + b"\n")
         process.stdin.flush()
     except BrokenPipeError:
         process.wait()

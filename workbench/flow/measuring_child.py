@@ -1,7 +1,7 @@
 """Entry point of a measuring worker: `python -m workbench.flow.measuring_child ROOT STUDY BYTES`.
 
-Reads a cloudpickled module and loss of BYTES bytes (often 0), then a recipe a line; writes events
-and the answer as JSON lines. Ends when its input ends.
+Reads a cloudpickled module and loss of BYTES bytes (often 0), then a task a line (see `measuring_tasks`);
+writes events and the answer as JSON lines. Ends when its input ends.
 """
 
 from __future__ import annotations
@@ -9,17 +9,20 @@ from __future__ import annotations
 import json
 import os
 import sys
+import time
 import traceback
 from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Any
 
-from workbench.compression.recipe import parse
 from workbench.compression.study import StudyEngine
 from workbench.core.errors import RunFailedError, WorkbenchError
 from workbench.core.optional import require
 from workbench.data.dataset import open_dataset
+from workbench.flow.measuring_tasks import perform
 from workbench.store import NullContext, open_store
+
+_ALIVE_S = 0.2
 
 
 def main(root: str, study_id: str, payload_bytes: str) -> int:
@@ -40,15 +43,15 @@ def main(root: str, study_id: str, payload_bytes: str) -> int:
         module,
         loss=loss,
     )
-    context = NullContext(store.home.scratch, store.artifacts, tell)
+    context = _Telling(store.home.scratch, store.artifacts, tell)
     for line in sys.stdin.buffer:
-        _write(answers, _measured(engine, json.loads(line)["recipe"], context))
+        _write(answers, _answered(engine, json.loads(line), context))
     return 0
 
 
-def _measured(engine: StudyEngine, recipe: Any, context: NullContext) -> dict[str, Any]:
+def _answered(engine: StudyEngine, task: Any, context: NullContext) -> dict[str, Any]:
     try:
-        return {"measured": engine.measure(parse(recipe), context).to_json()}
+        return {"answer": perform(engine, task, context)}
     except WorkbenchError as error:
         return {"error": error.to_dict()}
     except Exception as error:  # noqa: BLE001 (the border of this process: told and logged)
@@ -56,6 +59,20 @@ def _measured(engine: StudyEngine, recipe: Any, context: NullContext) -> dict[st
         words = f"Measuring failed unexpectedly: {type(error).__name__}: {error}"
         hint = "The traceback is in measuring.log in the workspace."
         return {"error": RunFailedError(words, hint=hint).to_dict()}
+
+
+class _Telling(NullContext):
+    """Tells now and then that it works, so that whoever waits can stop it."""
+
+    _told = 0.0
+
+    def check(self) -> None:
+        """Says that work goes on, a few times a second."""
+        moment = time.monotonic()
+        if moment - self._told > _ALIVE_S:
+            self._told = moment
+            self.event("alive")
+            self.events.clear()
 
 
 def _live(size: int) -> tuple[Any, Any]:

@@ -16,23 +16,30 @@ from workbench.data.dataset import Dataset, open_dataset
 from workbench.flow.measuring import EventSink, MeasuringWorker
 from workbench.flow.progress import Bar
 from workbench.flow.resolve import Model
-from workbench.flow.variant import Variant
-from workbench.store import NullContext, Store
+from workbench.flow.variant import Variant, confirmed_key
+from workbench.store import Context, NullContext, Store
 from workbench.store.studies import StudyRecord
 
 if TYPE_CHECKING:
     from workbench.compression import estimator as estimators
+    from workbench.compression import goal as goals
     from workbench.compression import recipe as recipes
     from workbench.compression import study as engines
+    from workbench.compression.confirmation import Confirmed
     from workbench.compression.estimate import Estimate
-    from workbench.flow import evaluating, study_table, tradeoff_plot
+    from workbench.flow import evaluating, searching, study_bench, study_table, tradeoff_plot
+    from workbench.flow import measuring_tasks as tasks
     from workbench.flow import report as reports
 else:
     engines = lazy("workbench.compression.study")
     estimators = lazy("workbench.compression.estimator")
+    goals = lazy("workbench.compression.goal")
     recipes = lazy("workbench.compression.recipe")
     evaluating = lazy("workbench.flow.evaluating")
     reports = lazy("workbench.flow.report")
+    searching = lazy("workbench.flow.searching")
+    study_bench = lazy("workbench.flow.study_bench")
+    tasks = lazy("workbench.flow.measuring_tasks")
     study_table = lazy("workbench.flow.study_table")
     tradeoff_plot = lazy("workbench.flow.tradeoff_plot")
 
@@ -62,6 +69,7 @@ class Study(Shown):
         self._engine: Any = None
         self._estimator: Any = None
         self._worker: MeasuringWorker | None = None
+        self._search_id: str | None = None
 
     def __repr__(self) -> str:
         return f"Study({self.ref!r}, {len(self.variants)} variants)"
@@ -118,12 +126,64 @@ class Study(Shown):
         with Bar("measure") as bar:
             tell = on_event or bar.show
             if not parsed.is_baseline and self._known(str(recipes.Recipe())) is None:
-                self._keep(self._measured(recipes.Recipe(), tell))
-            return self._keep(self._measured(parsed, tell))
+                self.keep(self._measured(recipes.Recipe(), tell))
+            return self.keep(self._measured(parsed, tell))
+
+    def search(
+        self,
+        max_drop: float = 0.01,
+        max_size: str | float | None = None,
+        max_latency_ms: float | None = None,
+        minimize: str = "size_bytes",
+        budget: str | float = "60 s",
+        *,
+        on_event: EventSink | None = None,
+    ) -> Variant:
+        """Returns the best variant that it finds within the limits and the time.
+
+        Every variant it measures is stored at once, so nothing is lost however it ends: by its
+        budget, by `stop` of its run (`wb.runs("search")`), by Ctrl-C, or by a power cut. Called
+        again it continues from what is there. If no variant keeps all limits, the nearest one is
+        returned and `.found.words` names the limit that binds. The choice is scored once on
+        samples that no choice was made by, the test split: `.confirmed`.
+
+        Args:
+            max_drop: Largest accepted loss of the score, absolute, in the metric's units: 0.01 is
+                one point of accuracy.
+            max_size: Largest accepted file, as "60 kB" or in bytes; None for any.
+            max_latency_ms: Largest accepted latency in milliseconds; None for any.
+            minimize: "size_bytes" or "latency_ms".
+            budget: Wall time as "60 s", "2 min" or in seconds, the confirmation included.
+            on_event: Called with each event; by default a bar shows them.
+
+        Raises:
+            InputError: With everything that is wrong with these values.
+        """
+        goal = goals.checked_goal(
+            max_drop=max_drop,
+            max_size=max_size,
+            max_latency_ms=max_latency_ms,
+            minimize=minimize,
+            budget=budget,
+            metric=self.baseline.metric,
+        )
+        inputs = {"model": self._record.model, "data": self._record.dataset}
+        work = searching.Searching(
+            self._store, study_bench.StudyBench(self), goal, {"study": self.ref}, inputs
+        )
+        self._search_id = work.run_id
+        try:
+            with Bar("search") as bar:
+                best, report = work.run(on_event or bar.show)
+        finally:
+            self._search_id = None
+        return self._found(best.recipe).with_report(report)
 
     def cancel(self) -> None:
-        """Ends the measurement under way, if there is one; what was measured is kept."""
-        if self._worker is not None:
+        """Ends the measurement or search under way, if any; what was measured is kept."""
+        if self._search_id is not None:
+            self._store.runs.set_control(self._search_id, "stop")
+        elif self._worker is not None:
             self._worker.close()
 
     def estimate(self, recipe: str | Sequence[Any] | Mapping[str, Any]) -> Estimate:
@@ -237,26 +297,47 @@ class Study(Shown):
     def _known(self, recipe: str) -> Variant | None:
         return next((v for v in self.variants if v.recipe == recipe), None)
 
-    def _keep(self, measured: Measured) -> Variant:
+    def _found(self, recipe: str) -> Variant:
+        kept = self._known(recipe)
+        if kept is None:
+            raise StateError(f"The variant '{recipe}' was not stored.")
+        return kept
+
+    def keep(self, measured: Measured) -> Variant:
+        """Stores what was measured of a recipe and returns it as a variant."""
         record = self._record
         self._store.studies.add_variant(
             record.id, measured.artifact, measured.recipe, measured.to_json()
         )
-        kept = self._known(measured.recipe)
-        if kept is None:
-            raise StateError(f"The variant '{measured.recipe}' was not stored.")
-        return kept
+        return self._found(measured.recipe)
+
+    def keep_confirmed(self, artifact: str, confirmed: Confirmed) -> None:
+        """Stores how a variant did on unseen samples."""
+        self._store.cache.put(confirmed_key(self._record.id, artifact), confirmed.to_json())
+
+    def ask(
+        self, task: Mapping[str, Any], tell: EventSink, context: Context | None = None
+    ) -> dict[str, Any]:
+        """Returns the answer to a task (see `measuring_tasks`), by the worker or inline.
+
+        Args:
+            task: What to do, JSON-able.
+            tell: Called with each event.
+            context: Inline: stop and pause; by default never.
+        """
+        if self._inline:
+            done = tasks.perform(self._own_engine(), task, context or self._context(tell))
+            return dict(done)
+        if self._worker is None:
+            self._worker = MeasuringWorker(self._store, self._record.id, self._live())
+        return self._worker.ask(task, tell)
 
     def _live(self) -> tuple[Any, Any] | None:
         return None if self._module is None else (self._module, self._loss)
 
     def _measured(self, recipe: Any, tell: EventSink) -> Measured:
-        if not self._inline:
-            if self._worker is None:
-                self._worker = MeasuringWorker(self._store, self._record.id, self._live())
-            return Measured.from_json(self._worker.measure(recipe.to_json(), tell))
-        measured: Measured = self._own_engine().measure(recipe, self._context(tell))
-        return measured
+        answer = self.ask({"task": "measure", "recipe": recipe.to_json()}, tell)
+        return Measured.from_json(answer["measured"])
 
     def _own_engine(self) -> Any:
         if self._engine is None:
