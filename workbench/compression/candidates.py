@@ -18,14 +18,8 @@ from workbench.compression.treatments import Treatment, default_treatments, key_
 from workbench.core.errors import WorkbenchError
 
 # Levels that the table does not hold from the start, and that make files smaller.
-_MORE: tuple[tuple[str, dict[str, Any]], ...] = (
-    ("quantize_weights", {"bits": 4}),
-    ("quantize_weights", {"bits": 4, "block": 64}),
-    ("low_rank", {"keep": 0.95}),
-    ("low_rank", {"keep": 0.85}),
-    ("low_rank", {"keep": 0.7}),
-)
-_PACKERS = ("quantize_static", "quantize_weights")
+_PACKED = ("quantize_weights", {"bits": 4})
+_THIN = tuple(("low_rank", {"keep": keep}) for keep in (0.9, 0.7))
 _STEPS = 14
 _JITTER = 0.4
 
@@ -102,20 +96,21 @@ class Candidates:
         return found
 
     def _further(self) -> list[Treatment]:
-        subject = self._estimator.subject
-        steps = []
-        for key, values in _MORE if self._minimize == "size_bytes" else ():
-            if key not in METHODS:
-                continue
-            config = METHODS.get(key).Config.parse(values, what=key)
-            if METHODS.get(key).supports(subject, config) is None:
-                steps.append(Step(key, config))
-        thin = [step for step in steps if step.method == "low_rank"]
-        known = {t[0].method: t[0] for t in default_treatments(subject) if len(t) == 1}
-        packers = [known[key] for key in _PACKERS if key in known]
-        packers += [step for step in steps if step.method == "quantize_weights"][:1]
-        pairs = [(step, packer) for step in thin for packer in packers]
-        return [*((step,) for step in steps), *pairs]
+        if self._minimize != "size_bytes":
+            return []
+        packed = self._step(*_PACKED)
+        if packed is None:
+            return []
+        thin = [step for name, values in _THIN if (step := self._step(name, values))]
+        return [(packed,), *((step, packed) for step in thin)]
+
+    def _step(self, key: str, values: dict[str, Any]) -> Step | None:
+        if key not in METHODS:
+            return None
+        plugin = METHODS.get(key)
+        config = plugin.Config.parse(values, what=key)
+        is_right = plugin.supports(self._estimator.subject, config) is None
+        return Step(key, config) if is_right else None
 
     def _choices_of(self, name: str) -> list[Treatment]:
         """Returns the treatments of a layer that none beats in both cost and score."""

@@ -40,7 +40,8 @@ _NORMAL = 1.645
 _REACH = 1.5
 _FRONT_WEIGHT = 0.3
 _HALF = 0.5
-_LEAST_GAIN, _REFILLS = 1e-4, 3
+_LEAST_GAIN, _REFILLS = 2e-4, 3
+_KIN, _NOTICEABLE = 0.3, 0.01
 _JITTERS = (0.0, 0.3, 0.7)
 
 
@@ -94,7 +95,7 @@ class Search:
         self._plain: list[Recipe] = []
         self._refills = 0
 
-    def prepare(self, context: Context | None = None, looks: int = 40) -> None:
+    def prepare(self, context: Context | None = None, looks: int = 12) -> None:
         """Fills the estimator's table and the pool of candidates.
 
         Args:
@@ -136,6 +137,11 @@ class Search:
             alone = 100 * drop - self._estimator.drop(located)[0]
             self._rungs.append(Rung(structure, math.log(self._ladder.shrink(structure)), alone))
 
+    @property
+    def is_ready(self) -> bool:
+        """Whether there are candidates with estimates."""
+        return bool(self._pool)
+
     def fall_back(self) -> None:
         """Proposes plain recipes where there was no time to fill the table."""
         subject = self._estimator.subject
@@ -151,7 +157,7 @@ class Search:
             structures: Amounts of channels removed that are allowed, since their networks are
                 there already; None allows all.
         """
-        if self._candidates is None:
+        if not self.is_ready:
             return next((r for r in self._plain if str(r) not in self._gone), None)
         self._proposed += 1
         if self._proposed % _SWAP_EVERY == 0:
@@ -213,7 +219,7 @@ class Search:
             cost = self._cost(item, ladder)
             if item.structure:
                 lost, own = ladder.drop(item.structure)
-                center, spread = float(squash(value + lost)), math.hypot(spread, own)
+                center, spread = float(squash(value + lost)), math.hypot(_KIN * spread, own)
             rows.append((cost, center, max(spread, 1e-3)))
         found = np.array(rows)
         return found[:, 0], found[:, 1], found[:, 2]
@@ -241,7 +247,8 @@ class Search:
         limit = float(squash(100 * self._goal.max_drop))
         chance = np.array([_normal_cdf((limit - c) / s) for c, s in zip(centers, spreads, strict=True)])
         best = self._goal.cost(self.best()) if not self._goal.excess(self.best()) else np.inf
-        better = np.maximum(0.0, min(best, self._corner[0]) - costs) / self._corner[0]
+        least = (1 - _NOTICEABLE) * min(best, self._corner[0])
+        better = np.maximum(0.0, least - costs) / self._corner[0]
         return np.asarray(better * chance + _FRONT_WEIGHT * gains)
 
     def _spread_point(

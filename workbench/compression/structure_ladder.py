@@ -14,7 +14,8 @@ import numpy as np
 _PRIOR_DROP, _PRIOR_POWER = 12.0, 3.0
 _PRIOR_SIZE = 1.6
 _SPREAD_NEAR, _SPREAD_FAR = 0.35, 4.0
-_MOST_SPREAD = 1.6
+_MOST_SPREAD, _LEAST_SPREAD = 1.6, 0.08
+_ENOUGH, _UNIT = 3, 0.5
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,7 @@ class Ladder:
         self._factors = np.array(
             [np.mean([r.drop for r in same]) / _prior(same[0].amount) for same in at]
         )
+        self._scatter = np.array([_scatter_of([r.drop for r in same]) for same in at])
 
     def shrink(self, amount: float) -> float:
         """Returns the file's expected size over that without the structure."""
@@ -62,8 +64,17 @@ class Ladder:
         if not len(self._amounts):
             return _prior(amount), _MOST_SPREAD
         factor = float(np.interp(amount, self._amounts, self._factors))
-        distance = float(np.abs(self._amounts - amount).min())
-        return factor * _prior(amount), min(_SPREAD_NEAR + _SPREAD_FAR * distance, _MOST_SPREAD)
+        distances = np.abs(self._amounts - amount)
+        near = int(distances.argmin())
+        spread = float(self._scatter[near]) + _SPREAD_FAR * float(distances[near])
+        return factor * _prior(amount), min(spread, _MOST_SPREAD)
+
+
+def _scatter_of(drops: list[float]) -> float:
+    """Returns how far, on the scale of asinh, one more recipe of that structure may lie."""
+    if len(drops) < _ENOUGH:
+        return _SPREAD_NEAR
+    return max(float(np.std(np.arcsinh(np.array(drops) / _UNIT))), _LEAST_SPREAD)
 
 
 def _prior(amount: float) -> float:

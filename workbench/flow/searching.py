@@ -30,10 +30,10 @@ from workbench.flow.search_report import SearchReport, words_of
 from workbench.store import RunContext, Store
 
 KIND = "search"
-_PREPARE = 0.3
+_PREPARE = 0.45
 _RESERVE, _LEAST_RESERVE_S, _MOST_RESERVE_S = 0.06, 0.3, 20.0
 _FIRST_TRIAL_S, _FIRST_STRUCTURE = 0.6, 0.2
-_LOOKS_PER_S, _MOST_LOOKS = 0.8, 40
+_LOOKS_PER_S, _MOST_LOOKS = 0.4, 24
 _DEAD_ENDS = (UnsupportedError, InputError, ParityError)
 
 
@@ -213,25 +213,23 @@ class Searching:
         self._search = search
         known = known_first(self._bench.known())
         self._count.known = len(known)
-        timed = TimedContext(context, self._began + _PREPARE * self._goal.budget_s)
         self._show(context, "estimating")
-        looks = int(min(_MOST_LOOKS, _LOOKS_PER_S * self._goal.budget_s))
-        try:
-            search.prepare(timed, looks)
-        except OutOfTimeError:
-            search.fall_back()
+        self._fill(search, context, self._began + _PREPARE * self._goal.budget_s)
         for measured in known:
             search.tell(measured)
             self._note_structure(measured.recipe_json)
 
+    def _fill(self, search: Search, context: RunContext, until: float) -> None:
+        looks = int(min(_MOST_LOOKS, _LOOKS_PER_S * self._goal.budget_s))
+        try:
+            search.prepare(TimedContext(context, until), looks)
+        except OutOfTimeError:
+            search.fall_back()
+
     def _one(self, context: RunContext) -> bool:
         """Proposes and tries one recipe; returns whether there was one."""
-        search = self._search
-        recipe = None
-        if search is not None:
-            known = None if self._can_restructure() else self._count.structures
-            recipe = search.propose(known)
-        if search is None or recipe is None:
+        recipe = self._proposal(context)
+        if recipe is None or self._search is None:
             return False
         self._show(context, f"trying {_short(recipe)}")
         began = time.monotonic()
@@ -240,24 +238,39 @@ class Searching:
         try:
             found = self._bench.trial(recipe, self._goal.max_drop, timed)
         except _DEAD_ENDS:
-            search.refuse(recipe)
+            self._search.refuse(recipe)
             return True
         self._note_time(recipe, time.monotonic() - began)
+        self._learn(recipe, found, context)
+        return True
+
+    def _proposal(self, context: RunContext) -> Recipe | None:
+        search = self._search
+        if search is None:
+            return None
+        recipe = search.propose(None if self._can_restructure() else self._count.structures)
+        if recipe is None and not search.is_ready:
+            self._fill(search, context, self._deadline - self._reserve())
+            recipe = search.propose(self._count.structures)
+        return recipe
+
+    def _learn(self, recipe: Recipe, found: Measured | Refused, context: RunContext) -> None:
+        if self._search is None:
+            return
         if isinstance(found, Refused):
             self._count.given_up += 1
-            search.refuse(recipe, found.drop)
+            self._search.refuse(recipe, found.drop)
         else:
             self._count.measured += 1
-            search.tell(found)
+            self._search.tell(found)
             context.log(self._count.measured, **_figures(found))
         context.event("tried", recipe=str(recipe), is_measured=isinstance(found, Measured))
-        return True
 
     def _confirmed(self, best: Measured, context: RunContext) -> Confirmed | None:
         timed = TimedContext(context, float("inf"))
         self._show(context, "confirming on unseen samples")
         try:
-            return self._bench.confirm(best, timed, max(self._left_in_all(), 0.0))
+            return self._bench.confirm(best, timed, max(self._left_in_all(), self._reserve()))
         except (CancelledError, KeyboardInterrupt):
             return None
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from workbench.compression.front import pareto_front
 from workbench.compression.measured import Measured
-from workbench.core.errors import InputError, StateError
+from workbench.core.errors import InputError, StateError, WorkbenchError
 from workbench.core.lazy import lazy
 from workbench.core.refs import Ref
 from workbench.core.shown import Shown
@@ -332,6 +334,15 @@ class Study(Shown):
             self._worker = MeasuringWorker(self._store, self._record.id, self._live())
         return self._worker.ask(task, tell)
 
+    def warm(self) -> None:
+        """Lets the measuring worker load what it needs, while this process does other things."""
+        if not self._inline:
+            threading.Thread(target=self._warmed, daemon=True, name="warming").start()
+
+    def _warmed(self) -> None:
+        with contextlib.suppress(WorkbenchError):  # the first measurement will say it
+            self.ask({"task": "warm"}, _ignore)
+
     def _live(self) -> tuple[Any, Any] | None:
         return None if self._module is None else (self._module, self._loss)
 
@@ -372,6 +383,10 @@ def find(store: Store, ref: Ref) -> Study | Variant:
         return open_study(store, ref.name)
     record = store.studies.find_variant(ref.name)
     return Variant(store, store.studies.get(record.study), record)
+
+
+def _ignore(kind: str, data: Mapping[str, Any]) -> None:
+    """Takes no notice of an event."""
 
 
 def _cost(variant: Variant, figure: str) -> float:

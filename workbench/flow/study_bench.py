@@ -64,5 +64,6 @@ class StudyBench:
         return confirmed
 
     def estimator(self) -> Any:
-        """Returns the study's estimator."""
+        """Returns the study's estimator; the worker gets ready meanwhile."""
+        self._study.warm()
         return self._study.estimator
