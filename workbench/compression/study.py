@@ -13,6 +13,7 @@ import numpy as np
 
 from workbench.compression.apply import apply, check_support
 from workbench.compression.calibration import Calibrator
+from workbench.compression.comparison import Comparison, compared
 from workbench.compression.confirmation import Confirmed, confirm
 from workbench.compression.front import pareto_front
 from workbench.compression.growing import Refused, outputs_or_refusal
@@ -210,6 +211,17 @@ class StudyEngine:
         unseen = self.dataset.test
         return confirm(
             baseline, path, unseen, self.metric, context, threads=self.threads, budget_s=budget_s
+        )
+
+    def compare(self, measured: Measured, context: Context) -> Comparison:
+        """Returns what a variant changes against the baseline, on the validation split."""
+        before = self._outputs_of_baseline(self.baseline(context), context)
+        session = open_session(self.path(measured), self.threads)
+        after = outputs_on(session, self.dataset.val, context)
+        about = self.description
+        targets = np.asarray(self.dataset.val.targets)
+        return compared(
+            measured.recipe, self.metric, before, after, targets, about.labels, about.output
         )
 
     def _measure(

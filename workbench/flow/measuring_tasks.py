@@ -50,9 +50,15 @@ def _confirm(engine: StudyEngine, task: Mapping[str, Any], context: Context) -> 
     return {"confirmed": None if found is None else found.to_json()}
 
 
+def _compare(engine: StudyEngine, task: Mapping[str, Any], context: Context) -> dict[str, Any]:
+    measured = engine.measure(parse(task["recipe"]), context)
+    return {"compared": engine.compare(measured, context).to_json()}
+
+
 _TASKS: dict[str, Task] = {
     "warm": _warm,
     "measure": _measure,
     "trial": _trial,
     "confirm": _confirm,
+    "compare": _compare,
 }

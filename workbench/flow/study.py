@@ -24,17 +24,29 @@ from workbench.store.studies import StudyRecord
 
 if TYPE_CHECKING:
     from workbench.compression import estimator as estimators
+    from workbench.compression import blame as blames
+    from workbench.compression import comparison as comparisons
     from workbench.compression import goal as goals
     from workbench.compression import recipe as recipes
     from workbench.compression import study as engines
     from workbench.compression.confirmation import Confirmed
     from workbench.compression.estimate import Estimate
-    from workbench.flow import evaluating, searching, study_bench, study_table, tradeoff_plot
+    from workbench.flow import (
+        comparing,
+        evaluating,
+        searching,
+        study_bench,
+        study_table,
+        tradeoff_plot,
+    )
     from workbench.flow import measuring_tasks as tasks
     from workbench.flow import report as reports
 else:
     engines = lazy("workbench.compression.study")
     estimators = lazy("workbench.compression.estimator")
+    blames = lazy("workbench.compression.blame")
+    comparing = lazy("workbench.flow.comparing")
+    comparisons = lazy("workbench.compression.comparison")
     goals = lazy("workbench.compression.goal")
     recipes = lazy("workbench.compression.recipe")
     evaluating = lazy("workbench.flow.evaluating")
@@ -180,6 +192,26 @@ class Study(Shown):
         finally:
             self._search_id = None
         return self._found(best.recipe).with_report(report)
+
+    def compare(self, variant: Variant | str | Sequence[Any] | Mapping[str, Any]) -> Any:
+        """Returns what a variant changes: flipped answers, harmed classes, blame, what it saves.
+
+        Args:
+            variant: A variant of this study, or a recipe, which is measured if it was not yet.
+
+        Returns:
+            A record that prints as text, with `.flips`, `.classes` (most harmed first),
+            `.changes` (regression), `.blame`, `.record`, `.sample(flip)` and `.to_json()`.
+        """
+        own = variant if isinstance(variant, Variant) else self.measure(variant)
+        with Bar("compare") as bar:
+            recipe = own.measured.recipe_json
+            answer = self.ask({"task": "compare", "recipe": recipe}, bar.show)
+        record = comparisons.Comparison.from_json(answer["compared"])
+        if not own.is_baseline:
+            shares, words = blames.blame_of(recipes.parse(recipe), self.estimator)
+            record = record.with_blame(shares, words)
+        return comparing.VariantComparison(record.with_savings(own.measured), own, self.data)
 
     def cancel(self) -> None:
         """Ends the measurement or search under way, if any; what was measured is kept."""

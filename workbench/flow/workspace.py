@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from workbench.flow.endpoint import Endpoint
     from workbench.flow.exports import Export
     from workbench.flow.study import Study
+    from workbench.flow.variant import Variant
     from workbench.training import config as training_config
 else:
     data_floor = lazy("workbench.data")
@@ -158,6 +159,46 @@ class Workspace:
         found = resolve.resolve_model(self.store, model)
         dataset = resolve.resolve_data(self.store, data, found)
         return flow_study.make_study(self.store, found, dataset, inline=self.inline)
+
+    def compress(
+        self,
+        model: Any,
+        data: Any = None,
+        *,
+        max_drop: float = 0.01,
+        max_size: str | float | None = None,
+        max_latency_ms: float | None = None,
+        minimize: str = "size_bytes",
+        budget: str | float = "60 s",
+    ) -> Variant:
+        """Returns the best compressed variant of a model: study and search in one.
+
+        Args:
+            model: A run, version, study or ref; or a model of your own: a `torch.nn.Module` or an
+                ONNX file, which is imported first and then needs `data`.
+            data: A dataset or ref; by default the one the model was made from.
+            max_drop: Largest accepted loss of the score, absolute: 0.01 is one point of accuracy.
+            max_size: Largest accepted file, as "60 kB" or in bytes; None for any.
+            max_latency_ms: Largest accepted latency; None for any.
+            minimize: "size_bytes" or "latency_ms".
+            budget: Wall time of the search, as "60 s" or in seconds.
+
+        Returns:
+            The variant, with `.score`, `.confirmed` on unseen samples, `.path`, and
+            `.found.words`: what was found and, if no variant keeps all limits, which one binds.
+
+        Raises:
+            InputError: With everything that is wrong with the limits.
+        """
+        if resolve.is_own(model):
+            model = self.import_model(model, data)
+        return self.study(model, data).search(
+            max_drop=max_drop,
+            max_size=max_size,
+            max_latency_ms=max_latency_ms,
+            minimize=minimize,
+            budget=budget,
+        )
 
     def register(self, model: Any, name: str) -> ModelVersion:
         """Makes a signed, numbered version of a variant, a run or an imported model.
