@@ -55,7 +55,7 @@ def _joined(rows: list[Blame]) -> list[Blame]:
     found: dict[str, Blame] = {}
     for row in rows:
         known = found.get(row.layer)
-        found[row.layer] = row if known is None else Blame(
-            row.layer, known.treatment, known.share + row.share
+        found[row.layer] = (
+            row if known is None else Blame(row.layer, known.treatment, known.share + row.share)
         )
     return list(found.values())

@@ -53,9 +53,7 @@ class Candidates:
             part = problem.restricted(allowed)
             kept = [np.flatnonzero(mask) for mask in allowed]
             for chosen in knapsack.sweep(part, _STEPS, self._rng, jitter):
-                whole = (
-                    int(k[c]) if c >= 0 else -1 for k, c in zip(kept, chosen, strict=True)
-                )
+                whole = (int(k[c]) if c >= 0 else -1 for k, c in zip(kept, chosen, strict=True))
                 found[tuple(whole)] = None
         return [self._recipe(chosen) for chosen in found if any(c >= 0 for c in chosen)]
 
@@ -157,7 +155,10 @@ class Candidates:
         """Returns for each way to edit the whole graph the choices that may live in one file."""
         mains = dict.fromkeys(_main_of(t) for options in self.choices for t in options)
         return [
-            [np.array([_main_of(t) in {"", main} for t in options], bool) for options in self.choices]
+            [
+                np.array([_main_of(t) in {"", main} for t in options], bool)
+                for options in self.choices
+            ]
             for main in dict.fromkeys(["", *mains])
         ]
 

@@ -289,4 +289,3 @@ def _probabilities(outputs: np.ndarray, output: OutputKind) -> np.ndarray:
         return flat
     shifted = np.exp(flat - flat.max(axis=1, keepdims=True))
     return np.asarray(shifted / shifted.sum(axis=1, keepdims=True))
-

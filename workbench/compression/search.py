@@ -245,7 +245,9 @@ class Search:
         if self._only_front:
             return np.asarray(gains)
         limit = float(squash(100 * self._goal.max_drop))
-        chance = np.array([_normal_cdf((limit - c) / s) for c, s in zip(centers, spreads, strict=True)])
+        chance = np.array(
+            [_normal_cdf((limit - c) / s) for c, s in zip(centers, spreads, strict=True)]
+        )
         best = self._goal.cost(self.best()) if not self._goal.excess(self.best()) else np.inf
         least = (1 - _NOTICEABLE) * min(best, self._corner[0])
         better = np.maximum(0.0, least - costs) / self._corner[0]

@@ -84,7 +84,9 @@ class VariantComparison:
 def _interval(metric: str, record: Comparison) -> str:
     scale, unit = (100, " points") if metric in SHARES else (1, "")
     change = record.difference
-    text = f"{scale * change.value:+.3g}{unit} [{scale * change.low:+.3g}, {scale * change.high:+.3g}]"
+    text = (
+        f"{scale * change.value:+.3g}{unit} [{scale * change.low:+.3g}, {scale * change.high:+.3g}]"
+    )
     return text.replace("-", "−")
 
 
@@ -94,8 +96,7 @@ def _harm_lines(record: Comparison) -> list[str]:
     if not record.harmed:
         return ["  no class loses more than twice the average"]
     rows = [
-        f"    {item.label}: {100 * item.before:.1f} % → {100 * item.after:.1f} % "
-        f"of {item.samples}"
+        f"    {item.label}: {100 * item.before:.1f} % → {100 * item.after:.1f} % of {item.samples}"
         for item in record.harmed[:_SHOWN]
     ]
     return ["  classes that lose more than twice the average:", *rows]

@@ -44,15 +44,11 @@ class Bench(Protocol):
         """Returns what was measured so far, the baseline among it."""
         ...
 
-    def trial(
-        self, recipe: Recipe, max_drop: float, context: TimedContext
-    ) -> Measured | Refused:
+    def trial(self, recipe: Recipe, max_drop: float, context: TimedContext) -> Measured | Refused:
         """Measures a recipe, stores it, or gives it up early."""
         ...
 
-    def confirm(
-        self, chosen: Measured, context: TimedContext, budget_s: float
-    ) -> Confirmed | None:
+    def confirm(self, chosen: Measured, context: TimedContext, budget_s: float) -> Confirmed | None:
         """Scores the chosen one on unseen samples, and stores that."""
         ...
 

@@ -23,9 +23,9 @@ from workbench.store import Context, NullContext, Store
 from workbench.store.studies import StudyRecord
 
 if TYPE_CHECKING:
-    from workbench.compression import estimator as estimators
     from workbench.compression import blame as blames
     from workbench.compression import comparison as comparisons
+    from workbench.compression import estimator as estimators
     from workbench.compression import goal as goals
     from workbench.compression import recipe as recipes
     from workbench.compression import study as engines
@@ -41,6 +41,8 @@ if TYPE_CHECKING:
     )
     from workbench.flow import measuring_tasks as tasks
     from workbench.flow import report as reports
+    from workbench.flow.targets import exchange, target
+    from workbench.flow.targets.target import Target
 else:
     engines = lazy("workbench.compression.study")
     estimators = lazy("workbench.compression.estimator")
@@ -50,6 +52,8 @@ else:
     goals = lazy("workbench.compression.goal")
     recipes = lazy("workbench.compression.recipe")
     evaluating = lazy("workbench.flow.evaluating")
+    exchange = lazy("workbench.flow.targets.exchange")
+    target = lazy("workbench.flow.targets.target")
     reports = lazy("workbench.flow.report")
     searching = lazy("workbench.flow.searching")
     study_bench = lazy("workbench.flow.study_bench")
@@ -212,6 +216,45 @@ class Study(Shown):
             shares, words = blames.blame_of(recipes.parse(recipe), self.estimator)
             record = record.with_blame(shares, words)
         return comparing.VariantComparison(record.with_savings(own.measured), own, self.data)
+
+    @property
+    def targets(self) -> dict[str, Target]:
+        """Machines on which the variants were timed, besides this one, by name."""
+        stored = self._store.cache.get(f"targets:{self._record.id}") or {}
+        return {name: target.Target.from_json(row) for name, row in stored.items()}
+
+    def export_bench(self, folder: Path | str) -> Path:
+        """Writes a folder that times the variants on another machine; returns its path.
+
+        It needs only numpy and onnxruntime there: `python measure_here.py` writes `result.json`.
+
+        Args:
+            folder: Where to.
+
+        Raises:
+            InputError: It cannot be written, or holds other files.
+        """
+        own = [v for v in self.variants if not v.is_baseline and v.path.exists()]
+        inputs = self.data.val.batch(range(min(exchange.SAMPLES, len(self.data.val))))[0]
+        made: Path = exchange.export(self.ref, [self.baseline, *own], inputs, Path(folder))
+        return made
+
+    def import_bench(self, path: Path | str, name: str | None = None) -> Target:
+        """Takes what another machine measured as a further target of the study.
+
+        Args:
+            path: The `result.json`.
+            name: What to call the machine; by default as it calls itself.
+
+        Raises:
+            InputError: With everything that is wrong with the file.
+        """
+        digests = [variant.digest for variant in self.variants]
+        data = exchange.read_result(Path(path), self.ref, digests)
+        data["name"] = name or data["name"]
+        key = f"targets:{self._record.id}"
+        self._store.cache.put(key, {**(self._store.cache.get(key) or {}), data["name"]: data})
+        return self.targets[data["name"]]
 
     def cancel(self) -> None:
         """Ends the measurement or search under way, if any; what was measured is kept."""

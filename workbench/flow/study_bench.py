@@ -29,9 +29,7 @@ class StudyBench:
         self._study.measure("")
         return [v.measured for v in self._study.variants if v.is_baseline or v.path.exists()]
 
-    def trial(
-        self, recipe: Recipe, max_drop: float, context: TimedContext
-    ) -> Measured | Refused:
+    def trial(self, recipe: Recipe, max_drop: float, context: TimedContext) -> Measured | Refused:
         """Measures a recipe and stores it, or gives it up early.
 
         Args:
@@ -45,9 +43,7 @@ class StudyBench:
             return Refused.from_json(answer["refused"])
         return self._study.keep(Measured.from_json(answer["measured"])).measured
 
-    def confirm(
-        self, chosen: Measured, context: TimedContext, budget_s: float
-    ) -> Confirmed | None:
+    def confirm(self, chosen: Measured, context: TimedContext, budget_s: float) -> Confirmed | None:
         """Scores the chosen one on unseen samples and stores that; None if there are none.
 
         Args:

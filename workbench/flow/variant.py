@@ -83,6 +83,11 @@ class Variant(Shown):
         return self._record.ref
 
     @property
+    def study_id(self) -> str:
+        """Id of the study it belongs to."""
+        return self._study.id
+
+    @property
     def digest(self) -> str:
         """Digest of its ONNX artifact."""
         return self._record.digest

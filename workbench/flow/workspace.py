@@ -15,6 +15,7 @@ from workbench.flow.batch import is_batch
 from workbench.flow.progress import Bar
 from workbench.flow.registering import manifest_of
 from workbench.flow.run import Run
+from workbench.flow.variant import Variant
 from workbench.flow.version import ModelVersion
 from workbench.store import Store, open_store
 from workbench.store.gc import collect
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from workbench.flow.endpoint import Endpoint
     from workbench.flow.exports import Export
     from workbench.flow.study import Study
-    from workbench.flow.variant import Variant
     from workbench.training import config as training_config
 else:
     data_floor = lazy("workbench.data")
@@ -199,6 +199,18 @@ class Workspace:
             minimize=minimize,
             budget=budget,
         )
+
+    def variant(self, ref: str) -> tuple[Study, Variant]:
+        """Returns a variant by its ref, and the study it belongs to.
+
+        Raises:
+            NotFoundError: There is none.
+        """
+        found = flow_study.find(self.store, parse_ref(ref))
+        if not isinstance(found, Variant):
+            raise InputError(f"'{ref}' is no variant.", hint="As in variant:1f1d7a02e3a7.")
+        study = flow_study.open_study(self.store, found.study_id, inline=self.inline)
+        return study, found
 
     def register(self, model: Any, name: str) -> ModelVersion:
         """Makes a signed, numbered version of a variant, a run or an imported model.

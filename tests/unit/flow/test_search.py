@@ -1,5 +1,6 @@
 """A search as the user holds it: it keeps what it measures, its limits, its time, its word."""
 
+import json
 import os
 import signal
 import subprocess
@@ -131,3 +132,26 @@ def test_kill_during_a_search_loses_no_measured_variant(ready):
     assert all(v.path.exists() for v in study.variants)
     assert best.found.known >= len(kept)
     assert best.size_bytes <= min(v["size_bytes"] for v in kept.values() if v["drop"] <= 0.05)
+
+
+def test_compress_is_study_and_search_in_one_also_for_a_module_of_ones_own(ready):
+    run_best = wb.compress(ready.run, ready.data, max_drop=0.05, budget=2)
+    assert run_best.found.known >= 1
+    torch = pytest.importorskip("torch")
+    net = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 10))
+    own = wb.compress(net, ready.data, max_drop=0.05, budget=2)
+    assert own.found.is_within
+    assert own.confirmed is not None or own.is_baseline
+
+
+def test_compress_in_the_shell(ready):
+    done = subprocess.run(
+        [sys.executable, "-P", "-m", "workbench.flow.cli.main", "compress", ready.run.ref,
+         "--max-drop", "0.05", "--max-size", "60kB", "--budget", "2s", "--json"],
+        capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert found["size_bytes"] <= 60_000
+    assert found["found"]["is_within"]
+    assert found["found"]["goal"]["max_size"] == 60_000
