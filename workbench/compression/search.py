@@ -21,12 +21,11 @@ from workbench.compression.estimator import Estimator, Located
 from workbench.compression.goal import Goal, drop_of
 from workbench.compression.hypervolume import Front, samples_of
 from workbench.compression.measured import Measured
-from workbench.compression.method import GraphMethod, StructureMethod
+from workbench.compression.method import StructureMethod
 from workbench.compression.methods import METHODS
 from workbench.compression.recipe import EVERY_LAYER, Recipe, Step, parse
 from workbench.compression.score_map import squash
 from workbench.compression.structure_ladder import Ladder, Rung
-from workbench.compression.treatments import default_treatments
 from workbench.core.errors import WorkbenchError
 from workbench.store import Context, NullContext
 
@@ -92,7 +91,6 @@ class Search:
         self._rungs: list[Rung] = []
         self._proposed = 0
         self._candidates: Candidates | None = None
-        self._plain: list[Recipe] = []
         self._refills = 0
 
     def prepare(self, context: Context | None = None, looks: int = 12) -> None:
@@ -132,23 +130,10 @@ class Search:
         """Learns that a recipe cannot work, or loses too much (`drop`, in the metric's units)."""
         self._gone.add(str(recipe))
         structure, rest = split_structure(recipe)
-        if structure and drop > 0:
+        if structure and drop > 0:  # refused by its loss, not as impossible
             located = self._estimator.locate(rest)
             alone = 100 * drop - self._estimator.drop(located)[0]
             self._rungs.append(Rung(structure, math.log(self._ladder.shrink(structure)), alone))
-
-    @property
-    def is_ready(self) -> bool:
-        """Whether there are candidates with estimates."""
-        return bool(self._pool)
-
-    def fall_back(self) -> None:
-        """Proposes plain recipes where there was no time to fill the table."""
-        subject = self._estimator.subject
-        steps = [t[0] for t in default_treatments(subject) if len(t) == 1]
-        self._plain = [
-            Recipe(steps=(step,)) for step in steps if isinstance(step.plugin, GraphMethod)
-        ]
 
     def propose(self, structures: Collection[float] | None = None) -> Recipe | None:
         """Returns what to measure next; None if nothing promises a gain any more.
@@ -157,8 +142,6 @@ class Search:
             structures: Amounts of channels removed that are allowed, since their networks are
                 there already; None allows all.
         """
-        if not self.is_ready:
-            return next((r for r in self._plain if str(r) not in self._gone), None)
         self._proposed += 1
         if self._proposed % _SWAP_EVERY == 0:
             self._add_swaps()

@@ -1,7 +1,7 @@
 """Entry point of a measuring worker: `python -m workbench.flow.measuring_child ROOT STUDY BYTES`.
 
-Reads a cloudpickled module and loss of BYTES bytes (often 0), then a task a line (see `measuring_tasks`);
-writes events and the answer as JSON lines. Ends when its input ends.
+Reads a cloudpickled module and loss of BYTES bytes (often 0), then a task a line (see
+`measuring_tasks`); writes events and the answer as JSON lines. Ends when its input ends.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from workbench.compression.growing import Refused
-from workbench.compression.recipe import Recipe, parse
+from workbench.compression.recipe import parse
 from workbench.compression.study import StudyEngine
 from workbench.core.errors import unknown_name
 from workbench.store import Context
@@ -27,13 +27,6 @@ def perform(engine: StudyEngine, task: Mapping[str, Any], context: Context) -> d
     if name not in _TASKS:
         raise unknown_name("task", name, _TASKS)
     return _TASKS[name](engine, task, context)
-
-
-def _warm(engine: StudyEngine, task: Mapping[str, Any], context: Context) -> dict[str, Any]:
-    """Loads what every measurement needs, so that the first is as quick as the others."""
-    engine.build(Recipe(), context)
-    engine.outputs_of_baseline(context)
-    return {}
 
 
 def _measure(engine: StudyEngine, task: Mapping[str, Any], context: Context) -> dict[str, Any]:
@@ -56,7 +49,6 @@ def _compare(engine: StudyEngine, task: Mapping[str, Any], context: Context) -> 
 
 
 _TASKS: dict[str, Task] = {
-    "warm": _warm,
     "measure": _measure,
     "trial": _trial,
     "confirm": _confirm,

@@ -15,6 +15,7 @@ from workbench.compression.confirmation import Confirmed
 from workbench.compression.goal import SHARES, Goal, drop_of
 from workbench.compression.growing import Refused
 from workbench.compression.measured import Measured
+from workbench.compression.methods import METHODS
 from workbench.compression.recipe import Recipe, parse
 from workbench.compression.search import Search, known_first, split_structure
 from workbench.core.errors import (
@@ -26,6 +27,7 @@ from workbench.core.errors import (
 )
 from workbench.core.host import FileLock
 from workbench.exporting.parity import ParityError
+from workbench.flow.preparing import Preparing
 from workbench.flow.search_report import SearchReport, words_of
 from workbench.store import RunContext, Store
 
@@ -34,11 +36,18 @@ _PREPARE = 0.45
 _RESERVE, _LEAST_RESERVE_S, _MOST_RESERVE_S = 0.06, 0.3, 20.0
 _FIRST_TRIAL_S, _FIRST_STRUCTURE = 0.6, 0.2
 _LOOKS_PER_S, _MOST_LOOKS = 0.4, 24
+# Tried while the estimates are being prepared; the other way round where time counts.
+_PLAIN = ("cluster:16", "quantize_weights:8", "half", "quantize_dynamic", "quantize_static")
 _DEAD_ENDS = (UnsupportedError, InputError, ParityError)
 
 
 class Bench(Protocol):
     """What a search needs of a study."""
+
+    @property
+    def is_aside(self) -> bool:
+        """Whether trials run in another process than the estimator."""
+        ...
 
     def known(self) -> list[Measured]:
         """Returns what was measured so far, the baseline among it."""
@@ -150,6 +159,8 @@ class Searching:
         self._seed = seed
         self._count = _Count()
         self._search: Search | None = None
+        self._preparing: Preparing | None = None
+        self._tried: dict[str, float | None] = {}
         self.run_id = store.runs.create(KIND, {**config, **goal.to_json()}, inputs).id
 
     def run(
@@ -190,7 +201,10 @@ class Searching:
     def _ended(self, context: RunContext) -> str:
         """Searches; returns why it ended."""
         try:
-            self._prepare(context)
+            self._count.known = len(self._bench.known())
+            self._preparing = Preparing(
+                lambda: self._ready_search(context), is_aside=self._bench.is_aside
+            )
             while self._left() > self._expected():
                 if not self._one(context):
                     return "exhausted"
@@ -204,28 +218,26 @@ class Searching:
             return error.message
         return "budget"
 
-    def _prepare(self, context: RunContext) -> None:
-        search = Search(self._bench.estimator(), self._goal, seed=self._seed)
-        self._search = search
-        known = known_first(self._bench.known())
-        self._count.known = len(known)
-        self._show(context, "estimating")
-        self._fill(search, context, self._began + _PREPARE * self._goal.budget_s)
-        for measured in known:
-            search.tell(measured)
-            self._note_structure(measured.recipe_json)
-
-    def _fill(self, search: Search, context: RunContext, until: float) -> None:
+    def _ready_search(self, context: RunContext) -> Search | None:
+        """Returns a search with its candidates, which knows what was measured before."""
+        until = self._deadline - self._reserve()
+        if not self._bench.is_aside:
+            until = self._began + _PREPARE * self._goal.budget_s
+        timed = TimedContext(context, until)
         looks = int(min(_MOST_LOOKS, _LOOKS_PER_S * self._goal.budget_s))
         try:
-            search.prepare(TimedContext(context, until), looks)
+            timed.check()
+            search = Search(self._bench.estimator(), self._goal, seed=self._seed)
+            search.prepare(timed, looks)
         except OutOfTimeError:
-            search.fall_back()
+            return None
+        return search
 
     def _one(self, context: RunContext) -> bool:
         """Proposes and tries one recipe; returns whether there was one."""
-        recipe = self._proposal(context)
-        if recipe is None or self._search is None:
+        self._show(context, "looking for the next recipe")
+        recipe = self._proposal()
+        if recipe is None:
             return False
         self._show(context, f"trying {_short(recipe)}")
         began = time.monotonic()
@@ -234,32 +246,54 @@ class Searching:
         try:
             found = self._bench.trial(recipe, self._goal.max_drop, timed)
         except _DEAD_ENDS:
-            self._search.refuse(recipe)
+            self._tried[str(recipe)] = None
             return True
         self._note_time(recipe, time.monotonic() - began)
         self._learn(recipe, found, context)
         return True
 
-    def _proposal(self, context: RunContext) -> Recipe | None:
-        search = self._search
-        if search is None:
-            return None
-        recipe = search.propose(None if self._can_restructure() else self._count.structures)
-        if recipe is None and not search.is_ready:
-            self._fill(search, context, self._deadline - self._reserve())
-            recipe = search.propose(self._count.structures)
-        return recipe
+    def _proposal(self) -> Recipe | None:
+        """Returns what to try next: plain recipes first, until there are estimates."""
+        while True:
+            search = self._told_search()
+            if search is not None:
+                return search.propose(None if self._can_restructure() else self._count.structures)
+            plain = next((r for r in self._plain() if str(r) not in self._tried), None)
+            if plain is not None or self._preparing is None or self._preparing.is_over:
+                return plain
+            self._preparing.wait(self._left())
+            if not self._preparing.is_over:
+                raise OutOfTimeError("The estimates were not ready in time.")
+
+    def _told_search(self) -> Search | None:
+        """Returns the search, told all that was tried; None while it is not ready."""
+        if self._search is None and self._preparing is not None:
+            self._search = self._preparing.search()
+            if self._search is not None:
+                for measured in known_first(self._bench.known()):
+                    self._search.tell(measured)
+                    self._note_structure(measured.recipe_json)
+        if self._search is not None:
+            for text, drop in self._tried.items():
+                self._search.refuse(parse(text), drop or 0.0)
+            self._tried.clear()
+        return self._search
+
+    def _plain(self) -> list[Recipe]:
+        known = {measured.recipe for measured in self._bench.known()}
+        order = reversed(_PLAIN) if self._goal.minimize == "latency_ms" else _PLAIN
+        found = [parse(text) for text in order if text.partition(":")[0] in METHODS]
+        return [recipe for recipe in found if str(recipe) not in known]
 
     def _learn(self, recipe: Recipe, found: Measured | Refused, context: RunContext) -> None:
-        if self._search is None:
-            return
         if isinstance(found, Refused):
             self._count.given_up += 1
-            self._search.refuse(recipe, found.drop)
+            self._tried[str(recipe)] = found.drop
         else:
             self._count.measured += 1
-            self._search.tell(found)
             context.log(self._count.measured, **_figures(found))
+            if self._search is not None:
+                self._search.tell(found)
         context.event("tried", recipe=str(recipe), is_measured=isinstance(found, Measured))
 
     def _confirmed(self, best: Measured, context: RunContext) -> Confirmed | None:
@@ -308,9 +342,8 @@ class Searching:
 
     def _show(self, context: RunContext, note: str) -> None:
         passed = min(time.monotonic() - self._began, self._goal.budget_s)
-        if self._search is not None:
-            best = self._search.best()
-            note = f"{self._count.measured} measured, best {_words(best)}; {note}"
+        best = self._goal.best(self._bench.known())
+        note = f"{self._count.measured} measured, best {_words(best)}; {note}"
         done = min(round(passed), round(self._goal.budget_s) - 1)
         context.progress(max(done, 0), max(round(self._goal.budget_s), 1), note)
 

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
-import threading
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from workbench.compression.front import pareto_front
 from workbench.compression.measured import Measured
-from workbench.core.errors import InputError, StateError, WorkbenchError
+from workbench.core.errors import InputError, StateError
 from workbench.core.lazy import lazy
 from workbench.core.refs import Ref
 from workbench.core.shown import Shown
@@ -96,6 +94,11 @@ class Study(Shown):
     def ref(self) -> str:
         """The study's ref."""
         return self._record.ref
+
+    @property
+    def is_inline(self) -> bool:
+        """Whether it measures in this process."""
+        return self._inline
 
     @property
     def record(self) -> StudyRecord:
@@ -380,6 +383,9 @@ class Study(Shown):
             raise StateError(f"The variant '{recipe}' was not stored.")
         return kept
 
+    def _found_by(self, artifact: str) -> Variant:
+        return next(v for v in self.variants if v.digest == artifact)
+
     def keep(self, measured: Measured) -> Variant:
         """Stores what was measured of a recipe and returns it as a variant."""
         record = self._record
@@ -391,6 +397,10 @@ class Study(Shown):
     def keep_confirmed(self, artifact: str, confirmed: Confirmed) -> None:
         """Stores how a variant did on unseen samples."""
         self._store.cache.put(confirmed_key(self._record.id, artifact), confirmed.to_json())
+
+    def confirmation_of(self, artifact: str) -> Confirmed | None:
+        """Returns how a variant did on unseen samples, if that is known."""
+        return self._found_by(artifact).confirmation
 
     def ask(
         self, task: Mapping[str, Any], tell: EventSink, context: Context | None = None
@@ -408,15 +418,6 @@ class Study(Shown):
         if self._worker is None:
             self._worker = MeasuringWorker(self._store, self._record.id, self._live())
         return self._worker.ask(task, tell)
-
-    def warm(self) -> None:
-        """Lets the measuring worker load what it needs, while this process does other things."""
-        if not self._inline:
-            threading.Thread(target=self._warmed, daemon=True, name="warming").start()
-
-    def _warmed(self) -> None:
-        with contextlib.suppress(WorkbenchError):  # the first measurement will say it
-            self.ask({"task": "warm"}, _ignore)
 
     def _live(self) -> tuple[Any, Any] | None:
         return None if self._module is None else (self._module, self._loss)
@@ -458,10 +459,6 @@ def find(store: Store, ref: Ref) -> Study | Variant:
         return open_study(store, ref.name)
     record = store.studies.find_variant(ref.name)
     return Variant(store, store.studies.get(record.study), record)
-
-
-def _ignore(kind: str, data: Mapping[str, Any]) -> None:
-    """Takes no notice of an event."""
 
 
 def _cost(variant: Variant, figure: str) -> float:

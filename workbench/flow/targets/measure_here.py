@@ -1,6 +1,7 @@
-"""Times the ONNX files in this folder on this machine: python measure_here.py
+"""Times the ONNX files in this folder on this machine.
 
-Needs only numpy and onnxruntime. Writes result.json, which `workbench bench import` takes.
+Run it as `python measure_here.py`. Needs only numpy and onnxruntime. Writes
+result.json, which `workbench bench import` takes.
 """
 
 from __future__ import annotations
