@@ -43,8 +43,8 @@ from workbench.store import open_store
 SIZE, DROP = 0.30, 10.0
 AMOUNTS = (0.0, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7)
 SEED_TAILS = ("cluster:16", "quantize_static:8")
-RIVALS = ("tpe", "nsga2", "mutation", "random", "ort defaults")
 OURS = "ours"
+AGAINST = "… to the best other's"
 
 
 @dataclass
@@ -307,13 +307,14 @@ def figures(rows: dict[str, dict[str, float]], count: int) -> list[Figure]:
 
     mine = rows[OURS]
     size = min(row["size at 1 point"] for row in others.values())
+    default = rows["ort defaults"]["size at 1 point"]
     ends = f"at {count}"
     return [
         Figure("hypervolume at 20", mine["volume at 20"], ""),
-        Figure("… to the best other's", mine["volume at 20"] / best("volume at 20"), "×", 1.15, True),
+        Figure(AGAINST, mine["volume at 20"] / best("volume at 20"), "×", 1.15, True),
         Figure(f"hypervolume {ends}", mine["volume at the end"], ""),
         Figure(
-            "… to the best other's",
+            AGAINST,
             mine["volume at the end"] / best("volume at the end"),
             "×",
             1.15,
@@ -328,8 +329,8 @@ def figures(rows: dict[str, dict[str, float]], count: int) -> list[Figure]:
         ),
         Figure("size at ≤ 1 point", mine["size at 1 point"], ""),
         Figure("… to the smallest other's", mine["size at 1 point"] / size, "×", 0.75),
-        Figure("… to ORT's defaults", mine["size at 1 point"] / rows["ort defaults"]["size at 1 point"], "×", 1.0),
-    ]  # fmt: skip
+        Figure("… to ONNX Runtime's defaults", mine["size at 1 point"] / default, "×", 1.0),
+    ]
 
 
 def averaged(runs: list[dict[str, Any]]) -> dict[str, dict[str, float]]:
@@ -354,7 +355,8 @@ def report(net: str, runs: list[dict[str, Any]], count: int) -> dict[str, Any]:
     found = figures(rows, count)
     for item in found:
         say(
-            f"  {item.name:<44}{shown(item.value):>9} {item.unit:<2}{item.goal_text:>8}  {item.verdict}"
+            f"  {item.name:<44}{shown(item.value):>9} {item.unit:<2}{item.goal_text:>8}  "
+            f"{item.verdict}"
         )
     return {"rows": rows, "runs": runs, "figures": [item.to_json() for item in found]}
 
