@@ -133,6 +133,11 @@ def _clashes(recipe: Recipe) -> list[str]:
                     f"'{other}' and '{step}' in one file: the options of {step.method} must be "
                     "the same for all layers that have it"
                 )
+            elif step.plugin.produces == other.plugin.produces == "int8":
+                problems.append(
+                    f"'{other}' and '{step}' in one file: both write steps between float and int8 "
+                    "around the same tensors; take one of them for all layers"
+                )
     return problems
 
 

@@ -53,12 +53,9 @@ def _answered(engine: StudyEngine, task: Any, context: NullContext) -> dict[str,
     try:
         return {"answer": perform(engine, task, context)}
     except WorkbenchError as error:
+        if isinstance(error, RunFailedError):
+            traceback.print_exc()
         return {"error": error.to_dict()}
-    except Exception as error:  # noqa: BLE001 (the border of this process: told and logged)
-        traceback.print_exc()
-        words = f"Measuring failed unexpectedly: {type(error).__name__}: {error}"
-        hint = "The traceback is in measuring.log in the workspace."
-        return {"error": RunFailedError(words, hint=hint).to_dict()}
 
 
 class _Telling(NullContext):

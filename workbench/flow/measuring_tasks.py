@@ -11,7 +11,7 @@ from typing import Any
 from workbench.compression.growing import Refused
 from workbench.compression.recipe import parse
 from workbench.compression.study import StudyEngine
-from workbench.core.errors import unknown_name
+from workbench.core.errors import RunFailedError, WorkbenchError, unknown_name
 from workbench.store import Context
 
 Task = Callable[[StudyEngine, Mapping[str, Any], Context], dict[str, Any]]
@@ -21,12 +21,21 @@ def perform(engine: StudyEngine, task: Mapping[str, Any], context: Context) -> d
     """Returns the answer to a task.
 
     Raises:
-        WorkbenchError: Whatever the task raises.
+        WorkbenchError: Whatever the task raises; what nobody foresaw is a `RunFailedError`.
     """
     name = str(task.get("task"))
     if name not in _TASKS:
         raise unknown_name("task", name, _TASKS)
-    return _TASKS[name](engine, task, context)
+    try:
+        return _TASKS[name](engine, task, context)
+    except WorkbenchError:
+        raise
+    except Exception as error:
+        raise RunFailedError(
+            f"Measuring failed unexpectedly: {type(error).__name__}: {error}",
+            hint="The traceback is in measuring.log in the workspace, or above in batch.",
+            context={"task": name},
+        ) from error
 
 
 def _measure(engine: StudyEngine, task: Mapping[str, Any], context: Context) -> dict[str, Any]:

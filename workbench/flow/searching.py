@@ -38,6 +38,7 @@ _FIRST_TRIAL_S, _FIRST_STRUCTURE = 0.6, 0.2
 _LOOKS_PER_S, _MOST_LOOKS = 0.4, 24
 # Tried while the estimates are being prepared; the other way round where time counts.
 _PLAIN = ("cluster:16", "quantize_weights:8", "half", "quantize_dynamic", "quantize_static")
+_MOST_FAILURES = 5
 _DEAD_ENDS = (UnsupportedError, InputError, ParityError)
 
 
@@ -130,6 +131,7 @@ class _Count:
     plain_s: list[float] = field(default_factory=list)
     structure_s: list[float] = field(default_factory=list)
     structures: set[float] = field(default_factory=set)
+    failed: int = 0
 
 
 class Searching:
@@ -247,6 +249,12 @@ class Searching:
             found = self._bench.trial(recipe, self._goal.max_drop, timed)
         except _DEAD_ENDS:
             self._tried[str(recipe)] = None
+            return True
+        except RunFailedError:
+            self._tried[str(recipe)] = None
+            self._count.failed += 1
+            if self._count.failed >= _MOST_FAILURES:
+                raise
             return True
         self._note_time(recipe, time.monotonic() - began)
         self._learn(recipe, found, context)

@@ -1,5 +1,6 @@
 """A search as the user holds it: it keeps what it measures, its limits, its time, its word."""
 
+import errno
 import json
 import os
 import signal
@@ -13,6 +14,7 @@ import pytest
 import workbench as wb
 from tests.unit.flow.test_run import wait_for
 from workbench.compression.goal import checked_goal
+from workbench.store.blobs import Blobs
 
 ELSEWHERE = """
 import sys
@@ -155,3 +157,21 @@ def test_compress_in_the_shell(ready):
     assert found["size_bytes"] <= 60_000
     assert found["found"]["is_within"]
     assert found["found"]["goal"]["max_size"] == 60_000
+
+
+def test_a_disk_that_fills_up_ends_the_search_with_what_it_has(ready, monkeypatch):
+    study = ready.space.study(ready.run, ready.data)
+    whole, count = Blobs.put_file, []
+
+    def filling(self, *arguments, **options):
+        count.append(1)
+        if len(count) > 2:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return whole(self, *arguments, **options)
+
+    monkeypatch.setattr(Blobs, "put_file", filling)
+    best = study.search(max_drop=0.05, budget=60)
+    assert "No space left on device" in best.found.ended
+    assert "No space left on device" in best.found.words
+    assert len(study.variants) >= 2
+    assert best.size_bytes == min(v.size_bytes for v in study.variants if v.drop <= 0.05)
