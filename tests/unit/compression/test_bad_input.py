@@ -1,4 +1,4 @@
-"""What is wrong with a recipe, a model or the data is said in words, and nothing measured is lost."""
+"""What is wrong with recipe, model or data is said in words, and nothing measured is lost."""
 
 import errno
 
