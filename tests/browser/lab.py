@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -34,17 +35,22 @@ NOT_OURS = (
     "Kernel: ", "collaboration", "notebook:", "status of kernel", "lsp", "terminals",
     "Error: Canceled",
 )  # fmt: skip
+# Voila loads this extension of JupyterLab, which asks for a part of Lab that Voila does not have.
+OTHERS = "/voila/labextensions/@jupyterhub/jupyter-server-proxy/static/"
 
 
 class Server:
     """A Jupyter server of ours; ended by its process group."""
 
-    def __init__(self, command: Sequence[str], cwd: Path, env: dict[str, str], url: str, log: Path):
+    def __init__(
+        self, command: Sequence[str], cwd: Path, env: dict[str, str], url: str, log: Path,
+        python: str = sys.executable,
+    ) -> None:  # fmt: skip
         self.url = url
         self.log = log
         with log.open("wb") as out:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", *command], cwd=cwd, env={**os.environ, **env},
+                [python, "-m", *command], cwd=cwd, env={**os.environ, **env},
                 stdout=out, stderr=subprocess.STDOUT, start_new_session=True,
             )  # fmt: skip
 
@@ -70,7 +76,9 @@ class Server:
                 self.process.wait()
 
 
-def start_lab(folder: Path, port: int, env: dict[str, str], base: str = "/") -> Server:
+def start_lab(
+    folder: Path, port: int, env: dict[str, str], base: str = "/", *options: str
+) -> Server:
     """Starts JupyterLab on `folder`."""
     command = [
         "jupyterlab", "--no-browser", "--ip=127.0.0.1", f"--port={port}",
@@ -78,20 +86,21 @@ def start_lab(folder: Path, port: int, env: dict[str, str], base: str = "/") -> 
         f"--IdentityProvider.token={TOKEN}", f"--ServerApp.root_dir={folder}", "--allow-root",
         "--LabApp.expose_app_in_browser=True", "--ServerApp.port_retries=0",
         "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
-        "--LabApp.extension_manager=readonly",
+        "--LabApp.extension_manager=readonly", *options,
     ]  # fmt: skip
     return Server(command, folder, env, f"http://127.0.0.1:{port}{base}", folder / "lab.log")
 
 
-def start_voila(notebook: Path, port: int, env: dict[str, str], theme: str = "light") -> Server:
+def start_voila(
+    notebook: Path, port: int, env: dict[str, str], theme: str = "light", base: str = "/"
+) -> Server:
     """Starts Voila on one notebook."""
     command = [
         "voila", str(notebook), "--no-browser", f"--port={port}", f"--theme={theme}",
-        "--Voila.ip=127.0.0.1", "--show_tracebacks=True",
+        "--Voila.ip=127.0.0.1", "--show_tracebacks=True", f"--base_url={base}",
     ]  # fmt: skip
-    return Server(
-        command, notebook.parent, env, f"http://127.0.0.1:{port}/", notebook.parent / "voila.log"
-    )
+    url = f"http://127.0.0.1:{port}{base}"
+    return Server(command, notebook.parent, env, url, notebook.parent / "voila.log")
 
 
 def write_notebook(path: Path, cells: Sequence[str]) -> Path:
@@ -108,6 +117,12 @@ def write_notebook(path: Path, cells: Sequence[str]) -> Path:
     return path
 
 
+def _is_of_others(text: str) -> bool:
+    """Whether the file that complained, the first one in the error's stack, is not ours."""
+    stack = re.findall(r"https?://\S+", text)
+    return bool(stack) and OTHERS in stack[0]
+
+
 class Page:
     """A page with what its console said."""
 
@@ -119,7 +134,8 @@ class Page:
 
     def errors(self) -> list[str]:
         """What the console complained about that may be ours."""
-        return [text for text in self.console if not any(word in text for word in NOT_OURS)]
+        said = [text for text in self.console if not _is_of_others(text)]
+        return [text for text in said if not any(word in text for word in NOT_OURS)]
 
     def open_notebook(self, server: Server, name: str) -> None:
         self.page.goto(f"{server.url}lab/tree/{name}?token={TOKEN}&reset")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from tests.browser.lab import write_notebook
 
 CELL = """import workbench as wb
@@ -22,7 +24,9 @@ def test_a_slider_is_moved_and_the_variant_measured_registered_served(lab, desk,
     knob = panel.locator("input[data-knob='prune.amount']")
     knob.focus()
     page.page.keyboard.press("ArrowRight")
-    panel.locator(".wb-estimate").wait_for(state="attached")
+    panel.locator(".wb-estimate[data-for^='prune:']").wait_for()
+    assert re.search(r"≈ [\d.]+ % \([\d.]+–[\d.]+\)", panel.locator(".wb-estimate").text_content())
+    assert panel.locator("[data-held]").inner_text().startswith("band holds: ")
     page.shot("study-estimate-light-1200", "section[data-panel=study]")
     page.page.keyboard.press("Enter")
     page.page.wait_for_function(
@@ -56,8 +60,8 @@ def test_letting_go_of_a_slider_measures_and_a_dot_tells_its_figures(lab, desk, 
     page.page.mouse.move(box["x"] + box["width"] - 4, box["y"] + box["height"] / 2)
     page.page.mouse.down()
     page.page.mouse.move(box["x"] + box["width"] * 0.9, box["y"] + box["height"] / 2, steps=4)
-    panel.locator(".wb-estimate").wait_for(state="attached")
-    assert "score open" in panel.locator("svg").first.text_content()
+    panel.locator(".wb-estimate[data-for^='clip:']").wait_for()
+    assert "provisional" in panel.locator(".wb-estimate").text_content()
     page.page.mouse.up()
     page.page.wait_for_selector("section[data-panel=study][data-measuring^='clip:']")
     page.page.wait_for_selector("section[data-panel=study][data-measuring='']", timeout=60000)

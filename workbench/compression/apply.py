@@ -17,9 +17,9 @@ from workbench.compression.subject import Layer, Subject, find_layers
 from workbench.compression.tools import Tools
 from workbench.core.errors import UnsupportedError
 from workbench.exporting import export_samples
-from workbench.exporting._state import predictor
 from workbench.exporting.graph import initializers, load_graph, with_initializers
 from workbench.exporting.parity import check_parity
+from workbench.exporting.state import predictor
 from workbench.runtime.session import open_session
 
 Restructure = Callable[[Subject, Step, tuple[Layer, ...]], Subject]

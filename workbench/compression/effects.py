@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     import onnx
 
 _BIAS = 2
-_BATCH_NORM_GAIN, _CORRECTION_GAIN = 100.0, 4.0
+BATCH_NORM_GAIN, CORRECTION_GAIN = 100.0, 4.0
 _UNUSED = "unused_input"
 _PASSED_OVER = frozenset({"Cast", "Identity"})
 
@@ -160,7 +160,7 @@ class Effects:
             return value, bias
         flip = is_last or value.shape != before.shape
         rows, old = (value.T, before.T) if flip else (value, before)
-        cap = _BATCH_NORM_GAIN if layer.parameter else _CORRECTION_GAIN
+        cap = BATCH_NORM_GAIN if layer.parameter else CORRECTION_GAIN
         fixed, shifted = repaired(rows, bias, old, self.moments[layer.name], cap)
         return np.ascontiguousarray(fixed.T if flip else fixed), shifted
 

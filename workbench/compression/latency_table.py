@@ -17,8 +17,7 @@ from workbench.core.records import Interval
 from workbench.runtime.profile import OperatorTime
 
 INT8 = "int8"
-_MARGIN, _FLOOR = 0.12, 0.04
-_UNKNOWN_MARGIN = 0.35
+MARGINS = {"known": 0.04, "mixed": 0.12, "unknown": 0.35}
 _BOUNDARY = ("QuantizeLinear", "DequantizeLinear")
 _FIRST_PRICE_MS = 2.5e-6
 _RIDGE = 4.0
@@ -58,7 +57,7 @@ class LatencyTable:
             if method in self.factors:
                 value *= self.factors[method]
             else:
-                margin = max(margin, _UNKNOWN_MARGIN)
+                margin = max(margin, MARGINS["unknown"])
         return Interval(value, value * (1 - margin), value * (1 + margin))
 
     def learn(self, mixtures: Sequence[tuple[Sequence[str], float]]) -> None:
@@ -74,12 +73,12 @@ class LatencyTable:
 
     def _mixture(self, int8: Sequence[str]) -> tuple[float, float]:
         if not int8:
-            return self.float_ms, _FLOOR
+            return self.float_ms, MARGINS["known"]
         if self.int8_ms is None:
-            return self.float_ms, _UNKNOWN_MARGIN
+            return self.float_ms, MARGINS["unknown"]
         if len(set(int8)) == len(self.float_layers):
-            return self.int8_ms, _FLOOR
-        return self._sum(int8) + self.price_ms * self._crossed(int8), _MARGIN
+            return self.int8_ms, MARGINS["known"]
+        return self._sum(int8) + self.price_ms * self._crossed(int8), MARGINS["mixed"]
 
     def _sum(self, int8: Sequence[str]) -> float:
         chosen = set(int8)

@@ -1,4 +1,4 @@
-"""Quick looks: recipes built as for a measurement, but scored on a few hundred samples, untimed."""
+"""Quick looks: how far a recipe's score drops on a few hundred samples, without its file."""
 
 from __future__ import annotations
 
@@ -11,48 +11,119 @@ from typing import Any
 import numpy as np
 
 from workbench.compression.effects import shared_key
+from workbench.compression.look_runner import LookRunner
+from workbench.compression.look_samples import LookSamples, by_margin, spread_evenly
+from workbench.compression.probing import Prober
 from workbench.compression.recipe import Recipe, parse
 from workbench.compression.study import StudyEngine
-from workbench.compression.treatments import Treatment
+from workbench.compression.treatments import Treatment, changes_weights, treatments_of
 from workbench.evaluation import METRICS
+from workbench.evaluation.compare import paired_bootstrap
 from workbench.exporting.graph import save_graph
 from workbench.runtime.session import open_session
 
-SAMPLES = 512
+SAMPLES = 256
+_MOST_BYTES = 600_000_000
+_ACCURACY = "accuracy"
+_NORMAL, _RESAMPLES = 1.645, 100
 _MIXED = 240
 _LOWEST, _HIGHEST = 1e-5, 30.0
 
 
 @dataclass(frozen=True)
 class Look:
-    """What was seen: the drop in points (larger is worse), paired, on `samples` samples."""
+    """What was seen, paired with the baseline.
+
+    Attributes:
+        recipe: What was looked at.
+        drop: In points; larger is worse.
+        noise: Standard error of `drop`, in points.
+        samples: How many samples were seen.
+    """
 
     recipe: Recipe
     drop: float
+    noise: float
     samples: int
 
     def to_json(self) -> dict[str, Any]:
         """Returns the look as JSON-able values."""
-        return {"recipe": self.recipe.to_json(), "drop": self.drop, "samples": self.samples}
+        return {**vars(self), "recipe": self.recipe.to_json()}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Look:
         """Rebuilds a look from `to_json`."""
-        return cls(parse(data["recipe"]), data["drop"], data["samples"])
+        return cls(**{**data, "recipe": parse(data["recipe"])})
 
 
-def quick_look(engine: StudyEngine, recipe: Recipe, samples: int = SAMPLES) -> Look:
-    """Returns how far the score drops on some validation samples."""
-    split = engine.dataset.val
-    indices = np.unique(np.linspace(0, len(split) - 1, min(samples, len(split))).astype(int))
-    inputs, targets = split.batch(indices)
-    before = engine.outputs_of_baseline()[indices]
-    with tempfile.TemporaryDirectory() as folder:
-        path = save_graph(engine.build(recipe).graph, Path(folder) / "look.onnx")
-        after = open_session(path).run(inputs)
-    metric = METRICS.get(engine.metric)
-    change = metric.compute(before, targets) - metric.compute(after, targets)
-    return Look(recipe, 100 * float(change if metric.higher_is_better else -change), len(indices))
+class Looker:
+    """Takes quick looks, all at the same samples.
+
+    Args:
+        engine: The study's engine.
+        prober: Knows what treatments do to layers.
+        samples: At most as many are looked at.
+        seed: For their choice.
+    """
+
+    def __init__(
+        self, engine: StudyEngine, prober: Prober, samples: int = SAMPLES, seed: int = 0
+    ) -> None:
+        self._engine = engine
+        self._prober = prober
+        self._count = prober.fitting(samples, _MOST_BYTES)
+        self._is_weighted = engine.metric == _ACCURACY
+        self._before = engine.outputs_of_baseline()
+        self._samples = self._chosen(seed)
+        self._inputs, self._targets = engine.dataset.val.batch(self._samples.indices)
+        self._runners: dict[bool, LookRunner] = {}
+
+    def look(self, recipe: Recipe) -> Look:
+        """Returns how far the score drops on the samples."""
+        after = self._answers(recipe)
+        before = self._before[self._samples.indices]
+        if self._is_weighted:
+            drop, noise = self._flips(before, after)
+        else:
+            metric = METRICS.get(self._engine.metric)
+            found = paired_bootstrap(metric.key, before, after, self._targets, resamples=_RESAMPLES)
+            drop = -found.value if metric.higher_is_better else found.value
+            noise = (found.high - found.low) / (2 * _NORMAL)
+        return Look(recipe, 100 * drop, 100 * noise, len(self._targets))
+
+    def _flips(self, before: np.ndarray, after: np.ndarray) -> tuple[float, float]:
+        """Returns the drop of the accuracy and its standard error, with half a flip added."""
+        right = [(found.argmax(axis=1) == self._targets) for found in (before, after)]
+        change = right[0].astype(float) - right[1]
+        weights = self._samples.weights
+        unsure = 1 - self._samples.chances
+        variance = float((weights**2 * unsure * change**2).sum())
+        added = 0.5 * float(np.median(weights)) if unsure.any() else 0.0
+        return float(weights @ change), float(np.sqrt(variance + added**2))
+
+    def _answers(self, recipe: Recipe) -> np.ndarray:
+        chosen = treatments_of(recipe, self._prober.subject)
+        effects = self._prober.effects(chosen)
+        if any(effect.weight is None for effect in effects.values()):
+            return self._answers_of_file(recipe)
+        is_changing = any(changes_weights(treatment) for treatment in chosen.values())
+        if is_changing not in self._runners:
+            self._runners[is_changing] = self._prober.runner(
+                self._inputs, self._samples.weights, is_changing=is_changing
+            )
+        return self._runners[is_changing].outputs(
+            effects, self._prober.repaired_by(chosen) if is_changing else []
+        )
+
+    def _answers_of_file(self, recipe: Recipe) -> np.ndarray:
+        with tempfile.TemporaryDirectory() as folder:
+            path = save_graph(self._engine.build(recipe).graph, Path(folder) / "look.onnx")
+            return open_session(path).run(self._inputs)
+
+    def _chosen(self, seed: int) -> LookSamples:
+        if self._is_weighted:
+            return by_margin(self._before, self._count, seed)
+        return spread_evenly(len(self._before), self._count)
 
 
 def candidates(names: Sequence[str], choices: Sequence[Treatment], seed: int) -> list[Recipe]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -54,6 +55,7 @@ class StructureMethod(Method):
             return f"'{self.key}' needs the PyTorch module; this model lives as ONNX only"
         return None
 
+    @abstractmethod
     def change_structure(
         self, subject: Subject, layers: tuple[Layer, ...], config: Any, tools: Tools
     ) -> Restructured:
@@ -65,8 +67,8 @@ class StructureMethod(Method):
             config: The method's checked `Config`.
             tools: Data, seeds, progress.
         """
-        raise NotImplementedError
 
+    @abstractmethod
     def rebuild(self, module: Any, history: Mapping[str, Any], shape: tuple[int, ...]) -> Any:
         """Returns a copy of `module` with the shape in `history`; its weights are loaded later.
 
@@ -75,7 +77,6 @@ class StructureMethod(Method):
             history: What `change_structure` recorded.
             shape: Of one input sample.
         """
-        raise NotImplementedError
 
 
 class Restructured:
@@ -100,6 +101,7 @@ class WeightMethod(Method):
 
     stage: ClassVar[Stage] = "weights"
 
+    @abstractmethod
     def change_weights(self, weights: Weights, config: Any) -> Weights:
         """Returns new values for (some of) the weights; a pure function.
 
@@ -107,7 +109,6 @@ class WeightMethod(Method):
             weights: By layer name, float32, output channels first where torch has them so.
             config: The method's checked `Config`.
         """
-        raise NotImplementedError
 
     def notes(self, weights: Weights, config: Any) -> tuple[str, ...]:
         """Returns what the user should know of its work on these weights."""
@@ -124,6 +125,7 @@ class GraphMethod(Method):
     stage: ClassVar[Stage] = "graph"
     is_local: ClassVar[bool] = False
 
+    @abstractmethod
     def change_graph(
         self, subject: Subject, layers: tuple[Layer, ...], config: Any, tools: Tools
     ) -> onnx.ModelProto | Edited:
@@ -135,7 +137,6 @@ class GraphMethod(Method):
             config: The method's checked `Config`.
             tools: Calibration ranges, CPU, data.
         """
-        raise NotImplementedError
 
 
 class Edited:

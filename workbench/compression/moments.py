@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-_PATCHES = 2048
+_PATCHES = 1024
 _SMALL = 1e-12
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 import tempfile
 import weakref
@@ -12,8 +13,16 @@ from pathlib import Path
 import numpy as np
 
 from workbench.compression import batch_norm
-from workbench.compression.effects import Effect, Effects, shared_key
+from workbench.compression.effects import (
+    BATCH_NORM_GAIN,
+    CORRECTION_GAIN,
+    Effect,
+    Effects,
+    shared_key,
+)
 from workbench.compression.gauss_newton import Projections
+from workbench.compression.look_runner import LookRunner
+from workbench.compression.macs import tensor_shapes
 from workbench.compression.moments import Moments, moments_of
 from workbench.compression.sensitivity import (
     COMMON,
@@ -28,9 +37,11 @@ from workbench.compression.tools import Tools, spread
 from workbench.compression.treatments import Treatment, changes_weights, key_of
 from workbench.exporting.graph import with_initializers
 
-_SAMPLES, _MOMENT_SAMPLES, _FEWEST = 64, 64, 8
+_SAMPLES, _MOMENT_SAMPLES, _FEWEST = 32, 64, 8
 _MOST_BYTES = 400_000_000
 _MOST_GRADIENTS = 64_000_000
+_FIRST_SAMPLES = 8
+_MOST_EFFECTS = 256_000_000
 _CORRECTED = frozenset({"Conv", "Gemm"})
 
 
@@ -53,15 +64,68 @@ class Prober:
         self._folder = Path(tempfile.mkdtemp(prefix="workbench-probe-"))
         weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
         self.layers = [layer for layer in subject.layers if layer.node and layer.initializer]
-        self._inputs = spread(tools.data.val, self._fitting(samples))
+        self._inputs = spread(tools.data.val, self.fitting(samples, _MOST_BYTES))
         self._plain = self._world("plain", subject, {})
         self._changed: tuple[Probes, Effects] | None = None
+        self._first: tuple[Probes, Effects] | None = None
         self._projections: Projections | None = None
+        self._recent: dict[Cell, Effect] = {}
+        self._recent_bytes = 0
 
     @property
     def plain(self) -> Effects:
         """Effects on the model as it is."""
         return self._plain[1]
+
+    def effects(self, chosen: Mapping[str, Treatment]) -> dict[str, Effect]:
+        """Returns the effect on each layer of its treatment, remembered where it was probed."""
+        groups: dict[tuple[bool, str], dict[str, Treatment]] = {}
+        found: dict[str, Effect] = {}
+        for name, treatment in chosen.items():
+            known = self._recent.get((name, key_of(treatment)))
+            if known is None:
+                group = (changes_weights(treatment), shared_key(treatment))
+                groups.setdefault(group, {})[name] = treatment
+            else:
+                found[name] = known
+        for (is_changing, _), group_of in groups.items():
+            source = (self._world_of_weights() if is_changing else self._plain)[1]
+            found.update(source.of(group_of))
+            self._remember(group_of, found)
+        return found
+
+    def forget(self) -> None:
+        """Drops the effects that were remembered for quick looks."""
+        self._recent.clear()
+        self._recent_bytes = 0
+
+    def _remember(self, group: Mapping[str, Treatment], effects: Mapping[str, Effect]) -> None:
+        for name, treatment in group.items():
+            weight = effects[name].weight
+            size = 0 if weight is None else weight.nbytes
+            if self._recent_bytes + size <= _MOST_EFFECTS:
+                self._recent[name, key_of(treatment)] = replace(effects[name], graph=None)
+                self._recent_bytes += size
+
+    def runner(self, samples: np.ndarray, weights: np.ndarray, *, is_changing: bool) -> LookRunner:
+        """Returns what answers for recipes on some samples.
+
+        Args:
+            samples: Float32 [n, …].
+            weights: Of the samples [n], adding up to 1.
+            is_changing: Whether the recipes change weights, so that BatchNorm is re-estimated.
+        """
+        effects = (self._world_of_weights() if is_changing else self._plain)[1]
+        repaired = [la.name for la in self._repaired() if la.op_type in _CORRECTED]
+        return LookRunner(
+            effects.subject.graph,
+            self.layers,
+            repaired if is_changing else [],
+            samples,
+            weights,
+            self._part("looks"),
+            BATCH_NORM_GAIN if self.subject.module is not None else CORRECTION_GAIN,
+        )
 
     @property
     def can_project(self) -> bool:
@@ -86,12 +150,12 @@ class Prober:
             )
         return self._projections
 
-    def add_common(self, table: SensitivityTable, *, projected: bool = False) -> None:
+    def add_common(self, table: SensitivityTable) -> None:
         """Adds what re-estimating BatchNorm does, to all layers at once."""
         if COMMON in table:
             return
         change = self._world_of_weights()[0].outputs - self._plain[0].outputs
-        table.add([COMMON], self._vector(change, projected)[None], [Fact()])
+        table.add([COMMON], self._vector(change, projected=False)[None], [Fact()])
 
     def add(
         self,
@@ -123,10 +187,12 @@ class Prober:
         shared: str,
         projected: bool,
     ) -> None:
-        if is_changing:
-            self.add_common(table, projected=projected)
-        probes, effects = self._world_of_weights() if is_changing else self._plain
+        if is_changing and not projected:
+            self.add_common(table)
+        probes, effects = self._world_for(is_changing, projected)
         found = effects.of(chosen)
+        if not projected:
+            self._remember(chosen, found)
         cells: list[Cell] = [(name, key_of(chosen[name])) for name in found]
         features = [
             self._projected(name, effect, effects)
@@ -169,6 +235,19 @@ class Prober:
             bias = bias - old.reshape(bias.shape)
         return self.projections.feature(name, weight - before, bias)
 
+    def _world_for(self, is_changing: bool, projected: bool) -> tuple[Probes, Effects]:
+        if not is_changing:
+            return self._plain
+        return self._first_world() if projected else self._world_of_weights()
+
+    def _first_world(self) -> tuple[Probes, Effects]:
+        """Returns the start for first answers: nothing is re-estimated, layers are repaired."""
+        if self._first is None:
+            probes = self._plain[0]
+            moments = self._moments_at(probes, self._repaired(), _FIRST_SAMPLES)
+            self._first = (probes, self._world_effects(self.subject, moments))
+        return self._first
+
     def _world_of_weights(self) -> tuple[Probes, Effects]:
         if self._changed is None:
             subject, repaired = self.subject, self._repaired()
@@ -185,6 +264,13 @@ class Prober:
                 self._changed = self._plain
         return self._changed
 
+    def repaired_by(self, chosen: Mapping[str, Treatment]) -> list[str]:
+        """Returns the layers whose outputs are repaired in a file with these treatments."""
+        names = [layer.name for layer in self._repaired()]
+        if self.subject.module is not None:
+            return names
+        return [name for name in names if changes_weights(chosen.get(name, ()))]
+
     def _repaired(self) -> list[Layer]:
         """Returns the layers whose outputs get their moments back after a change."""
         if self.subject.module is None:
@@ -197,13 +283,19 @@ class Prober:
     def _moments(self, subject: Subject, layers: list[Layer]) -> dict[str, Moments]:
         folder = self._part("moments")
         probes = Probes(subject.graph, layers, self._tools.train_inputs(_MOMENT_SAMPLES), folder)
+        return self._moments_at(probes, layers)
+
+    def _moments_at(
+        self, probes: Probes, layers: list[Layer], samples: int | None = None
+    ) -> dict[str, Moments]:
         effects = self.plain
         found = {}
         for layer in layers:
             node = effects.nodes[layer.node]
             weight = effects.base[layer.initializer]
             if node.op_type in _CORRECTED:
-                found[layer.name] = moments_of(node, probes.layer_input(layer.name), weight)
+                values = probes.layer_input(layer.name)[:samples]
+                found[layer.name] = moments_of(node, values, weight)
         return found
 
     def _world(
@@ -220,9 +312,12 @@ class Prober:
         folder.mkdir(exist_ok=True)
         return folder
 
-    def _fitting(self, samples: int) -> int:
-        """Returns how many samples keep all activations within a bound of memory."""
-        one = spread(self._tools.data.val, 1)
-        probe = Probes(self.subject.graph, self.layers, one, self._part("one"))
-        size = sum(probe.layer_input(layer.name).nbytes for layer in self.layers)
-        return int(np.clip(_MOST_BYTES // max(size, 1), _FEWEST, samples))
+    def fitting(self, samples: int, most: int) -> int:
+        """Returns how many of `samples` keep what layers read within `most` bytes."""
+        size = sum(math.prod(shape) for shape in self._input_shapes()) * np.float32().nbytes
+        return int(np.clip(most // max(size, 1), _FEWEST, samples))
+
+    def _input_shapes(self) -> list[tuple[int, ...]]:
+        shapes = tensor_shapes(self.subject.graph)
+        nodes = {node.name: node for node in self.subject.graph.graph.node}
+        return [shapes.get(nodes[layer.node].input[0], (0,)) for layer in self.layers]

@@ -1,9 +1,10 @@
 """From a sensitivity score to a drop of the score, and what points already known say of it.
 
-Two parameters saturate at chance: drop = most·(1 − exp(−(q/q₀)^γ)). What points measured on all
-samples leave over follows a Gaussian process with fixed hyper-parameters on (log q, shares of
-methods); quick looks share their samples' luck, so they only place the curve. Residuals are in
-asinh(drop / 0.5 points), where small drops and collapses weigh alike. NumPy only.
+Two parameters saturate at chance: drop = most·(1 − exp(−(q/q₀)^γ)). What known points leave over
+follows a Gaussian process on (log q, shares of methods), each point with the noise it was found
+with; amplitude and own noise are the likeliest of a few (Rasmussen and Williams 2006, §5.4.1), the
+lengths are fixed. Residuals are in asinh(drop / 0.5 points), where small drops and collapses weigh
+alike. NumPy only.
 """
 
 from __future__ import annotations
@@ -13,9 +14,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-_UNIT = 0.5
-_AMPLITUDE, _MODEL_NOISE = 0.6, 0.12
-_LENGTH_LOG, _LENGTH_SHARE = 1.2, 0.6
+UNIT = 0.5
+LENGTH_LOG, LENGTH_SHARE = 1.2, 1.2
+_AMPLITUDES = (0.1, 0.15, 0.22, 0.32, 0.45, 0.6, 0.8)
+_NOISES = (0.06, 0.1, 0.15, 0.22, 0.32)
+_LIKELY_AMPLITUDE, _LIKELY_NOISE, _LIKELY_REACH = 0.35, 0.12, 0.7
+_WITHOUT_POINTS = (0.6, 0.12)
 _TRUSTED = 0.3
 _PRIOR = (1.0, 1.1)
 _PRIOR_WEIGHT = 0.05
@@ -23,12 +27,12 @@ _PRIOR_WEIGHT = 0.05
 
 def squash(drop: np.ndarray | float) -> np.ndarray:
     """Returns asinh(drop / 0.5) for a drop in points."""
-    return np.asarray(np.arcsinh(np.asarray(drop) / _UNIT))
+    return np.asarray(np.arcsinh(np.asarray(drop) / UNIT))
 
 
 def unsquash(value: float) -> float:
     """Returns the drop in points."""
-    return _UNIT * math.sinh(value)
+    return UNIT * math.sinh(value)
 
 
 @dataclass(frozen=True)
@@ -39,13 +43,13 @@ class Points:
         scores: Sensitivity scores [n].
         shares: Share of the weights that each method treats [n, methods].
         drops: In points [n].
-        samples: On how many samples each was found [n]; 0 where on the very ones that count.
+        noise: Standard error of each, in points; 0 where found on the very samples that count [n].
     """
 
     scores: np.ndarray
     shares: np.ndarray
     drops: np.ndarray
-    samples: np.ndarray
+    noise: np.ndarray
 
 
 class ScoreMap:
@@ -54,15 +58,26 @@ class ScoreMap:
     Args:
         most: The drop to chance, in points.
         points: What is known; may be empty.
-        error: Baseline's share of errors; the noise of a drop on few samples follows from it.
+
+    Attributes:
+        log_start: log q₀ of the curve.
+        power: γ of the curve.
+        amplitude: Of the Gaussian process.
+        noise: What no recipe's place explains; both in squashed points.
+        logs: log q of each point [n].
+        places: Its shares over their length [n, methods].
+        inverse: Of the points' covariance [n, n].
+        alpha: `inverse` times what the curve leaves over [n].
     """
 
-    def __init__(self, most: float, points: Points, error: float = 0.02) -> None:
+    def __init__(self, most: float, points: Points) -> None:
         self.most = max(most, 1.0)
-        self._error = error
-        self._points = points
-        self.log_start, self.power = self._fit(np.log(points.scores), squash(points.drops))
-        self._train()
+        self.logs = np.log(points.scores)
+        self.places = points.shares / LENGTH_SHARE
+        wanted = squash(points.drops)
+        luck = points.noise / np.sqrt(points.drops**2 + points.noise**2 / 2 + UNIT**2)
+        self.log_start, self.power = self._fit(wanted, luck)
+        self._train(wanted - self.curve(points.scores), luck)
 
     def curve(self, scores: np.ndarray) -> np.ndarray:
         """Returns the squashed drop of the two-parameter map."""
@@ -72,29 +87,35 @@ class ScoreMap:
         """Returns squashed drop and its standard deviation for one recipe."""
         log = math.log(score)
         inner = math.exp(min(max(self.power * (log - self.log_start), -50.0), 50.0))
-        start = math.asinh(self.most * -math.expm1(-inner) / _UNIT)
-        if not len(self._logs):
-            return start, math.hypot(_AMPLITUDE, _MODEL_NOISE)
-        far = shares / _LENGTH_SHARE - self._places
-        squares = np.einsum("ij,ij->i", far, far) + (self._logs - log) ** 2 / _LENGTH_LOG**2
-        cross = _AMPLITUDE**2 * np.exp(-0.5 * squares)
-        variance = _AMPLITUDE**2 - float(cross @ (self._inverse @ cross))
-        center = start + float(cross @ self._alpha)
-        return center, math.sqrt(max(variance, 0.0) + _MODEL_NOISE**2)
+        start = math.asinh(self.most * -math.expm1(-inner) / UNIT)
+        if not len(self.logs):
+            return start, math.hypot(self.amplitude, self.noise)
+        far = self.places - shares / LENGTH_SHARE
+        squares = np.einsum("ij,ij->i", far, far) + (self.logs - log) ** 2 / LENGTH_LOG**2
+        cross = self.amplitude**2 * np.exp(-0.5 * squares)
+        variance = self.amplitude**2 - float(cross @ (self.inverse @ cross))
+        center = start + float(cross @ self.alpha)
+        return center, math.sqrt(max(variance, 0.0) + self.noise**2)
+
+    def predict_all(self, scores: np.ndarray, shares: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Returns what `predict` does for many recipes at once: [m], [m, methods] → [m], [m]."""
+        logs, start = np.log(scores), self.curve(scores)
+        places = shares / LENGTH_SHARE
+        squares = ((self.places[:, None] - places) ** 2).sum(axis=2)
+        squares += ((self.logs[:, None] - logs) / LENGTH_LOG) ** 2
+        cross = self.amplitude**2 * np.exp(-0.5 * squares)
+        variance = self.amplitude**2 - (cross * (self.inverse @ cross)).sum(axis=0)
+        spread = np.sqrt(np.maximum(variance, 0.0) + self.noise**2)
+        return start + cross.T @ self.alpha, spread
 
     def left_out(self) -> tuple[np.ndarray, np.ndarray]:
         """Returns residual and standard deviation of each point predicted from all others.
 
-        The deviation is that of what was seen, the noise of a quick look included.
+        The deviation is that of what was seen, the noise of a quick look included
+        (Rasmussen and Williams 2006, §5.4.2).
         """
-        points, seen = self._points, self._points.samples > 0
-        looked = squash(points.drops[seen]) - self.curve(points.scores[seen])
-        spread = np.sqrt(self._noise()[seen] ** 2 + _AMPLITUDE**2 + _MODEL_NOISE**2)
-        if not len(self._logs):
-            return looked, spread
-        diagonal = np.diag(self._inverse)
-        own = self._alpha / diagonal, 1.0 / np.sqrt(diagonal)
-        return np.concatenate([looked, own[0]]), np.concatenate([spread, own[1]])
+        diagonal = np.diag(self.inverse)
+        return self.alpha / diagonal, 1.0 / np.sqrt(diagonal)
 
     def _drop(
         self, logs: np.ndarray, start: float | np.ndarray, power: float | np.ndarray
@@ -102,15 +123,15 @@ class ScoreMap:
         inner = np.exp(np.clip(power * (logs - start), -50, 50))
         return np.asarray(self.most * -np.expm1(-inner))
 
-    def _fit(self, logs: np.ndarray, wanted: np.ndarray) -> tuple[float, float]:
+    def _fit(self, wanted: np.ndarray, luck: np.ndarray) -> tuple[float, float]:
         start, power = _PRIOR
-        trust = _TRUSTED**2 / (_TRUSTED**2 + self._noise() ** 2)
+        trust = _TRUSTED**2 / (_TRUSTED**2 + luck**2)
         width, reach = 6.0, 0.75
         for _ in range(3):
             starts = start + np.linspace(-width, width, 41)
             powers = np.clip(power * np.exp(np.linspace(-reach, reach, 21)), 0.3, 3.0)
             grid = np.stack(np.meshgrid(starts, powers), axis=-1).reshape(-1, 2)
-            found = squash(self._drop(logs[None, :], grid[:, :1], grid[:, 1:]))
+            found = squash(self._drop(self.logs[None, :], grid[:, :1], grid[:, 1:]))
             far = np.abs(found - wanted)
             cost = (np.minimum(far, far**2) * trust).sum(axis=1)
             cost += _PRIOR_WEIGHT * ((grid[:, 0] - _PRIOR[0]) / 3) ** 2
@@ -119,26 +140,37 @@ class ScoreMap:
             width, reach = width / 10, reach / 6
         return start, power
 
-    def _train(self) -> None:
-        points, own = self._points, self._points.samples == 0
-        self._logs = np.log(points.scores[own])
-        shares = points.shares[own]
-        self._places = shares / _LENGTH_SHARE
-        kernel = _kernel(self._logs, shares)
-        self._inverse = np.linalg.inv(kernel + _MODEL_NOISE**2 * np.eye(len(kernel)))
-        residuals = squash(points.drops[own]) - self.curve(points.scores[own])
-        self._alpha = self._inverse @ residuals
+    def _train(self, residuals: np.ndarray, luck: np.ndarray) -> None:
+        near = self._nearness()
+        self.amplitude, self.noise = _likeliest(near, residuals, luck)
+        own = np.diag(self.noise**2 + luck**2)
+        self.inverse = np.linalg.inv(self.amplitude**2 * near + own)
+        self.alpha = self.inverse @ residuals
 
-    def _noise(self) -> np.ndarray:
-        """Returns how far luck moves what a quick look sees; nothing where all samples were."""
-        points = self._points
-        count = np.maximum(points.samples, 1.0)
-        size = np.abs(points.drops) / 100 + self._error + 1.0 / count
-        noise = np.where(points.samples > 0, 100 * np.sqrt(size / count), 0.0)
-        return np.asarray(noise / np.sqrt(points.drops**2 + noise**2 / 2 + _UNIT**2))
+    def _nearness(self) -> np.ndarray:
+        far = ((self.logs[:, None] - self.logs) / LENGTH_LOG) ** 2
+        squares = (self.places**2).sum(axis=1)
+        far = far + squares[:, None] + squares - 2 * self.places @ self.places.T
+        return np.asarray(np.exp(-0.5 * far))
 
 
-def _kernel(logs: np.ndarray, shares: np.ndarray) -> np.ndarray:
-    far = ((logs[:, None] - logs) / _LENGTH_LOG) ** 2
-    far = far + (((shares[:, None] - shares) / _LENGTH_SHARE) ** 2).sum(axis=2)
-    return np.asarray(_AMPLITUDE**2 * np.exp(-0.5 * far))
+def _likeliest(near: np.ndarray, residuals: np.ndarray, luck: np.ndarray) -> tuple[float, float]:
+    """Returns the amplitude and noise of largest posterior density."""
+    if not len(residuals):
+        return _WITHOUT_POINTS
+    found = {
+        (amplitude, noise): _likelihood(
+            amplitude**2 * near + np.diag(noise**2 + luck**2), residuals
+        )
+        - 0.5 * (math.log(amplitude / _LIKELY_AMPLITUDE) / _LIKELY_REACH) ** 2
+        - 0.5 * (math.log(noise / _LIKELY_NOISE) / _LIKELY_REACH) ** 2
+        for amplitude in _AMPLITUDES
+        for noise in _NOISES
+    }
+    return max(found, key=lambda pair: found[pair])
+
+
+def _likelihood(covariance: np.ndarray, residuals: np.ndarray) -> float:
+    root = np.linalg.cholesky(covariance)
+    part = np.linalg.solve(root, residuals)
+    return float(-0.5 * part @ part - np.log(np.diag(root)).sum())

@@ -17,9 +17,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from workbench.compression.candidates import Candidates
-from workbench.compression.estimator import Estimator, Located
+from workbench.compression.estimator import Estimator
 from workbench.compression.goal import Goal, drop_of
 from workbench.compression.hypervolume import Front, samples_of
+from workbench.compression.locate import Located
 from workbench.compression.measured import Measured
 from workbench.compression.method import StructureMethod
 from workbench.compression.methods import METHODS

@@ -21,9 +21,9 @@ from workbench.core.errors import IntegrityError, NotFoundError
 from workbench.core.ids import digest_json
 from workbench.core.records import Description
 from workbench.exporting import FoldMap, export_samples
-from workbench.exporting._state import state_of
 from workbench.exporting.graph import load_graph
 from workbench.exporting.prepare import prepare
+from workbench.exporting.state import state_of
 from workbench.store import Artifact, Store
 
 KIND = "structure"

@@ -418,7 +418,7 @@ def _checked_description(model: Artifact) -> Description:
 
 
 def _identity(model: Artifact, module: nn.Module, loss: Any) -> str:
-    state_of = optional.require("workbench.exporting._state", for_="reading weights").state_of
+    state_of = optional.require("workbench.exporting.state", for_="reading weights").state_of
     parts = [(name, digest_bytes(value.tobytes())) for name, value in state_of(module).items()]
     own_loss = None
     if loss is not None:

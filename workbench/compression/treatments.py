@@ -14,7 +14,7 @@ from workbench.compression.recipe import Recipe, Step
 from workbench.compression.subject import Subject
 
 Treatment = tuple[Step, ...]
-_AMOUNTS = (0.3, 0.5, 0.6, 0.7, 0.8, 0.9)
+_AMOUNTS = (0.3, 0.5, 0.65, 0.8, 0.9, 0.97)
 _AMOUNT, _SCOPE, _GLOBAL, _LAYER = "amount", "scope", "global", "layer"
 _PARTNERS = ("quantize_static", "quantize_dynamic")
 
@@ -52,7 +52,7 @@ def treatments_of(recipe: Recipe, subject: Subject) -> dict[str, Treatment]:
     for group in groups_of(recipe, subject):
         steps: dict[str, list[Step]] = {layer.name: [] for layer in group.layers}
         for step in group.steps:
-            shares = _shares(step, subject, tuple(steps))
+            shares = global_shares(step, subject, tuple(steps))
             for name, own in steps.items():
                 localized = _localized(step, shares.get(name))
                 own.extend(() if localized is None else (localized,))
@@ -99,8 +99,8 @@ def _standard_steps(method: Method, subject: Subject) -> list[Step]:
     return [Step(method.key, c) for c in configs if not method.supports(subject, c)]
 
 
-def _shares(step: Step, subject: Subject, names: tuple[str, ...]) -> Mapping[str, float]:
-    """Returns the share of each layer's weights that a global step removes."""
+def global_shares(step: Step, subject: Subject, names: tuple[str, ...]) -> Mapping[str, float]:
+    """Returns the share of each layer's weights that a step takes which ranks them together."""
     plugin = step.plugin
     if getattr(step.config, _SCOPE, None) != _GLOBAL or not isinstance(plugin, WeightMethod):
         return {}

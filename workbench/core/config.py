@@ -18,7 +18,9 @@ class Config(BaseModel):
     Give each field a `pydantic.Field(description=…)`; numeric knobs also `ge`/`le`.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", arbitrary_types_allowed=True, defer_build=True
+    )
     version: ClassVar[int] = 1
 
     @classmethod

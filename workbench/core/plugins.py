@@ -6,6 +6,7 @@ import functools
 import importlib
 import pkgutil
 import re
+from abc import ABCMeta
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib.metadata import EntryPoints, entry_points
@@ -18,7 +19,7 @@ from workbench.core.optional import is_installed
 P = TypeVar("P", bound="Plugin")
 
 
-class Plugin:
+class Plugin(metaclass=ABCMeta):  # noqa: B024 - each kind adds its abstract verbs
     """Base of every plug-in. A file defines one instance, named `PLUGIN`.
 
     Attributes:

@@ -22,6 +22,14 @@ class Panel(Plugin):
     def bundle(self, record: Any) -> dict[str, Any]:
         """Returns what Jupyter shows, by MIME type: the live panel where it can run."""
 
+    def show(self, record: Any) -> None:
+        """Shows a record in the notebook itself, in more than one output.
+
+        Raises:
+            NotImplementedError: It does not, or here is no notebook: `bundle` is taken.
+        """
+        raise NotImplementedError
+
 
 PANELS: Registry[Panel] = Registry("panels", "workbench.widgets.panels", Panel)  # type: ignore[type-abstract]
 
@@ -39,6 +47,9 @@ class Shown:
 
     def _repr_html_(self) -> str:
         return PANELS.get(self.shown_as).card(self)
+
+    def _ipython_display_(self) -> None:
+        PANELS.get(self.shown_as).show(self)
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
         return PANELS.get(self.shown_as).bundle(self)

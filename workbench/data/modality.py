@@ -76,7 +76,7 @@ class Modality(Plugin):
             except InputError as error:
                 problems.extend(indexed(error, index, len(values)))
         if problems:
-            raise InputError(f"{len(problems)} inputs cannot be read.", problems=problems)
+            raise InputError(cannot_be_read(len(problems), "input"), problems=problems)
         shape = (0, *self.sample_shape(config))
         return np.stack(decoded) if decoded else np.zeros(shape, np.float32)
 
@@ -123,6 +123,11 @@ class Modality(Plugin):
     @abstractmethod
     def sketch(self, prepared: np.ndarray, config: Any) -> Sketch:
         """Returns what is compared to find copies among prepared samples, (n, *sample_shape)."""
+
+
+def cannot_be_read(count: int, what: str) -> str:
+    """Returns the sentence, as in "2 inputs cannot be read."."""
+    return f"{count} {what}{'s' if count > 1 else ''} cannot be read."
 
 
 def indexed(error: InputError, index: int, total: int) -> list[str]:

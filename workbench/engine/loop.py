@@ -213,6 +213,7 @@ class _Fit:
     ) -> None:
         torch.manual_seed(epoch_seed(self.config.seed, self.epoch))
         started, self.paused_s = time.perf_counter(), 0.0
+        cpu_started = time.process_time()
         train_loss, samples = self.train(train_batches(self.epoch))
         spent = time.perf_counter() - started - self.paused_s
         row = {"train_loss": train_loss, "lr": self.last_rate}
@@ -226,6 +227,7 @@ class _Fit:
         self.epoch += 1
         row["samples_per_s"] = samples / max(spent, 1e-9)
         row["seconds"] = time.perf_counter() - started - self.paused_s
+        row["cpu_seconds"] = time.process_time() - cpu_started
         self.history.append(row)
         self.report(rank)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import Any, ClassVar
 
 import numpy as np
@@ -31,6 +32,7 @@ class Metric(Plugin):
             return None
         return f"{self.key} judges {self.task}, the model does {task}."
 
+    @abstractmethod
     def compute(self, outputs: NDArray[np.floating], targets: NDArray[Any]) -> float:
         """Returns the metric over all samples.
 
@@ -41,4 +43,3 @@ class Metric(Plugin):
         Raises:
             InputError: The shapes do not fit together.
         """
-        raise NotImplementedError

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -42,6 +43,7 @@ class Exporter(Plugin):
 
     suffix: ClassVar[str] = ""
 
+    @abstractmethod
     def write(
         self, module: nn.Module, description: Description, samples: np.ndarray, path: Path
     ) -> Written:
@@ -56,4 +58,3 @@ class Exporter(Plugin):
         Raises:
             ExportError: The module cannot be exported; the message names the line.
         """
-        raise NotImplementedError

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from workbench.core.records import Description
-from workbench.exporting._state import batch_norms_of, evaluating, perturbed, predictor, state_of
 from workbench.exporting.exporters import EXPORTERS
 from workbench.exporting.fold_map import FoldMap, find_rules
 from workbench.exporting.graph import (
@@ -21,6 +20,7 @@ from workbench.exporting.graph import (
     with_initializers,
 )
 from workbench.exporting.parity import Parity, ParityError, check_parity
+from workbench.exporting.state import batch_norms_of, evaluating, perturbed, predictor, state_of
 from workbench.runtime.session import open_session
 
 if TYPE_CHECKING:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from workbench.core.plugins import Plugin
@@ -22,10 +23,11 @@ class Family(Plugin):
 
     rate: ClassVar[float] = 2e-3
 
+    @abstractmethod
     def supports(self, sample_shape: tuple[int, ...], task: Task) -> str | None:
         """Returns why samples of this shape do not fit, and which do; None if they fit."""
-        raise NotImplementedError
 
+    @abstractmethod
     def build(self, config: Any, sample_shape: tuple[int, ...], outputs: int) -> nn.Module:
         """Returns a freshly initialised network (drawn from torch's random state).
 
@@ -34,7 +36,6 @@ class Family(Plugin):
             sample_shape: Shape of one prepared sample, without the batch.
             outputs: Number of classes, or 1 for regression.
         """
-        raise NotImplementedError
 
 
 def image_reason(family: str, sample_shape: tuple[int, ...], smallest: int) -> str | None:

@@ -8,18 +8,20 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import threading
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from workbench.core.errors import RunFailedError, error_from_dict
+from workbench.core.errors import CancelledError, RunFailedError, error_from_dict
 from workbench.core.optional import require
 from workbench.store import Store
 
 EventSink = Callable[[str, Mapping[str, Any]], None]
 _IDLE_S = 120.0
+_GRACE_S = 3.0
 
 
 class MeasuringWorker:
@@ -38,6 +40,7 @@ class MeasuringWorker:
         self._process: subprocess.Popen[bytes] | None = None
         self._turn = threading.Lock()
         self._idle: threading.Timer | None = None
+        self._number = 0
 
     def measure(self, recipe: Any, on_event: EventSink) -> dict[str, Any]:
         """Returns the figures of a recipe (its JSON form), measured by the worker.
@@ -66,9 +69,21 @@ class MeasuringWorker:
                     self.close()
                 raise
             finally:
+                self._number += 1
                 self._idle = threading.Timer(_IDLE_S, self._close_if_idle)
                 self._idle.daemon = True
                 self._idle.start()
+
+    def cancel(self) -> None:
+        """Ends the measurement under way, the worker stays; one that does not heed is killed."""
+        process = self._process
+        if process is None or not self._turn.locked():
+            return
+        number = self._number
+        process.send_signal(signal.SIGUSR1)
+        killer = threading.Timer(_GRACE_S, self._kill_if_still_at, (number,))
+        killer.daemon = True
+        killer.start()
 
     def close(self) -> None:
         """Ends the worker; the next measurement starts a new one."""
@@ -108,27 +123,40 @@ class MeasuringWorker:
         return self._process
 
     def _answer(self, process: subprocess.Popen[bytes], on_event: EventSink) -> dict[str, Any]:
+        stopped: CancelledError | None = None
         stream = process.stdout if process.stdout is not None else ()
         for line in stream:
             message = json.loads(line)
+            if stopped is not None and "kind" not in message:
+                raise stopped
             if "answer" in message:
                 return dict(message["answer"])
             if "error" in message:
                 raise error_from_dict(message["error"])
-            self._tell(on_event, message)
+            if stopped is None:
+                stopped = self._told(on_event, message)
         self.close()  # it may not be quite dead yet; the next measurement must not send to it
-        raise RunFailedError(
+        raise stopped or RunFailedError(
             "The measuring process ended without an answer.",
             hint="Perhaps the machine ran out of memory; its log is measuring.log in the "
             "workspace. Measuring again starts a new one.",
         )
 
-    def _tell(self, on_event: EventSink, message: Mapping[str, Any]) -> None:
+    def _told(self, on_event: EventSink, message: Mapping[str, Any]) -> CancelledError | None:
+        """Passes an event on; who takes it may stop the work by a `CancelledError`."""
         try:
             on_event(message["kind"], message["data"])
+        except CancelledError as error:
+            self.cancel()
+            return error
         except BaseException:
             self.close()  # its answer would be taken for that to the next question
             raise
+        return None
+
+    def _kill_if_still_at(self, number: int) -> None:
+        if self._number == number and self._turn.locked():
+            self.close()
 
     def _close_if_idle(self) -> None:
         if self._turn.acquire(blocking=False):

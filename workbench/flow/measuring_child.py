@@ -8,21 +8,49 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
 import time
 import traceback
 from collections.abc import Mapping
 from pathlib import Path
+from types import FrameType
 from typing import IO, Any
 
 from workbench.compression.study import StudyEngine
-from workbench.core.errors import RunFailedError, WorkbenchError
+from workbench.core.errors import CancelledError, RunFailedError, WorkbenchError
 from workbench.core.optional import require
 from workbench.data.dataset import open_dataset
 from workbench.flow.measuring_tasks import perform
 from workbench.store import NullContext, open_store
 
 _ALIVE_S = 0.2
+
+
+class _Work(NullContext):
+    """The context of measurements; SIGUSR1 cancels the one under way.
+
+    It tells now and then that it works, so that whoever waits has an occasion to stop it.
+    """
+
+    is_cancelled = False
+    _told = 0.0
+
+    def cancel(self, _signal: int, _frame: FrameType | None) -> None:
+        self.is_cancelled = True
+
+    def progress(self, done: int, total: int, note: str = "") -> None:
+        self.check()
+        super().progress(done, total, note)
+
+    def check(self) -> None:
+        if self.is_cancelled:
+            raise CancelledError("The measurement was cancelled; what was measured is kept.")
+        moment = time.monotonic()
+        if moment - self._told > _ALIVE_S:
+            self._told = moment
+            self.event("alive")
+            self.events.clear()
 
 
 def main(root: str, study_id: str, payload_bytes: str) -> int:
@@ -43,33 +71,21 @@ def main(root: str, study_id: str, payload_bytes: str) -> int:
         module,
         loss=loss,
     )
-    context = _Telling(store.home.scratch, store.artifacts, tell)
+    context = _Work(store.home.scratch, store.artifacts, tell)
+    signal.signal(signal.SIGUSR1, context.cancel)
     for line in sys.stdin.buffer:
+        context.is_cancelled = False
         _write(answers, _answered(engine, json.loads(line), context))
     return 0
 
 
-def _answered(engine: StudyEngine, task: Any, context: NullContext) -> dict[str, Any]:
+def _answered(engine: StudyEngine, task: Any, context: _Work) -> dict[str, Any]:
     try:
         return {"answer": perform(engine, task, context)}
     except WorkbenchError as error:
         if isinstance(error, RunFailedError):
             traceback.print_exc()
         return {"error": error.to_dict()}
-
-
-class _Telling(NullContext):
-    """Tells now and then that it works, so that whoever waits can stop it."""
-
-    _told = 0.0
-
-    def check(self) -> None:
-        """Says that work goes on, a few times a second."""
-        moment = time.monotonic()
-        if moment - self._told > _ALIVE_S:
-            self._told = moment
-            self.event("alive")
-            self.events.clear()
 
 
 def _live(size: int) -> tuple[Any, Any]:

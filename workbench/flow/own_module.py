@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import safetensors.torch
 
+from workbench.core.ids import digest_bytes
+from workbench.core.optional import require
 from workbench.core.records import Description
 from workbench.families.network import Normalized
 from workbench.flow.exports import export_module
@@ -36,6 +38,12 @@ def save_own(
     weights = store.artifacts.save("weights", {_WEIGHTS: safetensors.torch.save(state)}, {})
     context.output("weights", weights)
     return artifact
+
+
+def digest_of(code: Any) -> str:
+    """Returns the digest of a function or object of the user's own."""
+    pickled: bytes = require("cloudpickle", for_="code from a cell").dumps(code)
+    return digest_bytes(pickled)
 
 
 def trained(store: Store, module: nn.Module, weights: str | None) -> nn.Module:

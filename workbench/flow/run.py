@@ -194,7 +194,7 @@ class Run(Shown):
         if self._process is None or self._process.poll() in (None, 0):
             return
         record = self._store.runs.get(self.id)
-        if record.status == "created":
+        if record.started is None and record.status in ("created", "interrupted"):
             words = runner.last_words(self._store.runs.directory(self.id))
             self._store.runs.finish(
                 self.id, "failed", RunFailedError(f"The run's process did not start.\n{words}")

@@ -78,6 +78,7 @@ def start(store: Store, run_id: str, payload: bytes | None = None) -> subprocess
             stderr=err,
             env=_environment(payload),
         )
+    store.runs.worked_on_by(run_id, process.pid)
     if payload is not None and process.stdin is not None:
         _send(process, payload)
     return process

@@ -15,6 +15,7 @@ from workbench.core.shown import Shown
 from workbench.data.dataset import Dataset, open_dataset
 from workbench.flow.measuring import EventSink, MeasuringWorker
 from workbench.flow.progress import Bar
+from workbench.flow.refining import Refining
 from workbench.flow.resolve import Model
 from workbench.flow.variant import Variant, confirmed_key
 from workbench.store import Context, NullContext, Store
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from workbench.flow import (
         comparing,
         evaluating,
+        own_module,
         searching,
         study_bench,
         study_table,
@@ -52,6 +54,7 @@ else:
     evaluating = lazy("workbench.flow.evaluating")
     exchange = lazy("workbench.flow.targets.exchange")
     target = lazy("workbench.flow.targets.target")
+    own_module = lazy("workbench.flow.own_module")
     reports = lazy("workbench.flow.report")
     searching = lazy("workbench.flow.searching")
     study_bench = lazy("workbench.flow.study_bench")
@@ -84,6 +87,8 @@ class Study(Shown):
         self._inline = inline
         self._engine: Any = None
         self._estimator: Any = None
+        self._refining: Refining | None = None
+        self._busy = 0
         self._worker: MeasuringWorker | None = None
         self._search_id: str | None = None
 
@@ -264,12 +269,13 @@ class Study(Shown):
         if self._search_id is not None:
             self._store.runs.set_control(self._search_id, "stop")
         elif self._worker is not None:
-            self._worker.close()
+            self._worker.cancel()
 
     def estimate(self, recipe: str | Sequence[Any] | Mapping[str, Any]) -> Estimate:
         """Returns what a recipe would measure: score, size, latency, MACs, each with a 90 % band.
 
-        The first answers come from gradients at once; `refine` makes them better.
+        The first answers come from gradients at once. Where the study is not inline, they get
+        better by themselves: a thread fills the table and takes quick looks meanwhile.
 
         Args:
             recipe: As for `measure`.
@@ -280,10 +286,19 @@ class Study(Shown):
         for variant in self.variants:
             self.estimator.observe(variant.measured)
         said: Estimate = self.estimator.estimate(recipe)
+        if not self._inline:
+            self.refining.start()
         return said
 
+    @property
+    def refining(self) -> Refining:
+        """Makes estimates better in the background: `start`, `wait`, `stop`, `is_running`."""
+        if self._refining is None:
+            self._refining = Refining(self.estimator, lambda: self._busy > 0)
+        return self._refining
+
     def refine(self) -> None:
-        """Fills the estimator's table and takes quick looks; kept in the store."""
+        """Fills the estimator's table and takes quick looks now; kept in the store."""
         with Bar("refine") as bar:
             self.estimator.refine(self._context(bar.show))
 
@@ -347,11 +362,14 @@ class Study(Shown):
         return written
 
     def rows(self, recipes: Sequence[str]) -> Iterator[str]:
-        """Measures recipes one by one, yielding the header and then each line of the table."""
+        """Measures recipes one by one, yielding header, lines and notes of the table."""
         yield study_table.HEADER
         yield study_table.row(self.baseline)
+        done = []
         for recipe in recipes:
-            yield study_table.row(self.measure(recipe))
+            done.append(self.measure(recipe))
+            yield study_table.row(done[-1])
+        yield from study_table.notes(self.baseline, done)
 
     def verdict(self, chosen: Variant) -> str:
         """Returns one honest sentence on what a variant gains and loses."""
@@ -417,7 +435,11 @@ class Study(Shown):
             return dict(done)
         if self._worker is None:
             self._worker = MeasuringWorker(self._store, self._record.id, self._live())
-        return self._worker.ask(task, tell)
+        self._busy += 1
+        try:
+            return self._worker.ask(task, tell)
+        finally:
+            self._busy -= 1
 
     def _live(self) -> tuple[Any, Any] | None:
         return None if self._module is None else (self._module, self._loss)
@@ -442,7 +464,8 @@ def make_study(store: Store, model: Model, dataset: Dataset, *, inline: bool) ->
     """Returns the study of a model on a dataset, its baseline measured."""
     evaluating.check_fit(model.description, dataset)
     config = {"model_ref": model.ref}
-    record = store.studies.open(model.artifact.digest, dataset.artifact.digest, config)
+    loss = None if model.loss is None else own_module.digest_of(model.loss)
+    record = store.studies.open(model.artifact.digest, dataset.artifact.digest, config, loss=loss)
     study = Study(store, record, model, inline=inline)
     study.measure("")
     return study

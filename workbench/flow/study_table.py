@@ -9,6 +9,11 @@ from workbench.flow.variant import Variant
 from workbench.runtime.latency import is_faster, is_slower
 
 _KB = 1000
+_DRIFT_LIMIT = 1.25
+_DRIFT = (
+    "The machine was busier while some rows were measured: compare latencies by their ratio, "
+    "which is measured side by side with the baseline, not by p50."
+)
 _POINTS = {"accuracy", "balanced_accuracy", "f1_macro"}
 HEADER = (
     f"{'variant':<12}  {'score':>7}  {'difference (90 %)':>22}  {'kB':>8}  {'stored':>8}  "
@@ -28,7 +33,13 @@ def row(variant: Variant) -> str:
 def text(baseline: Variant, variants: Sequence[Variant]) -> str:
     """Returns the whole table: the baseline first, then the variants by size."""
     others = sorted((v for v in variants if not v.is_baseline), key=lambda v: -v.size_bytes)
-    return "\n".join([HEADER, row(baseline), *map(row, others)])
+    return "\n".join([HEADER, row(baseline), *map(row, others), *notes(baseline, others)])
+
+
+def notes(baseline: Variant, others: Sequence[Variant]) -> list[str]:
+    """Returns what must be said below the table: nothing, or why p50 and ratio disagree."""
+    drifted = [v for v in others if not _agrees(v.latency_ms / baseline.latency_ms, v)]
+    return [_DRIFT] if drifted else []
 
 
 def difference(variant: Variant) -> str:
@@ -56,6 +67,11 @@ def sentence(chosen: Variant) -> str:
     if chosen.is_baseline:
         return "No measured variant is smaller within the limit: the baseline is the choice."
     return f"{_change_in_words(chosen)}; {chosen.reason}".rstrip(". ") + "."
+
+
+def _agrees(quotient: float, variant: Variant) -> bool:
+    ratio = variant.latency_ratio.value
+    return ratio / _DRIFT_LIMIT <= quotient <= ratio * _DRIFT_LIMIT
 
 
 def _change_in_words(variant: Variant) -> str:

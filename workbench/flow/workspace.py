@@ -227,7 +227,13 @@ class Workspace:
         return self._version(self.store.models.register(name, manifest))
 
     def promote(
-        self, name: str, version: Any, alias: str = "champion", force: bool = False
+        self,
+        name: str,
+        version: Any,
+        alias: str = "champion",
+        force: bool = False,
+        *,
+        expected: int | None = None,
     ) -> ModelVersion:
         """Points an alias at a version; endpoints that follow the alias switch to it.
 
@@ -236,9 +242,15 @@ class Workspace:
             version: A version, its number or its ref.
             alias: The alias.
             force: Also if a rollback revoked this version for this alias.
+            expected: The number that you believe the alias points at; checked if given.
+
+        Raises:
+            ConflictError: The alias points elsewhere than `expected`.
+            StateError: The version was revoked for this alias.
         """
         number = self._number(name, version)
-        return self._version(self.store.models.promote(name, number, alias, force=force))
+        models = self.store.models
+        return self._version(models.promote(name, number, alias, force=force, expected=expected))
 
     def rollback(self, name: str, alias: str = "champion") -> ModelVersion:
         """Takes an alias back to the version before and revokes the one it pointed at."""

@@ -135,6 +135,10 @@ class Client:
         """Returns readiness, the models served and what became of followed aliases."""
         return self._call("GET", "/v2/health/ready")
 
+    def tokens(self) -> list[dict[str, Any]]:
+        """Returns name, scopes and expiry of each token; never its text. Needs "manage"."""
+        return list(json.loads(self._send("GET", "/manage/tokens")[1]))
+
     def metrics(self) -> str:
         """Returns the Prometheus page."""
         return self._send("GET", "/metrics")[1].decode()

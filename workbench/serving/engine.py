@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
@@ -33,13 +34,13 @@ class Engine(Plugin):
 
     suffixes: tuple[str, ...] = ()
 
+    @abstractmethod
     def load(self, path: Path, config: Config) -> LoadedModel:
         """Loads the model at `path`.
 
         Raises:
             InputError: The file is not what its suffix says.
         """
-        raise NotImplementedError
 
 
 def example_inputs(

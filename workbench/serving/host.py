@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,14 +32,14 @@ class Order:
 class Host(Plugin):
     """Runs endpoints on one sort of place."""
 
+    @abstractmethod
     def start(self, order: Order, *, timeout_s: float = 60.0) -> EndpointInfo:
         """Starts an endpoint and returns when it is ready: when its models have answered.
 
         Raises:
             WorkbenchError: The endpoint's own reason why it did not start.
         """
-        raise NotImplementedError
 
+    @abstractmethod
     def stop(self, info: EndpointInfo, *, timeout_s: float = 30.0) -> None:
         """Ends an endpoint after it has answered what it owes; nothing happens if it is gone."""
-        raise NotImplementedError

@@ -39,8 +39,10 @@ class ModelMetrics:
         self.requests: dict[tuple[str, int], int] = {}
         self.errors: dict[str, int] = {}
         self.request_seconds = Histogram(SECONDS)
+        self.decode_seconds = Histogram(SECONDS)
         self.queue_seconds = Histogram(SECONDS)
         self.predict_seconds = Histogram(SECONDS)
+        self.encode_seconds = Histogram(SECONDS)
         self.batch_rows = Histogram(ROWS)
         self.in_flight = 0
 
@@ -125,8 +127,10 @@ _HISTOGRAMS: tuple[tuple[str, str, Callable[[ModelMetrics], Histogram]], ...] = 
         "From the complete request to the answer.",
         lambda m: m.request_seconds,
     ),
+    ("workbench_decode_seconds", "From request to tensors.", lambda m: m.decode_seconds),
     ("workbench_queue_seconds", "Waiting for the model.", lambda m: m.queue_seconds),
     ("workbench_predict_seconds", "One run of the model.", lambda m: m.predict_seconds),
+    ("workbench_encode_seconds", "From outputs to the answer.", lambda m: m.encode_seconds),
     ("workbench_batch_rows", "Rows in one run of the model.", lambda m: m.batch_rows),
 )
 

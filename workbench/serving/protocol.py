@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -40,9 +41,9 @@ class Example:
 class Dialect(Plugin):
     """One way to talk to the endpoint. Decodes a request into tensors and encodes the outputs."""
 
+    @abstractmethod
     def routes(self, endpoint: Endpoint) -> Sequence[Route]:
         """Returns the paths it answers."""
-        raise NotImplementedError
 
     def error(self, error: WorkbenchError) -> Response:
         """Returns an error in the form that clients of this dialect read."""
@@ -52,6 +53,6 @@ class Dialect(Plugin):
         """Returns what the dialect adds to the error's own fields."""
         return {}
 
+    @abstractmethod
     def example(self, served: Served, inputs: Tensors) -> Example:
         """Returns a prediction request for `served` with these tensors."""
-        raise NotImplementedError

@@ -23,6 +23,10 @@ _GATHER_S = 0.2
 _SAME_TIME_S = 0.001
 _LONGEST_PATH = 200
 _MOST_SEEN = 1024
+_STAGES = (
+    b',"rows":%d,"batch_rows":%d,"decode_ms":%.3f,"queue_ms":%.3f,"predict_ms":%.3f,'
+    b'"encode_ms":%.3f'
+)
 _DAY = slice(len('{"time":"'), len('{"time":"2026-11-22'))
 
 
@@ -34,8 +38,17 @@ class Lines:
         self._time = b""
         self._time_at = 0.0
 
-    def of(self, answer: Answer, dialect: str, seconds: float) -> bytes:
-        """Returns the line of a finished request: JSON that begins with its time."""
+    def of(
+        self, answer: Answer, dialect: str, seconds: float, around: tuple[float, float]
+    ) -> bytes:
+        """Returns the line of a finished request: JSON that begins with its time.
+
+        Args:
+            answer: What was sent.
+            dialect: Key of the protocol.
+            seconds: From the complete request to the answer.
+            around: Seconds before the tensors were queued, and after the model had run.
+        """
         request, served, job = answer.request, answer.served, answer.job
         finished = answer.arrived + seconds
         if finished - self._time_at > _SAME_TIME_S:
@@ -56,11 +69,13 @@ class Lines:
             seconds * 1e3,
         )
         if job is not None and job.batch_rows:
-            line += b',"rows":%d,"batch_rows":%d,"queue_ms":%.3f,"predict_ms":%.3f' % (
+            line += _STAGES % (
                 job.rows,
                 job.batch_rows,
+                around[0] * 1e3,
                 (job.started - job.queued) * 1e3,
                 (job.finished - job.started) * 1e3,
+                around[1] * 1e3,
             )
         return line + b"}"
 

@@ -77,6 +77,9 @@ class Gate:
     def check_host(self, request: Request) -> None:
         """Refuses a foreign Host header: a web page whose name was re-bound to this address.
 
+        Who sends a token of this endpoint is no such page: the Jupyter proxy of a hub passes the
+        hub's own name on.
+
         Raises:
             ForbiddenError: The name is neither an address, nor localhost, nor allowed.
         """
@@ -84,13 +87,14 @@ class Gate:
         if raw in self._good_hosts or not raw:
             return
         name = _host_name(raw.decode("latin-1"))
-        if name not in self._hosts and not name.endswith(".localhost") and not _is_address(name):
+        is_ours = name in self._hosts or name.endswith(".localhost") or _is_address(name)
+        if not is_ours and not self.is_known(request):
             raise ForbiddenError(
                 f"Got a request for the host '{name}', which is not one of this endpoint.",
-                hint="Call it by its address, or start it with --allow-host NAME.",
+                hint="Send its token, call it by its address, or start it with --allow-host NAME.",
                 context={"host": name},
             )
-        if len(self._good_hosts) < 64:
+        if is_ours and len(self._good_hosts) < 64:
             self._good_hosts.add(raw)
 
     def check(self, request: Request, scope: Scope | None) -> Token | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Coroutine, Sequence
+from time import perf_counter
 from typing import Any
 
 from workbench.core.errors import UnexpectedError, WorkbenchError
@@ -154,18 +155,26 @@ class Server:
         seconds = asyncio.get_running_loop().time() - answer.arrived
         request, served = answer.request, answer.served
         dialect = request.route.dialect if request.route is not None else "app"
+        job = answer.job
+        around = (0.0, 0.0)
+        if job is not None and job.batch_rows:
+            encode = perf_counter() - job.finished
+            around = (max(0.0, seconds - encode - (job.finished - job.queued)), encode)
         if served is None:
             self._metrics.count_other(dialect, answer.status)
         else:
             metrics = served.metrics
             metrics.count(dialect, answer.status, seconds)
+            if job is not None and job.batch_rows:
+                metrics.decode_seconds.observe(around[0])
+                metrics.encode_seconds.observe(around[1])
             if answer.error_code is not None:
                 code = answer.error_code
                 metrics.errors[code] = metrics.errors.get(code, 0) + 1
             if answer.is_counted:
                 metrics.in_flight -= 1
         if self._log is not None and request.route is not None and request.route.scope is not None:
-            self._log.add(self._lines.of(answer, dialect, seconds))
+            self._log.add(self._lines.of(answer, dialect, seconds, around))
 
     def _sweep(self) -> None:
         loop = asyncio.get_running_loop()

@@ -144,6 +144,15 @@ class Service:
         def connections() -> Iterable[tuple[Labels, float]]:
             yield (), len(self.server.connections)
 
+        def limits() -> Iterable[tuple[Labels, float]]:
+            batch, limits = self.settings.batch, self.settings.limits
+            yield (("what", "body_bytes"),), limits.body_bytes
+            yield (("what", "connections"),), limits.connections
+            yield (("what", "queue"),), batch.queue
+            yield (("what", "batch_rows"),), batch.rows
+            yield (("what", "wait_seconds"),), batch.wait_s
+
+        self.metrics.gauge("workbench_limit", "The most that is taken, by what.", limits)
         self.metrics.gauge("workbench_queue", "Requests waiting or running, by model.", queues)
         self.metrics.gauge("workbench_connections", "Open connections.", connections)
         self.metrics.gauge("workbench_log_lines_lost", "Request log lines not written.", lost)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import platform
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any, Literal
 
 from workbench.core.clock import now
 from workbench.core.errors import NotFoundError, StateError, WorkbenchError
-from workbench.core.host import is_locked
+from workbench.core.host import is_locked, process_start
 from workbench.core.ids import new_id
 from workbench.store.database import Database
 from workbench.store.home import Home
@@ -110,6 +111,11 @@ class Runs:
         """Returns the event log of a run."""
         return self.directory(run_id) / "events.jsonl"
 
+    def worked_on_by(self, run_id: str, pid: int) -> None:
+        """Notes the process that will take a run's lock, so that its early death is seen."""
+        process = {"pid": pid, "start": process_start(pid), "host": platform.node()}
+        self._process_path(run_id).write_text(json.dumps(process))
+
     def start(self, run_id: str) -> None:
         """Marks a run as running; for the process that holds its lock."""
         self._db.execute(
@@ -159,6 +165,7 @@ class Runs:
 
     def restart(self, run_id: str) -> None:
         """Puts an ended run back to where it had not started; its outputs and folder stay."""
+        self._process_path(run_id).unlink(missing_ok=True)
         self._db.execute(
             "UPDATE runs SET status = 'created', control = 'run', error = NULL, finished = NULL "
             "WHERE id = ?",
@@ -177,9 +184,23 @@ class Runs:
                 (json.dumps(merged, ensure_ascii=False), run_id),
             )
 
+    def _process_path(self, run_id: str) -> Path:
+        return self.directory(run_id) / "process.json"
+
+    def _died_before_it_began(self, run_id: str) -> bool:
+        path = self._process_path(run_id)
+        if not path.exists():
+            return False
+        process = json.loads(path.read_text())
+        if process["host"] != platform.node() or process_start(process["pid"]) == process["start"]:
+            return False
+        row = self._db.one("SELECT status FROM runs WHERE id = ?", run_id)
+        return row is not None and row["status"] == "created"  # it had not just ended its work
+
     def _record(self, row: Any) -> RunRecord:
         status: Status = row["status"]
-        if status in _LIVE and not is_locked(self.lock_path(row["id"])):
+        is_lost = status in _LIVE and not is_locked(self.lock_path(row["id"]))
+        if is_lost or (status == "created" and self._died_before_it_began(row["id"])):
             status = "interrupted"
         return RunRecord(
             id=row["id"],

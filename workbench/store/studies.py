@@ -56,9 +56,19 @@ class Studies:
     def __init__(self, db: Database) -> None:
         self._db = db
 
-    def open(self, model: str, dataset: str, config: Mapping[str, Any]) -> StudyRecord:
-        """Returns the study of this model on this dataset, making it if it is new."""
-        content = digest_json({"model": model, "dataset": dataset})
+    def open(
+        self, model: str, dataset: str, config: Mapping[str, Any], *, loss: str | None = None
+    ) -> StudyRecord:
+        """Returns the study of this model on this dataset, making it if it is new.
+
+        Args:
+            model: Digest of the model's artifact.
+            dataset: Digest of the dataset's artifact.
+            config: What belongs to the study.
+            loss: Digest of the user's own loss, which makes it another study.
+        """
+        own_loss = {} if loss is None else {"loss": loss}
+        content = digest_json({"model": model, "dataset": dataset, **own_loss})
         self._db.execute(
             "INSERT INTO studies VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT(content) DO NOTHING",
             new_id(),

@@ -68,7 +68,8 @@ def train(
     kept. The test split is never read.
 
     Args:
-        context: The run; gets metrics `val_…`, `params`, `best_epoch` and `train_seconds`, and the
+        context: The run; gets metrics `val_…`, `params`, `best_epoch`, `train_seconds`,
+            `train_cpu_seconds`, and the
             output "model".
         config: What to train and how.
         dataset: What to learn from.
@@ -264,6 +265,7 @@ def _finished(
         "best_epoch": float(watch.best_epoch),
         "epochs": float(len(watch.rows)),
         "train_seconds": sum(row["seconds"] for row in watch.rows),
+        "train_cpu_seconds": sum(row.get("cpu_seconds", 0.0) for row in watch.rows),
     }
     artifact = None
     if store is not None and description.family is not None:

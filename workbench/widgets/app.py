@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import html
 from typing import TYPE_CHECKING, Any
 
 from workbench.core.errors import unknown_name
 from workbench.core.lazy import lazy
 from workbench.flow.verbs import default_workspace
 from workbench.flow.workspace import Workspace
-from workbench.widgets import frontend
+from workbench.widgets import cards, frontend
 
 if TYPE_CHECKING:
     from workbench.widgets.live import app as live
@@ -34,6 +33,9 @@ class App:
     def __repr__(self) -> str:
         return f"App({str(self.workspace.store.home.root)!r}, tab={self.tab!r})"
 
+    def _ipython_display_(self) -> None:
+        frontend.show(self, _card, lambda shown: live.show_app(shown))
+
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
         return frontend.bundle(self, _card, lambda shown: live.show_app(shown))
 
@@ -52,14 +54,14 @@ def app(tab: str | None = None) -> App:
     return App(default_workspace(), tab or TABS[0], is_single=tab is not None)
 
 
-def _card(shown: App) -> str:
+def _card(shown: App) -> cards.Card:
     store = shown.workspace.store
-    counts = {
-        "datasets": len(store.datasets.list()),
-        "runs": len(store.runs.list()),
-        "studies": len(store.studies.all()),
-        "versions": len(shown.workspace.models()),
-        "endpoints running": len(shown.workspace.endpoints()),
-    }
-    words = " · ".join(f"{count} {html.escape(name)}" for name, count in counts.items())
-    return f"<div><b>Workbench</b> {words}</div>"
+    rows = [
+        ("datasets", f"{len(store.datasets.list()):,}"),
+        ("runs", f"{len(store.runs.list()):,}"),
+        ("studies", f"{len(store.studies.all()):,}"),
+        ("versions", f"{len(shown.workspace.models()):,}"),
+        ("endpoints running", f"{len(shown.workspace.endpoints()):,}"),
+    ]
+    foot = "The page itself needs a kernel: run the cell."
+    return cards.Card("Workbench", "wb.app()", [], rows, foot)

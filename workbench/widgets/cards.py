@@ -1,12 +1,13 @@
-"""Static twins: a record as a small card with a picture. Self-contained HTML, no script."""
+"""Static twins: a record as a small card with pictures, as HTML without a script, or PNG."""
 
 from __future__ import annotations
 
 import html
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 from workbench.flow.run import Run
-from workbench.widgets import pictures
+from workbench.widgets import pictures, raster, svg
 from workbench.widgets.views.run import RunView
 
 _CARD = (
@@ -14,34 +15,53 @@ _CARD = (
     "max-width:900px;font:13px/1.5 var(--jp-ui-font-family,system-ui,sans-serif);"
     "color:var(--jp-ui-font-color1,inherit);font-variant-numeric:tabular-nums"
 )
+_BLOCK = "flex:2 1 300px;min-width:0"
 _NAME = "text-align:left;font-weight:400;padding:1px 16px 1px 0;vertical-align:top"
 _TABLE = "border-collapse:collapse;width:100%;max-width:520px;font:inherit;margin:0"
 _STATES = {"succeeded": "✓ done", "failed": "✕ failed", "cancelled": "■ stopped"}
 
 
-def card(
-    title: str, ref: str, blocks: Iterable[str], rows: Sequence[tuple[str, str]], foot: str = ""
-) -> str:
-    """Returns a card: title, pictures beside a list of facts, one line of words.
+@dataclass(frozen=True)
+class Card:
+    """What a record looks like without a kernel: title, pictures beside facts, one line of words.
 
-    Args:
+    Attributes:
         title: What it is.
         ref: Its ref.
-        blocks: Pictures, as HTML.
+        pictures: What is seen.
         rows: Names and figures.
         foot: A sentence.
     """
-    shown = "".join(f'<div style="flex:2 1 300px;min-width:0">{block}</div>' for block in blocks)
-    foot = f'<div style="margin-top:8px">{html.escape(foot)}</div>' if foot else ""
-    return (
-        f'<div style="{_CARD}"><div style="margin-bottom:8px"><b>{html.escape(title)}</b> '
-        f"<code>{html.escape(ref)}</code></div>"
-        f'<div style="display:flex;flex-wrap:wrap;gap:16px">{shown}'
-        f'<div style="flex:1 1 200px">{_facts(rows)}</div></div>{foot}</div>'
-    )
+
+    title: str
+    ref: str
+    pictures: Sequence[pictures.Picture]
+    rows: Sequence[tuple[str, str]]
+    foot: str = ""
+
+    def html(self, *, has_pictures: bool = True) -> str:
+        """Returns the card as self-contained HTML."""
+        blocks = [svg.as_html(shown) for shown in self.pictures] if has_pictures else []
+        shown = "".join(f'<div style="{_BLOCK}">{block}</div>' for block in blocks)
+        foot = f'<div style="margin-top:8px">{html.escape(self.foot)}</div>' if self.foot else ""
+        return (
+            f'<div style="{_CARD}"><div style="margin-bottom:8px"><b>{html.escape(self.title)}</b> '
+            f"<code>{html.escape(self.ref)}</code></div>"
+            f'<div style="display:flex;flex-wrap:wrap;gap:16px">{shown}'
+            f'<div style="flex:1 1 200px">{_facts(self.rows)}</div></div>{foot}</div>'
+        )
+
+    def png(self) -> tuple[bytes, int] | None:
+        """Returns its pictures as one PNG and the width to show it at; None if it has none."""
+        return raster.as_png(self.pictures) if self.pictures else None
+
+    @property
+    def label(self) -> str:
+        """What its pictures show, in words."""
+        return "; ".join(shown.label for shown in self.pictures)
 
 
-def run_card(run: Run) -> str:
+def run_card(run: Run) -> Card:
     """Returns a run: its curves, its best score, how it ended."""
     view = RunView(run)
     view.read()
@@ -54,10 +74,10 @@ def run_card(run: Run) -> str:
         rows.append(("parameters", f"{state['params']:,}"))
     rows += [("data", state["data"] or "–"), ("started", state["started"] or "–")]
     words = state["error"]["message"] if state["error"] else ""
-    return card(state["title"], state["ref"], _curves(view), rows, words)
+    return Card(state["title"], state["ref"], _curves(view), rows, words)
 
 
-def _curves(view: RunView) -> list[str]:
+def _curves(view: RunView) -> list[pictures.Picture]:
     metric = view.metric
     if metric is None:
         return []
@@ -69,7 +89,10 @@ def _curves(view: RunView) -> list[str]:
         pictures.line(frame, losses["train_loss"], width=1),
         pictures.line(frame, losses["val_loss"], width=2.5),
     ]
-    plots = [pictures.picture(frame, "Loss by epoch", drawn, ("epoch", "loss"))]
+    caption = "thin: training, thick: validation"
+    plots: list[pictures.Picture] = [
+        pictures.picture(frame, "Loss by epoch", drawn, ("epoch", "loss"), caption)
+    ]
     scores = _series(view, f"val_{metric}")
     if scores and metric != "loss":
         low, high = min(y for _, y in scores), max(y for _, y in scores)

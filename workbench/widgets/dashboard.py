@@ -26,14 +26,30 @@ _STYLE = (
 class Html:
     """A piece of HTML as the last line of a cell."""
 
-    def __init__(self, text: str, live_panel: Any = None) -> None:
-        self._text, self._live = text, live_panel
+    def __init__(self, text: str) -> None:
+        self._text = text
 
-    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
-        return frontend.bundle(self, lambda _: self._text, self._live)
+    def _repr_html_(self) -> str:
+        return self._text
 
     def __repr__(self) -> str:
         return "<dashboard>"
+
+
+class Explorer:
+    """The explorer without its actions, as the last line of a cell."""
+
+    def __init__(self, study: Study) -> None:
+        self._study = study
+
+    def _ipython_display_(self) -> None:
+        frontend.show(self._study, study_cards.study_card, _readonly)
+
+    def _repr_html_(self) -> str:
+        return study_cards.study_card(self._study).html()
+
+    def __repr__(self) -> str:
+        return f"<explorer of {self._study.ref}>"
 
 
 def find_study(ref: str | None = None) -> Study | None:
@@ -63,11 +79,9 @@ def verdict(study: Study | None, max_drop: float = 0.01) -> Html:
     return Html(f'<p class="verdict" style="{style}">{html.escape(words)}</p>')
 
 
-def explorer(study: Study | None) -> Html:
+def explorer(study: Study | None) -> Html | Explorer:
     """Returns the explorer without its actions."""
-    if study is None:
-        return Html("")
-    return Html(study_cards.study_card(study), lambda _: live.show_study(study, is_readonly=True))
+    return Html("") if study is None else Explorer(study)
 
 
 def facts(study: Study | None) -> Html:
@@ -81,3 +95,7 @@ def facts(study: Study | None) -> Html:
     )
     style = _STYLE.format(size="13px")
     return Html(f'<p style="{style};opacity:.8">{html.escape(words)}</p>')
+
+
+def _readonly(study: Study) -> Any:
+    return live.show_study(study, is_readonly=True)

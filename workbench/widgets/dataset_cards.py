@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import html
+import base64
 
 from workbench.data.dataset import Dataset
 from workbench.widgets import pictures
-from workbench.widgets.cards import card
+from workbench.widgets.cards import Card
 from workbench.widgets.views import dataset as view
 
 _MOST_BARS = 12
 
 
-def dataset_card(dataset: Dataset) -> str:
+def dataset_card(dataset: Dataset) -> Card:
     """Returns a dataset: some samples, the balance of train, findings."""
     state = view.state(dataset)
     parts = ", ".join(f"{name} {count:,}" for name, count in state["samples"].items())
@@ -22,20 +22,19 @@ def dataset_card(dataset: Dataset) -> str:
         ("fingerprint", state["fingerprint"][:12]),
         ("findings", str(len(state["findings"])) if state["findings"] else "none"),
     ]
-    blocks = [_samples(dataset)] if dataset.modality == "image" else []
-    blocks.append(_balance(dataset, state))
+    blocks: list[pictures.Picture] = [_balance(dataset, state)]
+    if dataset.modality == "image":
+        blocks.insert(0, _samples(dataset))
     words = " · ".join(f"▲ {f['message']}" for f in state["findings"][:4])
-    return card(f"Dataset {dataset.name}", dataset.ref, blocks, rows, words)
+    return Card(f"Dataset {dataset.name}", dataset.ref, blocks, rows, words)
 
 
-def _samples(dataset: Dataset) -> str:
-    found = view.contact_sheet(dataset)
-    words = f"samples of {html.escape(dataset.name)}"
-    style = "width:100%;max-width:360px;image-rendering:pixelated"
-    return f'<img alt="{words}" src="{found["png"]}" style="{style}"/>'
+def _samples(dataset: Dataset) -> pictures.Photo:
+    png = base64.b64decode(view.contact_sheet(dataset)["png"].partition(",")[2])
+    return pictures.Photo(png, f"samples of {dataset.name}")
 
 
-def _balance(dataset: Dataset, state: dict[str, object]) -> str:
+def _balance(dataset: Dataset, state: dict[str, object]) -> pictures.Drawing:
     counts = view.balance(dataset)["train"]
     top = max(counts) or 1
     names = list(dataset.labels) or [f"bin {i + 1}" for i in range(len(counts))]

@@ -7,11 +7,14 @@ from typing import Any
 from pydantic_core import PydanticUndefined
 
 from workbench.core.config import Config
+from workbench.data.dataset import open_dataset
 from workbench.families import FAMILIES
 from workbench.flow.workspace import Workspace
+from workbench.store.datasets import DatasetRecord
 from workbench.training.config import TrainConfig
 
 _COMMON = ("epochs", "lr", "batch_size", "seed")
+_PREFERRED = ("cnn", "mlp")
 _NOT_SHOWN = ("frame", "dataset", "inputs", "targets", "transform")
 
 
@@ -80,13 +83,22 @@ def _json_able(knob: dict[str, Any]) -> dict[str, Any]:
 def training_form(workspace: Workspace) -> dict[str, Any]:
     """Returns what the form of a training offers: data, families, their knobs."""
     return {
-        "datasets": [
-            {"ref": record.ref, "label": record.ref.removeprefix("dataset:")}
-            for record in workspace.store.datasets.list()
-        ],
+        "datasets": [_data(workspace, record) for record in workspace.store.datasets.list()],
         "common": knobs_of(TrainConfig, _COMMON),
         "families": [_family(key) for key in FAMILIES],
-        "family": "cnn" if "cnn" in FAMILIES else None,
+        "preferred": [key for key in _PREFERRED if key in FAMILIES],
+    }
+
+
+def _data(workspace: Workspace, record: DatasetRecord) -> dict[str, Any]:
+    """Returns a dataset for the form, with the families that cannot learn it and why."""
+    data = open_dataset(workspace.store, record.artifact)
+    usable = (key for key in FAMILIES if FAMILIES.info(key).reason is None)
+    reasons = {key: FAMILIES.get(key).supports(data.sample_shape, data.task) for key in usable}
+    return {
+        "ref": record.ref,
+        "label": record.ref.removeprefix("dataset:"),
+        "unfit": {key: reason for key, reason in reasons.items() if reason is not None},
     }
 
 

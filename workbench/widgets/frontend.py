@@ -1,48 +1,127 @@
-"""Where we are shown: whether widgets can run, and the bundle that fits."""
+"""Where we are shown: whether widgets can run, and the outputs that fit."""
 
 from __future__ import annotations
 
+import base64
 import html
 import sys
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
-from workbench.core.errors import WorkbenchError
+from workbench.core.errors import StateError, WorkbenchError
 from workbench.flow.batch import is_batch
 
+Output = tuple[dict[str, Any], dict[str, Any]]
 _WIDGET = "application/vnd.jupyter.widget-view+json"
+# JupyterLab shows a widget whose model is gone as an error, also when the same output holds a
+# picture. So the twin has outputs of its own after the widget's, and these rules hide the twin
+# once the panel is live (its view is inside), and the widget's output as long as it is not. While
+# it is still loading the twin waits two seconds, so that nothing jumps. Where style sheets do not
+# come through, the twin is simply there.
+_CHILD, _TWIN = ".jp-OutputArea-child", "> .jp-OutputArea-output .wb-twin"
+_LIVE = f"{_CHILD}:has(> .lm-Panel.jp-OutputArea-output > .lm-Widget)"
+_LOADING = (
+    f"{_CHILD}:has(> .lm-Panel.jp-OutputArea-output:not(.jupyter-widgets))"
+    ":not(:has(> .jp-OutputArea-output > *))"
+)
+_GONE = f"{_CHILD}:has(> .jp-OutputArea-output.jupyter-widgets)"
+
+
+def _before_a_twin(output: str) -> str:
+    return f"{output}:has(+ {_CHILD} .wb-twin),{output}:has(+ {_CHILD} + {_CHILD} .wb-twin)"
+
+
+def _twin_after(output: str) -> str:
+    return (
+        f"{output} + {_CHILD}:has({_TWIN}),{output} + {_CHILD}:has(+ {_CHILD} .wb-twin),"
+        f"{output} + {_CHILD} + {_CHILD}:has({_TWIN})"
+    )
+
+
+_STYLE = (
+    f"{_twin_after(_LIVE)},{_before_a_twin(_LOADING)},{_before_a_twin(_GONE)}{{display:none}}"
+    f"{_twin_after(_LOADING)}{{animation:wb-twin 1ms 2s both}}"
+    "@keyframes wb-twin{from{max-height:0;overflow:hidden;visibility:hidden}}"
+)
+
+
+class Twin(Protocol):
+    """What stands for a record where no widgets run."""
+
+    @property
+    def label(self) -> str:
+        """What its pictures show."""
+        ...
+
+    def html(self, *, has_pictures: bool = True) -> str:
+        """Returns it as HTML."""
+        ...
+
+    def png(self) -> tuple[bytes, int] | None:
+        """Returns its pictures as PNG and the width to show them at."""
+        ...
 
 
 def has_widgets() -> bool:
     """Returns whether this process is a kernel that somebody may look at."""
-    interactive = sys.modules.get("IPython")
-    shell = None if interactive is None else interactive.get_ipython()
-    return not is_batch() and getattr(shell, "kernel", None) is not None
+    return not is_batch() and _kernel_shell() is not None
 
 
 def bundle(
-    record: Any, card: Callable[[Any], str], live: Callable[[Any], Any] | None
+    record: Any, card: Callable[[Any], Twin], live: Callable[[Any], Any] | None
 ) -> dict[str, Any]:
-    """Returns what Jupyter shows of a record, by MIME type.
+    """Returns what a front end shows of a record in one output, by MIME type.
 
     Args:
         record: The record.
         card: Makes its static twin.
         live: Makes its live panel; None if it has none.
     """
-    shown: dict[str, Any] = {}
     try:
-        shown["text/plain"] = repr(record)
-        shown["text/html"] = card(record)
-        if live is not None and has_widgets():
-            shown[_WIDGET] = {
-                "version_major": 2,
-                "version_minor": 0,
-                "model_id": live(record).model_id,
-            }
+        shown = {"text/plain": repr(record), "text/html": card(record).html()}
+        return {**shown, **(_widget(live(record)) if live is not None and has_widgets() else {})}
     except WorkbenchError as error:
-        shown = {"text/plain": str(error), "text/html": error_card(error)}
-    return shown
+        return _error(error)
+
+
+def show(
+    record: Any, card: Callable[[Any], Twin], live: Callable[[Any], Any] | None = None
+) -> None:
+    """Shows a record as the outputs of a cell: its live panel, and what remains without a kernel.
+
+    Args:
+        record: The record.
+        card: Makes its static twin.
+        live: Makes its live panel; None if it has none.
+
+    Raises:
+        NotImplementedError: This is no kernel: then IPython shows the record as text.
+    """
+    shell = _kernel_shell()
+    if shell is None:
+        raise NotImplementedError
+    try:
+        is_live = live is not None and not is_batch()
+        outputs: list[Output] = []
+        if live is not None and is_live:
+            outputs.append(({"text/plain": repr(record), **_widget(live(record))}, {}))
+        outputs += _twin(card(record), is_second=is_live, words="" if is_live else repr(record))
+    except WorkbenchError as error:
+        outputs = [(_error(error), {})]
+    for data, metadata in outputs:
+        shell.display_pub.publish(data=data, metadata=metadata)
+
+
+def model_id(record: Any) -> str:
+    """Returns the id of a record's live panel, by which a page that lost its kernel shows it.
+
+    Raises:
+        StateError: No panel can run here.
+    """
+    shown = record._repr_mimebundle_().get(_WIDGET)
+    if shown is None:
+        raise StateError("No panel can run in this kernel.", hint="Run the cell again.")
+    return str(shown["model_id"])
 
 
 def error_card(error: WorkbenchError) -> str:
@@ -54,3 +133,31 @@ def error_card(error: WorkbenchError) -> str:
         f"<b>✕ {html.escape(error.message)}</b>{f'<ul>{problems}</ul>' if problems else ''}"
         f"<div>{html.escape(error.hint)}</div></div>"
     )
+
+
+def _twin(card: Twin, *, is_second: bool, words: str) -> list[Output]:
+    """Returns the twin's outputs: its pictures as PNG, which GitHub shows, too, then its facts."""
+    outputs: list[Output] = []
+    drawn = card.png()
+    if drawn is not None:
+        png, width = drawn
+        data = {"image/png": base64.b64encode(png).decode(), "text/plain": card.label}
+        outputs.append((data, {"image/png": {"width": width, "alt": card.label}}))
+    facts = card.html(has_pictures=False)
+    if is_second:
+        facts = f'<div class="wb-twin"><style>{_STYLE}</style>{facts}</div>'
+    return [*outputs, ({"text/html": facts, "text/plain": words}, {})]
+
+
+def _widget(panel: Any) -> dict[str, Any]:
+    return {_WIDGET: {"version_major": 2, "version_minor": 0, "model_id": panel.model_id}}
+
+
+def _error(error: WorkbenchError) -> dict[str, Any]:
+    return {"text/plain": str(error), "text/html": error_card(error)}
+
+
+def _kernel_shell() -> Any:
+    interactive = sys.modules.get("IPython")
+    shell = None if interactive is None else interactive.get_ipython()
+    return shell if getattr(shell, "kernel", None) is not None else None

@@ -1,16 +1,86 @@
-"""Small pictures as inline SVG, for saved notebooks, exports and GitHub. Pure text, no Jupyter."""
+"""Small pictures for saved notebooks and exports: lists of marks, drawn by `svg` and `raster`."""
 
 from __future__ import annotations
 
-import html
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 Point = tuple[float, float]
-_INK = "var(--jp-ui-font-color1,currentColor)"
-_BLUE, _GREY = "#0072B2", "#767676"
-_FONT = 'font-family="system-ui,sans-serif" font-size="11"'
+BLUE, GREY, ORANGE = "#0072B2", "#767676", "#E69F00"
+
+
+@dataclass(frozen=True)
+class Stroke:
+    """A line through points, in pixels."""
+
+    points: tuple[Point, ...]
+    color: str = BLUE
+    width: float = 2
+    is_faint: bool = False
+
+
+@dataclass(frozen=True)
+class Box:
+    """A filled rectangle: left, top, width and height in pixels."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+
+
+@dataclass(frozen=True)
+class Words:
+    """Text on a baseline; `anchor` is "start", "middle" or "end"."""
+
+    x: float
+    y: float
+    text: str
+    anchor: str = "start"
+
+
+@dataclass(frozen=True)
+class Marker:
+    """A "circle", a "diamond" (the baseline) or a "ring" (the chosen one), with what it says."""
+
+    x: float
+    y: float
+    shape: str
+    title: str
+
+
+Mark = Stroke | Box | Words | Marker
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """Marks on an area.
+
+    Attributes:
+        width: In pixels.
+        height: In pixels.
+        label: What is seen, for those who do not see it.
+        marks: What is drawn, in this order.
+        caption: What the marks mean, below the picture.
+    """
+
+    width: int
+    height: int
+    label: str
+    marks: tuple[Mark, ...]
+    caption: str = ""
+
+
+@dataclass(frozen=True)
+class Photo:
+    """A picture that is there already, as PNG; its pixels are kept sharp."""
+
+    png: bytes
+    label: str
+
+
+Picture = Drawing | Photo
 
 
 @dataclass(frozen=True)
@@ -44,84 +114,64 @@ def nice_ticks(low: float, high: float, count: int = 4) -> list[float]:
     return [round(i * step, 10) for i in range(first, last + 1)]
 
 
-def picture(frame: Frame, label: str, parts: Sequence[str], names: tuple[str, str]) -> str:
-    """Returns an SVG with axes around `parts`.
+def picture(
+    frame: Frame, label: str, parts: Sequence[Mark], names: tuple[str, str], caption: str = ""
+) -> Drawing:
+    """Returns a plot: axes around `parts`.
 
     Args:
         frame: Area and ranges.
         label: What is seen, for those who do not see it.
         parts: What is drawn.
         names: Of the axes, x then y.
+        caption: What the marks mean.
     """
-    return (
-        f'<svg role="img" aria-label="{html.escape(label)}" viewBox="0 0 {frame.width} '
-        f'{frame.height}" style="width:100%;max-width:{frame.width * 1.5:.0f}px" fill="{_INK}" '
-        f"{_FONT}>{_axes(frame, names)}{''.join(parts)}</svg>"
-    )
+    marks = (*_axes(frame, names), *parts)
+    return Drawing(frame.width, frame.height, label, marks, caption)
 
 
-def line(frame: Frame, points: Sequence[Point], *, color: str = _BLUE, width: float = 2) -> str:
+def line(frame: Frame, points: Sequence[Point], *, width: float = 2) -> Stroke:
     """Returns a line through points."""
-    path = " ".join(f"{x:.1f},{y:.1f}" for x, y in (frame.at(*point) for point in points))
-    return f'<polyline points="{path}" fill="none" stroke="{color}" stroke-width="{width}"/>'
+    return Stroke(tuple(frame.at(*point) for point in points), width=width)
 
 
-def steps(frame: Frame, points: Sequence[Point], *, color: str = _BLUE) -> str:
+def steps(frame: Frame, points: Sequence[Point]) -> Stroke:
     """Returns a front: horizontal to the next point, then up."""
     corners: list[Point] = []
     for point in points:
         if corners:
             corners.append((point[0], corners[-1][1]))
         corners.append(point)
-    return line(frame, corners, color=color, width=1.5)
+    return line(frame, corners, width=1.5)
 
 
-def dot(frame: Frame, point: Point, title: str, *, shape: str = "circle") -> str:
+def dot(frame: Frame, point: Point, title: str, *, shape: str = "circle") -> Marker:
     """Returns a marker: a circle, a diamond (the baseline) or a ring (the chosen one)."""
-    x, y = frame.at(*point)
-    tip = f"<title>{html.escape(title)}</title>"
-    if shape == "diamond":
-        path = f"M{x:.1f} {y - 7:.1f}l7 7-7 7-7-7z"
-        return f'<path d="{path}" fill="{_GREY}">{tip}</path>'
-    if shape == "ring":
-        return (
-            f'<circle cx="{x:.1f}" cy="{y:.1f}" r="9" fill="none" stroke="#E69F00" '
-            f'stroke-width="2.5">{tip}</circle>'
-        )
-    return f'<circle cx="{x:.1f}" cy="{y:.1f}" r="4.5" fill="{_BLUE}">{tip}</circle>'
+    return Marker(*frame.at(*point), shape, title)
 
 
-def bars(rows: Sequence[tuple[str, float, str]], label: str) -> str:
+def bars(rows: Sequence[tuple[str, float, str]], label: str) -> Drawing:
     """Returns horizontal bars: name, length from 0 to 1, and words at the end."""
-    height = 18 * len(rows) + 4
-    parts = []
+    marks: list[Mark] = []
     for i, (name, share, words) in enumerate(rows):
         y = 18 * i + 3
         length = max(1.0, 200 * min(1.0, share))
-        parts.append(
-            f'<text x="92" y="{y + 11}" text-anchor="end">{html.escape(name[:14])}</text>'
-            f'<rect x="98" y="{y}" width="{length:.1f}" height="13" fill="{_BLUE}"/>'
-            f'<text x="{104 + length:.1f}" y="{y + 11}">{html.escape(words)}</text>'
-        )
-    return (
-        f'<svg role="img" aria-label="{html.escape(label)}" viewBox="0 0 360 {height}" '
-        f'style="width:100%;max-width:480px" fill="{_INK}" {_FONT}>{"".join(parts)}</svg>'
-    )
+        marks += [
+            Words(92, y + 11, name[:14], "end"),
+            Box(98, y, length, 13),
+            Words(104 + length, y + 11, words),
+        ]
+    return Drawing(360, 18 * len(rows) + 4, label, tuple(marks))
 
 
-def _axes(frame: Frame, names: tuple[str, str]) -> str:
-    parts = []
+def _axes(frame: Frame, names: tuple[str, str]) -> list[Mark]:
+    right, low = frame.width - 14.0, frame.height - 4.0
+    parts: list[Mark] = []
     for value in nice_ticks(*frame.y):
         x, y = frame.at(frame.x[0], value)
-        right = frame.width - 14
-        parts.append(
-            f'<path d="M{x:.0f} {y:.1f}H{right}" stroke="{_GREY}" stroke-opacity=".35"/>'
-            f'<text x="{x - 6:.0f}" y="{y + 4:.1f}" text-anchor="end">{value:g}</text>'
-        )
+        parts.append(Stroke(((x, y), (right, y)), GREY, 1, is_faint=True))
+        parts.append(Words(x - 6, y + 4, f"{value:g}", "end"))
     for value in nice_ticks(*frame.x, 6):
         x, y = frame.at(value, frame.y[0])
-        parts.append(f'<text x="{x:.1f}" y="{y + 15:.1f}" text-anchor="middle">{value:g}</text>')
-    low = frame.height - 4
-    parts.append(f'<text x="{frame.width - 14}" y="{low}" text-anchor="end">{names[0]}</text>')
-    parts.append(f'<text x="4" y="{low}">{html.escape(names[1])}</text>')
-    return "".join(parts)
+        parts.append(Words(x, y + 15, f"{value:g}", "middle"))
+    return [*parts, Words(right, low, names[0], "end"), Words(4, low, names[1])]

@@ -5,12 +5,12 @@ from __future__ import annotations
 from workbench.flow.endpoint import Endpoint
 from workbench.flow.version import ModelVersion
 from workbench.widgets import pictures
-from workbench.widgets.cards import card
+from workbench.widgets.cards import Card
 
 _SHARES = ("val_accuracy", "val_balanced_accuracy", "val_f1_macro")
 
 
-def version_card(version: ModelVersion) -> str:
+def version_card(version: ModelVersion) -> Card:
     """Returns a version: aliases, score, size, where it came from."""
     metrics, manifest = version.metrics, version.manifest
     name, score = next(
@@ -27,13 +27,13 @@ def version_card(version: ModelVersion) -> str:
         ("recipe", str(manifest.get("recipe") or "baseline")),
         ("manifest", f"{version.digest[:16]}…"),
     ]
-    blocks = []
+    blocks: list[pictures.Picture] = []
     if score is not None and name in _SHARES:
         blocks = [pictures.bars([(name.removeprefix("val_"), score, words)], f"{name}: {words}")]
-    return card(f"{version.name}, version {version.number}", version.ref, blocks, rows)
+    return Card(f"{version.name}, version {version.number}", version.ref, blocks, rows)
 
 
-def endpoint_card(endpoint: Endpoint) -> str:
+def endpoint_card(endpoint: Endpoint) -> Card:
     """Returns an endpoint: what it serves and whether it runs; never its token or address."""
     rows = [
         ("status", "● running" if endpoint.is_running else "■ stopped"),
@@ -44,4 +44,4 @@ def endpoint_card(endpoint: Endpoint) -> str:
         "Call it: wb.endpoints()[-1].predict(inputs), or "
         f"`workbench predict {endpoint.info.id} INPUT`"
     )
-    return card(f"Endpoint {', '.join(endpoint.models)}", endpoint.ref, [], rows, words)
+    return Card(f"Endpoint {', '.join(endpoint.models)}", endpoint.ref, [], rows, words)

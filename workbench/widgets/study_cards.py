@@ -6,16 +6,16 @@ from workbench.flow.study import Study
 from workbench.flow.study_table import difference, latency, sentence
 from workbench.flow.variant import Variant
 from workbench.widgets import pictures
-from workbench.widgets.cards import card
+from workbench.widgets.cards import Card
 from workbench.widgets.views.study import SHARES, recommended, verdict
 
 
-def study_card(study: Study) -> str:
+def study_card(study: Study) -> Card:
     """Returns a study: every point over size, the front, the recommended one ringed."""
     variants = study.variants
     baseline = next((v for v in variants if v.is_baseline), None)
     if baseline is None:
-        return card("Study", study.ref, [], [("variants", "none measured yet")])
+        return Card("Study", study.ref, [], [("variants", "none measured yet")])
     best = recommended(study)
     rows = [
         ("data", study.data.ref),
@@ -23,10 +23,10 @@ def study_card(study: Study) -> str:
         ("baseline", _figures(baseline)),
         ("recommended", f"{best.recipe}: {_figures(best)}"),
     ]
-    return card("Compression study", study.ref, [_plot(study, best)], rows, verdict(study))
+    return Card("Compression study", study.ref, [_plot(study, best)], rows, verdict(study))
 
 
-def variant_card(variant: Variant) -> str:
+def variant_card(variant: Variant) -> Card:
     """Returns a variant's figures beside the baseline's."""
     rows = [
         (variant.metric, f"{_score(variant)} ({difference(variant)})"),
@@ -37,10 +37,21 @@ def variant_card(variant: Variant) -> str:
         ("latency", f"{variant.latency_ms:.3f} ms ({latency(variant)})"),
     ]
     words = "" if variant.is_baseline else sentence(variant)
-    return card(variant.recipe, variant.ref, [], rows, words)
+    return Card(variant.recipe, variant.ref, [_beside_baseline(variant)], rows, words)
 
 
-def _plot(study: Study, best: Variant) -> str:
+def _beside_baseline(variant: Variant) -> pictures.Drawing:
+    """Returns the latency as a bar, the baseline's above it."""
+    ratio = variant.latency_ratio.value
+    longest = max(1.0, ratio)
+    rows = [
+        ("baseline", 1 / longest, f"{variant.latency_ms / ratio:.3f} ms"),
+        ("this", ratio / longest, f"{variant.latency_ms:.3f} ms"),
+    ]
+    return pictures.bars(rows, f"latency of {variant.recipe} beside the baseline's")
+
+
+def _plot(study: Study, best: Variant) -> pictures.Drawing:
     variants = study.variants
     factor = 100.0 if best.metric in SHARES else 1.0
     scores = [factor * v.score for v in variants]
@@ -51,16 +62,15 @@ def _plot(study: Study, best: Variant) -> str:
     def place(v: Variant) -> tuple[float, float]:
         return v.size_bytes / 1000, factor * v.score
 
-    parts = [pictures.steps(frame, [place(v) for v in study.front()])]
+    parts: list[pictures.Mark] = [pictures.steps(frame, [place(v) for v in study.front()])]
     for v in variants:
         shape = "diamond" if v.is_baseline else "circle"
         parts.append(pictures.dot(frame, place(v), f"{v.recipe}: {_figures(v)}", shape=shape))
     parts.append(pictures.dot(frame, place(best), "recommended", shape="ring"))
     unit = f"{best.metric} (%)" if factor > 1 else best.metric
-    label = f"{best.metric} over size: ◆ baseline, ● measured, ○ recommended"
-    return pictures.picture(frame, label, parts, ("size (kB)", unit)) + (
-        f'<div style="opacity:.8">{label}</div>'
-    )
+    label = f"{best.metric} over size"
+    caption = f"{label}: diamond = baseline, dots = measured, ring = recommended"
+    return pictures.picture(frame, label, parts, ("size (kB)", unit), caption)
 
 
 def _figures(variant: Variant) -> str:

@@ -7,7 +7,7 @@ import numpy as np
 from tests.unit.compression.trained import digits, resnet_study
 from workbench.compression import METHODS
 from workbench.compression.batch_norm import reestimated
-from workbench.exporting._state import predictor, state_of
+from workbench.exporting.state import predictor, state_of
 
 
 def accuracy(module, state) -> float:

@@ -12,9 +12,9 @@ from sklearn.datasets import load_digits
 
 from tests.unit.exporting.files import logistic
 from tests.unit.exporting.nets import conv_net
-from workbench.exporting._state import predictor
 from workbench.exporting.graph import load_graph, save_graph
 from workbench.exporting.prepare import prepare
+from workbench.exporting.state import predictor
 from workbench.runtime import open_session
 
 

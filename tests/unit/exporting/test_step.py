@@ -15,10 +15,10 @@ from sklearn.datasets import load_digits
 from tests.unit.exporting.nets import Branching, Numpy, Scaled, Softened, conv_net, description
 from workbench.core.errors import StateError, WorkbenchError
 from workbench.exporting import FoldMap, ParityError, export_samples
-from workbench.exporting._blame import ExportError
-from workbench.exporting._state import perturbed, predictor, state_of
+from workbench.exporting.blame import ExportError
 from workbench.exporting.exporters.onnx import PLUGIN
 from workbench.exporting.graph import initializers, load_graph, save_graph, with_initializers
+from workbench.exporting.state import perturbed, predictor, state_of
 from workbench.runtime import open_session
 
 

@@ -94,6 +94,14 @@ def test_a_failed_run_tells_its_cause_in_every_process(data):
     assert wb.run(run.ref).error["message"] in str(caught.value)
 
 
+def test_a_process_that_cannot_start_is_a_failure_with_its_last_words(data, monkeypatch):
+    monkeypatch.setenv("PYTHONHOME", "/nowhere")
+    run = wb.train(data, epochs=1, **OPTIONS)
+    with pytest.raises(wb.WorkbenchError, match=r"(?s)did not start.*encodings"):
+        run.wait(60, progress=False)
+    assert wb.run(run.ref).status == "failed"
+
+
 def test_options_nobody_knows_are_refused_at_once_with_the_nearest(data):
     with pytest.raises(wb.InputError) as caught:
         wb.train(data, family="cnn", epoch=3, widht=8)

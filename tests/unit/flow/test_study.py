@@ -121,3 +121,20 @@ def test_a_recipe_is_estimated_before_and_reported_after_it_is_measured(ready):
     assert abs(said.size_bytes.value / measured.size_bytes - 1) < 0.005
     assert study.estimate("quantize_static").score.value == measured.score
     assert study.estimator.report().measured >= 1
+
+
+def test_estimates_get_better_without_being_told_to(ready):
+    study = ready.space.study(ready.run, ready.data)
+    study._inline = False
+    first = study.estimate("prune:0.5")
+    try:
+        assert study.refining.wait(120)
+        assert study.refining.error is None
+        assert study.estimator.is_refined
+        assert "gradients" in first.reason
+        assert "gradients" not in study.estimate("prune:0.5").reason
+    finally:
+        study.refining.stop()
+    again = ready.space.study(study.ref)
+    assert again.estimator.is_refined, "another process finds the table"
+    assert again.estimator.report().measured == study.estimator.report().measured

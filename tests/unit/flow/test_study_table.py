@@ -33,6 +33,15 @@ def test_choosing_the_baseline_is_said():
     assert "baseline is the choice" in study_table.sentence(variant((0, 0, 0), recipe="baseline"))
 
 
+def test_a_busier_machine_is_said_where_p50_and_ratio_disagree():
+    baseline = SimpleNamespace(latency_ms=1.0)
+    calm = SimpleNamespace(latency_ms=0.5, latency_ratio=Interval(0.52, 0.5, 0.54))
+    busy = SimpleNamespace(latency_ms=0.26, latency_ratio=Interval(0.49, 0.47, 0.51))
+    assert study_table.notes(baseline, [calm]) == []
+    (note,) = study_table.notes(baseline, [calm, busy])
+    assert "busier" in note
+
+
 @pytest.mark.parametrize(
     ("ratio", "words"),
     [((0.9, 0.85, 0.95), "×0.90"), ((1.0, 0.97, 1.03), "×1.00 (no diff.)")],

@@ -204,5 +204,5 @@ def test_a_caller_that_does_not_read_is_not_read_either(endpoint):
                 sent += connection.send(request)
         except BlockingIOError:
             pass
-        assert endpoint.http.get("/v2/health/live").status_code == 200
+        assert endpoint.http.get("/v2/health/live", timeout=60).status_code == 200
     assert sent < _MOST

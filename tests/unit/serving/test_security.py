@@ -97,6 +97,15 @@ def test_a_foreign_host_name_is_refused_on_every_path(endpoint, host, is_right):
         assert (b" 403 " not in answer) == is_right
 
 
+def test_who_has_the_token_may_come_by_the_name_of_a_hub(endpoint):
+    """The Jupyter proxy passes the browser's Host header on."""
+    for token, is_right in ((endpoint.token, True), ("wrong" * 5, False), (None, False)):
+        request = raw_request("GET", "/v2/health/live", token=token)
+        request = request.replace(b"Host: 127.0.0.1", b"Host: hub.example")
+        answer = endpoint.exchange(request, half_close=True)
+        assert (b" 403 " not in answer) == is_right
+
+
 def test_the_server_keeps_only_a_hash(endpoint):
     clear = new_token()
     token = hash_token(clear, "x")

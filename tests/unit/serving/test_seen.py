@@ -4,6 +4,7 @@ import json
 import re
 
 import numpy as np
+import pytest
 
 from tests.unit.serving.harness import running, wait_for
 from workbench.serving.metrics import Histogram, Metrics
@@ -35,6 +36,9 @@ def test_requests_errors_rows_and_times_are_counted_by_model_and_version(digits_
     assert f'workbench_request_seconds_bucket{{{of},le="+Inf"}} 4' in text
     assert f"workbench_batch_rows_sum{{{of}}} 6" in text
     assert f"workbench_in_flight{{{of}}} 0" in text
+    for stage in ("decode", "queue", "encode"):
+        assert f"workbench_{stage}_seconds_count{{{of}}} 3" in text
+    assert 'workbench_limit{what="queue"} 512' in text
     assert f"workbench_queue{{{of}}} 0" in text
     assert "process_resident_memory_bytes" in text
 
@@ -70,7 +74,9 @@ def test_each_request_is_a_line_with_its_stages_but_without_its_payload(digits_f
     good, bad = (json.loads(line) for line in path.read_text().splitlines())
     assert (good["model"], good["version"], good["status"]) == ("digits", "1", 200)
     assert (good["rows"], good["caller"]) == (2, "main")
-    assert 0 <= good["queue_ms"] + good["predict_ms"] <= good["total_ms"]
+    stages = [good[f"{stage}_ms"] for stage in ("decode", "queue", "predict", "encode")]
+    assert min(stages) >= 0
+    assert sum(stages) == pytest.approx(good["total_ms"], abs=0.01)
     assert (bad["status"], bad["error"]) == (422, "bad_input")
     assert "geheim" not in path.read_text()
 

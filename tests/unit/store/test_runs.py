@@ -1,3 +1,5 @@
+import subprocess
+import sys
 import threading
 
 import pytest
@@ -18,6 +20,16 @@ def test_a_run_without_its_process_is_interrupted(store, run):
         store.runs.start(run.id)
         assert store.runs.get(run.id).status == "running"
     assert store.runs.get(run.id).status == "interrupted"
+
+
+def test_a_run_whose_process_died_before_it_began_is_interrupted(store, run):
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
+        store.runs.worked_on_by(run.id, process.pid)
+        assert store.runs.get(run.id).status == "created"
+        process.kill()
+    assert store.runs.get(run.id).status == "interrupted"
+    store.runs.restart(run.id)
+    assert store.runs.get(run.id).status == "created"
 
 
 def test_metrics_and_outputs_are_merged(store, run):

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from workbench.compression.methods import METHODS
 from workbench.families import FAMILIES
+from workbench.flow.workspace import Workspace
 from workbench.widgets.forms import knobs_of, training_form
 
 
@@ -39,3 +42,13 @@ def test_the_training_form_lists_data_and_families(road):
     form = training_form(road.workspace)
     assert [d["ref"] for d in form["datasets"]] == [road.data.ref]
     assert "cnn" in [family["key"] for family in form["families"]]
+
+
+def test_a_family_that_cannot_learn_the_data_is_said_with_the_reason(tmp_path):
+    workspace = Workspace(tmp_path / ".workbench", inline=True)
+    rows = np.random.default_rng(0).random((40, 3))
+    table = workspace.load("arrays", inputs=rows, targets=rows.sum(1), modality="table")
+    (offered,) = training_form(workspace)["datasets"]
+    assert offered["ref"] == table.ref
+    assert set(offered["unfit"]) == {"cnn", "resnet"}
+    assert "image" in offered["unfit"]["cnn"]

@@ -37,6 +37,18 @@ class Slow(LivePanel):
         raise ZeroDivisionError("oops")
 
 
+class Unsteady(LivePanel):
+    """A panel whose news cannot be read for a while."""
+
+    is_broken, looks = True, 0
+
+    def look(self):
+        self.looks += 1
+        if self.is_broken:
+            raise OSError("gone")
+        return False
+
+
 def finished(panel):
     for thread in threading.enumerate():
         if thread.daemon and "_work" in thread.name:
@@ -159,5 +171,45 @@ def test_a_finished_run_is_followed_no_more_and_can_be_overlaid(road):
 def test_the_page_opens_a_tab_when_it_is_chosen(road):
     page = AppWidget(road.workspace, "data", is_single=False)
     assert list(page._panels) == ["data"]
+    opened = threading.Event()
+    page.tabs.observe(lambda change: opened.set(), "opened")
     page.tabs.selected = "models"
+    assert opened.wait(20)
     assert isinstance(page._room.children[0], VersionWidget)
+
+
+def test_what_cannot_be_followed_is_stale_until_it_is_asked_for_again():
+    panel = Unsteady()
+    assert panel.tick() is False
+    assert "OSError: gone" in panel.stale
+    assert panel.banner is None
+    panel.is_broken = False
+    press(panel, "refresh")
+    finished(panel)
+    assert (panel.stale, panel.looks) == ("", 2)
+
+
+def test_the_banner_names_the_command_so_that_it_can_be_repeated():
+    panel = Slow()
+    panel.gate.set()
+    press(panel, "work", bad=True)
+    finished(panel)
+    assert panel.banner["command"] == "work"
+
+
+def test_a_version_says_signed_only_after_it_was_checked(road, tmp_path):
+    panel = VersionWidget(road.workspace, "digits-linear")
+    ref = panel.state["selected"]["ref"]
+    assert panel.checks == {}
+    panel.do_verify(ref)
+    assert panel.checks[ref]["is_good"]
+    panel.do_verify_all()
+    assert set(panel.checks) == {row["ref"] for row in panel.state["rows"]}
+
+
+def test_promoting_is_refused_when_the_alias_moved_meanwhile(road):
+    panel = VersionWidget(road.workspace, "digits-linear")
+    press(panel, "promote", ref=road.version.ref, expected=99)
+    finished(panel)
+    assert "points at 1, not at 99" in panel.banner["message"]
+    assert panel.banner["code"] == "conflict"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -84,18 +85,65 @@ def test_a_version_tells_lineage_and_what_a_rollback_would_do(road):
     json.dumps(state)
 
 
-def test_latency_is_read_from_the_prometheus_page():
-    page = "\n".join(
+def metrics_page(fast: int, slow: int) -> str:
+    return "\n".join(
         [
-            'workbench_requests_total{model="m",version="1",dialect="predict",status="200"} 8',
+            'workbench_requests_total{model="m",version="1",dialect="predict",status="200"} '
+            f"{fast + slow - 2}",
             'workbench_requests_total{model="m",version="1",dialect="predict",status="422"} 2',
-            'workbench_request_seconds_bucket{model="m",version="1",le="0.001"} 6',
-            'workbench_request_seconds_bucket{model="m",version="1",le="0.01"} 10',
-            'workbench_request_seconds_bucket{model="m",version="1",le="+Inf"} 10',
+            'workbench_requests_total{dialect="app",status="200"} 500',
+            f'workbench_request_seconds_bucket{{model="m",version="1",le="0.001"}} {fast}',
+            f'workbench_request_seconds_bucket{{model="m",version="1",le="0.01"}} {fast + slow}',
+            f'workbench_request_seconds_bucket{{model="m",version="1",le="+Inf"}} {fast + slow}',
             'workbench_request_seconds_sum{model="m",version="1"} 0.02',
+            f'workbench_decode_seconds_sum{{model="m",version="1"}} {0.001 * (fast + slow)}',
+            'workbench_limit{what="body_bytes"} 1000',
+            'workbench_queue{model="m",version="1"} 0',
         ]
     )
-    found = endpoint.figures(page)
+
+
+def test_the_score_of_a_version_is_the_metric_of_its_task_never_the_loss():
+    metrics = {"val_loss": 0.55, "val_mae": 3.1, "val_r2": 0.45, "val_rmse": 4.2}
+    registered = SimpleNamespace(
+        metrics=metrics, manifest={"description": {"task": "regression"}}, ref="model:m@1",
+        name="m", number=1, aliases=[], size_bytes=10, created="2026-01-01T00:00:00Z",
+    )  # fmt: skip
+    row = version.row(registered)
+    assert (row["metric"], row["score"]) == ("r2", 0.45)
+
+
+def test_latency_is_read_from_the_prometheus_page():
+    found = endpoint.figures(metrics_page(6, 4))
     assert (found["requests"], found["errors"]) == (10, 2)
     assert (found["p50_ms"], found["p99_ms"]) == (1, 10)
     assert found["seconds"]["request"] == 0.02
+    assert (found["limits"], found["version"]) == ({"body_bytes": 1000}, "1")
+
+
+def test_between_two_looks_only_what_came_between_counts():
+    before, after = endpoint.figures(metrics_page(6, 4)), endpoint.figures(metrics_page(6, 54))
+    window = endpoint.between(before, after)
+    assert (window["count"], window["errors_now"]) == (50, 0)
+    assert (window["p50_ms"], window["p99_ms"]) == (10, 10)
+    assert dict(window["split"])["decode"] == pytest.approx(1)
+    assert endpoint.between(after, after)["split"] == []
+
+
+def test_recent_requests_come_from_the_log_newest_first_without_other_endpoints(tmp_path):
+    def line(time, model, **more):
+        stages = {f"{s}_ms": 1.0 for s in endpoint.STAGES}
+        row = {"time": time, "dialect": "v2", "method": "POST", "status": 200, "model": model}
+        return json.dumps({**row, "total_ms": 4.0, **stages, **more})
+
+    lines = [
+        line("2026-11-21T23:59:59.000Z", "m"),
+        *(line(f"2026-11-22T00:00:{i:02}.000Z", "m") for i in range(20)),
+        line("2026-11-22T00:01:00.000Z", "other"),
+        line("2026-11-22T00:01:01.000Z", "m", method="GET"),
+    ]
+    (tmp_path / "2026-11-22.jsonl").write_text("\n".join([*lines, '{"time":"2026-half a li']))
+    found = endpoint.recent(tmp_path, ["m"], "2026-11-22T00:00:00.000Z")
+    assert [row["time"] for row in found[:2]] == ["00:00:19", "00:00:18"]
+    assert len(found) == 12
+    assert found[0]["split"] == [[s, 1.0] for s in endpoint.STAGES]

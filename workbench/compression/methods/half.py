@@ -16,7 +16,7 @@ from workbench.compression.method import GraphMethod
 from workbench.core import optional
 from workbench.core.config import Config
 from workbench.core.lazy import lazy
-from workbench.exporting._quiet import quiet
+from workbench.exporting.quiet import quiet
 
 if TYPE_CHECKING:
     import numpy as np

@@ -47,8 +47,14 @@ class Prune(WeightMethod):
 
 def _kept(value: np.ndarray, amount: float) -> np.ndarray:
     flat = value.copy().ravel()
-    smallest = np.argsort(np.abs(flat), kind="stable")[: round(amount * flat.size)]
-    flat[smallest] = 0.0
+    count = round(amount * flat.size)
+    if count:
+        sizes = np.abs(flat)
+        last = np.partition(sizes, count - 1)[count - 1]
+        smaller = sizes < last
+        equal = np.flatnonzero(sizes == last)[: count - int(smaller.sum())]
+        flat[smaller] = 0.0
+        flat[equal] = 0.0
     return flat.reshape(value.shape)
 
 

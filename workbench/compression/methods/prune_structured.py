@@ -17,7 +17,7 @@ from workbench.core import optional
 from workbench.core.config import Config
 from workbench.core.errors import UnsupportedError
 from workbench.core.lazy import lazy
-from workbench.exporting._quiet import quiet
+from workbench.exporting.quiet import quiet
 
 if TYPE_CHECKING:
     from torch import nn

@@ -15,7 +15,7 @@ from workbench.core.errors import InputError
 from workbench.core.records import Finding
 from workbench.data import pictures
 from workbench.data.chunks import StoredArray, chunks
-from workbench.data.modality import Modality, Sketch
+from workbench.data.modality import Modality, Sketch, indexed
 from workbench.data.sketches import image_sketch
 
 _KEPT = 128
@@ -104,13 +104,31 @@ class Image(Modality):
             return _from_base64(value)
         if isinstance(value, Mapping):
             if set(value) != {"b64"}:
-                raise InputError(f"An object with {sorted(value)} is no picture.", hint=_JSON_HINT)
+                raise InputError(
+                    f"Got an object with {sorted(value)}; a picture would be right.",
+                    hint=_JSON_HINT,
+                )
             return _from_base64(value["b64"])
         if isinstance(value, list) and any(isinstance(item, (str, Mapping)) for item in value):
-            return [self.from_json(item, config) for item in value]
+            return self._items_from_json(value, config)
         if isinstance(value, list):
             return _array(value)
-        raise InputError(f"A {type(value).__name__} is no picture.", hint=_JSON_HINT)
+        raise InputError(
+            f"Got {_JSON_WORDS.get(type(value), 'this')}; a picture would be right.",
+            hint=_JSON_HINT,
+        )
+
+    def _items_from_json(self, items: list[Any], config: ImageConfig) -> list[Any]:
+        values, problems = [], []
+        for index, item in enumerate(items):
+            try:
+                values.append(self.from_json(item, config))
+            except InputError as error:
+                problems.extend(indexed(error, index, len(items)))
+        if problems:
+            count = f"{len(problems)} of {len(items)} pictures cannot be read."
+            raise InputError(count, problems=problems, hint=_JSON_HINT)
+        return values
 
     def sample_shape(self, config: ImageConfig) -> tuple[int, ...]:
         """Channels, height, width."""
@@ -149,6 +167,7 @@ class Image(Modality):
 
 PLUGIN = Image()
 
+_JSON_WORDS = {int: "a number", float: "a number", bool: "a truth value", type(None): "null"}
 _JSON_HINT = "Give the base64 text of a picture file, {'b64': …}, or nested lists of pixels."
 
 

@@ -14,7 +14,7 @@ from workbench.core.records import Finding
 from workbench.data.chunks import StoredArray, chunks
 from workbench.data.columns import Column, encode, feature_names, is_indicator, scales
 from workbench.data.columns_fit import clean_column, fit_column
-from workbench.data.modality import Modality, Sketch
+from workbench.data.modality import Modality, Sketch, cannot_be_read
 from workbench.data.rows import Rows, frame_columns, is_frame
 from workbench.data.sketches import row_sketch
 
@@ -88,7 +88,7 @@ class Table(Modality):
                 cells = columns.column(column.name)
                 parts.append(encode(column, cells, problems))
         if problems:
-            raise InputError(f"{len(problems)} values cannot be read.", problems=problems)
+            raise InputError(cannot_be_read(len(problems), "value"), problems=problems)
         return np.concatenate(parts, 1)
 
     def split_batch(self, value: Any, config: TableConfig) -> list[Any]:

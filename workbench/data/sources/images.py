@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -37,6 +38,20 @@ class ImagesConfig(SourceConfig):
     resize: Literal["stretch", "crop"] = Field(
         default="stretch", description="How a picture of another shape is made to fit."
     )
+    groups: str | None = Field(
+        default=None,
+        description="A regular expression found in each file's path, as in '(patient[0-9]+)_'; "
+        "pictures in which it finds the same stay in one split.",
+    )
+
+    @field_validator("groups")
+    @classmethod
+    def _compiles(cls, value: str | None) -> str | None:
+        try:
+            re.compile(value or "")
+        except re.error as error:
+            raise ValueError(f"'{value}' is no regular expression: {error}") from error
+        return value
 
     @field_validator("size", mode="before")
     @classmethod
@@ -106,6 +121,10 @@ class _ImagesReader(Reader):
         kept = np.flatnonzero(shapes[:, 0] > 0)
         problems = Problems(folder.problems)
         problems.extend(f"{folder.files[i]}: {why}" for i, why in self._unreadable.items())
+        groups, missed = _groups([folder.files[i] for i in kept], self._config.groups)
+        problems.extend(missed)
+        if groups is not None and folder.parts is not None:
+            problems.add("groups= and folders train/ val/ test/ both say how to split; give one")
         if not len(kept):
             problems.raise_if_any(f"The folder '{self._root}'")
         return Collected(
@@ -116,6 +135,7 @@ class _ImagesReader(Reader):
             targets=folder.targets[kept],
             place=lambda index: folder.files[kept[index]],
             given=None if folder.parts is None else folder.parts[kept],
+            groups=groups,
             shapes=shapes[kept],
             problems=tuple(problems),
             findings=folder.findings,
@@ -149,6 +169,19 @@ class _ImagesReader(Reader):
                 progress(index + 1, total, "reading")
         self._shapes = shapes
         return sha.hexdigest()
+
+
+def _groups(files: Sequence[str], expression: str | None) -> tuple[np.ndarray | None, list[str]]:
+    """Returns what the expression finds in each path, shape (N,), and the paths without it."""
+    if expression is None:
+        return None, []
+    found = [re.search(expression, name) for name in files]
+    missed = [
+        f"{name}: '{expression}' is not found in the path"
+        for name, match in zip(files, found, strict=True)
+        if match is None
+    ]
+    return np.array(["" if m is None else m[m.re.groups > 0] for m in found]), missed
 
 
 class _Paths(Sequence[Path]):

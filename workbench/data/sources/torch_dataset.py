@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from workbench.core.config import Config
 from workbench.core.errors import InputError
@@ -42,6 +42,24 @@ class TorchDatasetConfig(SourceConfig):
         default=None, description="Class names; by default the dataset's `classes`."
     )
     task: Task | None = Field(default=None, description="By default inferred from the targets.")
+    groups: Any = Field(
+        default=None,
+        exclude=True,
+        description="A value for each item; items of one group stay in one split.",
+    )
+    time: Any = Field(
+        default=None,
+        exclude=True,
+        description="A sortable value for each item; test is the latest.",
+    )
+
+    @model_validator(mode="after")
+    def _one_way_to_split(self) -> TorchDatasetConfig:
+        ways = {"groups": self.groups, "time": self.time, "val or test": (self.val or self.test)}
+        given = [name for name, value in ways.items() if value is not None]
+        if len(given) > 1:
+            raise ValueError(f"{' and '.join(given)} all say how to split; give one")
+        return self
 
 
 class TorchDataset(Source):
@@ -103,6 +121,8 @@ class _TorchReader(Reader):
             labels=self._config.labels or _classes(sets["train"], targets),
             task=self._config.task,
             parts=[part for part, _ in where] if len(sets) > 1 else None,
+            groups=self._config.groups,
+            time=self._config.time,
         )
         several = len(sets) > 1
         return ArraysReader(

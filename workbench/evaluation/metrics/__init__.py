@@ -3,6 +3,6 @@
 from workbench.core.plugins import Registry
 from workbench.evaluation.metric import Metric
 
-METRICS: Registry[Metric] = Registry("metrics", __name__, Metric)
+METRICS: Registry[Metric] = Registry("metrics", __name__, Metric)  # type: ignore[type-abstract]
 
 __all__ = ["METRICS"]

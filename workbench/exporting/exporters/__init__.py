@@ -3,4 +3,4 @@
 from workbench.core.plugins import Registry
 from workbench.exporting.exporter import Exporter
 
-EXPORTERS: Registry[Exporter] = Registry("exporters", __name__, Exporter)
+EXPORTERS: Registry[Exporter] = Registry("exporters", __name__, Exporter)  # type: ignore[type-abstract]

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from workbench.core import optional
 from workbench.core.records import Description
-from workbench.exporting._blame import ExportError, first_line, line_of_user
-from workbench.exporting._quiet import quiet
+from workbench.exporting.blame import ExportError, first_line, line_of_user
 from workbench.exporting.exporter import Exporter, Written
 from workbench.exporting.graph import load_graph, save_graph
+from workbench.exporting.quiet import quiet
 
 if TYPE_CHECKING:
     import numpy as np

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
+import os
 import shutil
 import sys
 from pathlib import Path
 from typing import Annotated
+from urllib.parse import quote
 
 import typer
 
 from workbench.core.errors import MissingDependencyError, NotFoundError
+from workbench.core.files import writing
 from workbench.core.host import become
 from workbench.core.optional import is_installed
 from workbench.flow.cli.app import app, say, workspace
@@ -18,32 +22,70 @@ _HERE = Path(__file__).parents[3] / "notebooks"
 _SHIPPED = Path(__file__).parents[1] / "notebooks"
 _TUTORIAL, _DASHBOARD = "tutorials/01-first-model.ipynb", "dashboards/tradeoff.ipynb"
 _PASSED_ON = {"allow_extra_args": True, "ignore_unknown_options": True}
+# Voila loads every extension of JupyterLab that it finds; these three are what panels need.
+_EXTENSIONS = (
+    "anywidget",
+    "@jupyter-widgets/jupyterlab-manager",
+    "@voila-dashboards/widgets-manager8",
+)
 
 
 @app.command(context_settings=_PASSED_ON)
-def lab(
-    context: typer.Context,
-    notebook: Annotated[str | None, typer.Argument(help="By default the first tutorial.")] = None,
-) -> None:
-    """Open JupyterLab on the first tutorial. Further options go to `jupyter lab`."""
+def lab(context: typer.Context) -> None:
+    """Open JupyterLab on the first tutorial, or on the notebook named first.
+
+    Further options go to `jupyter lab`, as `--no-browser` or `--port=9000`.
+    """
     _require("jupyterlab")
-    path = Path(notebook) if notebook else _own_copy(_TUTORIAL)
+    given, options = _split(context.args)
+    path = Path(given) if given else _own_copy(_TUTORIAL)
     if not path.is_file():
-        raise NotFoundError(f"There is no notebook '{path}'.")
-    become([sys.executable, "-m", "jupyterlab", str(path), *context.args])
+        raise NotFoundError(
+            f"There is no notebook '{path}'.", hint="Without a name the first tutorial is opened."
+        )
+    become([sys.executable, "-m", "jupyterlab", *_opening(path), "-y", *options])
 
 
 @app.command(context_settings=_PASSED_ON)
 def dashboards(
     context: typer.Context,
-    port: Annotated[int, typer.Option(help="Port on 127.0.0.1.")] = 8866,
+    port: Annotated[int, typer.Option(help="Port on 127.0.0.1; the next free one.")] = 8866,
 ) -> None:
-    """Serve the trade-off dashboard by Voila, read-only. Further options go to Voila."""
+    """Serve the trade-off dashboard by Voila, read-only, or the notebook named first.
+
+    Further options go to Voila, as `--no-browser` or `--theme=dark`.
+    """
     _require("voila")
-    if not workspace().store.studies.all():
+    given, options = _split(context.args)
+    notebook = Path(given) if given else _found(_DASHBOARD)
+    if not notebook.is_file():
+        raise NotFoundError(
+            f"There is no notebook '{notebook}'.", hint="Without a name the dashboard is served."
+        )
+    opened = workspace()
+    if not opened.store.studies.all():
         say("No study yet: the dashboard will say so. `workbench demo` makes one in a minute.")
-    command = [sys.executable, "-m", "voila", str(_found(_DASHBOARD)), f"--port={port}"]
-    become([*command, "--Voila.ip=127.0.0.1", *context.args])
+    # The kernel starts beside the notebook, which may lie in the installation.
+    os.environ["WORKBENCH_HOME"] = str(opened.store.home.root)
+    command = [sys.executable, "-m", "voila", str(notebook), f"--port={port}"]
+    extensions = f"--VoilaConfiguration.extension_allowlist={json.dumps(list(_EXTENSIONS))}"
+    become([*command, "--Voila.ip=127.0.0.1", extensions, *options])
+
+
+def _split(arguments: list[str]) -> tuple[str | None, list[str]]:
+    """Returns the notebook that was named, if any, and the options to pass on."""
+    if arguments and arguments[0].endswith(".ipynb"):
+        return arguments[0], arguments[1:]
+    return None, arguments
+
+
+def _opening(path: Path) -> list[str]:
+    """Returns options that open `path`: beside it the current folder, where it lies below."""
+    here = Path.cwd()
+    if not path.resolve().is_relative_to(here):
+        return [str(path)]
+    below = path.resolve().relative_to(here).as_posix()
+    return [f"--ServerApp.root_dir={here}", f"--LabApp.default_url=/lab/tree/{quote(below)}"]
 
 
 def _found(name: str) -> Path:
@@ -60,7 +102,8 @@ def _own_copy(name: str) -> Path:
         return source
     copy = Path(source.name)
     if not copy.exists():
-        shutil.copyfile(source, copy)
+        with writing(copy):
+            shutil.copyfile(source, copy)
     return copy
 
 

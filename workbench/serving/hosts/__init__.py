@@ -3,6 +3,6 @@
 from workbench.core.plugins import Registry
 from workbench.serving.host import Host
 
-HOSTS: Registry[Host] = Registry("hosts", __name__, Host)
+HOSTS: Registry[Host] = Registry("hosts", __name__, Host)  # type: ignore[type-abstract]
 
 __all__ = ["HOSTS"]

@@ -3,6 +3,6 @@
 from workbench.core.plugins import Registry
 from workbench.serving.protocol import Dialect
 
-PROTOCOLS: Registry[Dialect] = Registry("protocols", __name__, Dialect)
+PROTOCOLS: Registry[Dialect] = Registry("protocols", __name__, Dialect)  # type: ignore[type-abstract]
 
 __all__ = ["PROTOCOLS"]

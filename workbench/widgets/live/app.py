@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -21,11 +22,17 @@ from workbench.widgets.live.version import VersionWidget
 
 
 class TabsWidget(LivePanel):
-    """The row of tabs."""
+    """The row of tabs.
+
+    Attributes:
+        selected: The tab that was asked for.
+        opened: The tab whose panel is there.
+    """
 
     _esm = script("app")
     _css = sheet()
     selected = traitlets.Unicode().tag(sync=True)
+    opened = traitlets.Unicode().tag(sync=True)
 
 
 class AppWidget(ipywidgets.VBox):  # type: ignore[misc]
@@ -40,6 +47,7 @@ class AppWidget(ipywidgets.VBox):  # type: ignore[misc]
     def __init__(self, workspace: Workspace, tab: str, *, is_single: bool) -> None:
         super().__init__()
         self._workspace = workspace
+        self._opening = threading.RLock()
         self._panels: dict[str, LivePanel] = {}
         self._makers: dict[str, Callable[[], LivePanel]] = {
             "data": self._data,
@@ -48,7 +56,7 @@ class AppWidget(ipywidgets.VBox):  # type: ignore[misc]
             "models": self._models,
             "serve": self._serve,
         }
-        self.tabs = TabsWidget(state={"tabs": list(TABS)}, selected=tab)
+        self.tabs = TabsWidget(state={"tabs": list(TABS)}, selected=tab, opened=tab)
         self._room = ipywidgets.Box([self.panel(tab)])
         self._room.layout.display = "block"
         self.tabs.observe(lambda change: self._open(change["new"]), "selected")
@@ -62,13 +70,17 @@ class AppWidget(ipywidgets.VBox):  # type: ignore[misc]
 
     def _open(self, tab: str) -> None:
         def show() -> None:
-            panel = self.panel(tab)
-            refresh = getattr(panel, "refresh", None)
-            if refresh is not None:
-                refresh()
-            self._room.children = [panel]
+            with self._opening:
+                if self.tabs.selected != tab:
+                    return  # another one was asked for meanwhile
+                panel = self.panel(tab)
+                refresh = getattr(panel, "refresh", None)
+                if refresh is not None:
+                    refresh()
+                self._room.children = [panel]
+                self.tabs.opened = tab
 
-        self.tabs.guarded(show)
+        threading.Thread(target=self.tabs.guarded, args=(show,), daemon=True).start()
 
     def _data(self) -> LivePanel:
         records = self._workspace.store.datasets.list()

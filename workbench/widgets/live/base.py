@@ -10,6 +10,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -40,6 +41,7 @@ class LivePanel(anywidget.AnyWidget):
         state: All that is shown, JSON-able; replaced as a whole.
         busy: Names of the commands under way.
         banner: The error that is shown, in its own form; None if there is none.
+        stale: Why what is shown may be old, since when; empty if it is followed.
         code: The line of Python for what was done last.
         said: What a screen reader announces.
         is_readonly: Whether actions are hidden, as on a dashboard.
@@ -50,6 +52,7 @@ class LivePanel(anywidget.AnyWidget):
     state = traitlets.Dict().tag(sync=True)
     busy: traitlets.List[str] = traitlets.List().tag(sync=True)
     banner: Any = traitlets.Dict(allow_none=True, default_value=None).tag(sync=True)
+    stale = traitlets.Unicode().tag(sync=True)
     code = traitlets.Unicode().tag(sync=True)
     said = traitlets.Unicode().tag(sync=True)
     is_readonly = traitlets.Bool(False).tag(sync=True)
@@ -71,8 +74,14 @@ class LivePanel(anywidget.AnyWidget):
         ticker().follow(self)
 
     def tick(self) -> bool:
-        """Shows news; an error becomes the banner and is not tried again at once."""
-        return bool(self.guarded(self.look))
+        """Shows news; after an error it is followed no more until somebody asks for it."""
+        try:
+            return self.look()
+        except Exception as error:  # noqa: BLE001 (the border of a panel: logged and shown)
+            _LOG.debug("panel", exc_info=True)
+            since = f"{datetime.now().astimezone():%H:%M:%S}"
+            self.stale = f"Not followed since {since}: {type(error).__name__}: {error}"
+            return False
 
     def look(self) -> bool:
         """Shows news; returns False when there will be none any more."""
@@ -90,22 +99,28 @@ class LivePanel(anywidget.AnyWidget):
             self.code = code
             self.said = said or self.said
 
-    def guarded(self, work: Callable[[], Any]) -> Any:
-        """Returns what `work` returns; its error becomes the banner, and None is returned."""
+    def guarded(self, work: Callable[[], Any], command: str = "") -> Any:
+        """Returns what `work` returns; its error becomes the banner, and None is returned.
+
+        Args:
+            work: What to do.
+            command: Name of the command that it is, so that the page can offer to repeat it.
+        """
         try:
             return work()
         except WorkbenchError as error:
-            self.show_error(error)
+            self.show_error(error, command)
         except Exception as error:  # noqa: BLE001 (the border of a panel: logged and shown)
             _LOG.debug("panel", exc_info=True)
             words = f"The panel stumbled: {type(error).__name__}: {error}"
-            self.show_error(RunFailedError(words, hint="Run the cell again; nothing was lost."))
+            hint = "Try again, or run the cell again; nothing was lost."
+            self.show_error(RunFailedError(words, hint=hint), command)
         return None
 
-    def show_error(self, error: WorkbenchError) -> None:
-        """Shows an error as the banner."""
+    def show_error(self, error: WorkbenchError, command: str = "") -> None:
+        """Shows an error as the banner, with the command that raised it."""
         with self._turn:
-            self.banner = {**error.to_dict(), "time": time.time()}
+            self.banner = {**error.to_dict(), "command": command, "time": time.time()}
 
     def command(self, name: str, args: Mapping[str, Any]) -> None:
         """Starts the command `do_<name>` in a thread, unless it is already under way.
@@ -121,12 +136,22 @@ class LivePanel(anywidget.AnyWidget):
             if work is None or (self.is_readonly and name not in self.harmless):
                 self.show_error(InputError(f"This panel has no command '{name}'."))
                 return
+            if name in self.instant:
+                self.guarded(lambda: work(**args), name)
+                return
             self.busy = [*self.busy, name]
             self.banner = None
         thread = threading.Thread(target=self._work, args=(name, work, dict(args)), daemon=True)
         thread.start()
 
     harmless: ClassVar[frozenset[str]] = frozenset({"dismiss", "refresh", "select"})
+    instant: ClassVar[frozenset[str]] = frozenset({"dismiss"})  # they only note what is wanted
+
+    def do_refresh(self) -> None:
+        """Looks again, and follows from now on."""
+        self.look()
+        self.stale = ""
+        self.follow()
 
     def do_dismiss(self) -> None:
         """Takes the banner away."""
@@ -134,11 +159,12 @@ class LivePanel(anywidget.AnyWidget):
 
     def _work(self, name: str, work: Callable[..., Any], args: dict[str, Any]) -> None:
         try:
-            self.guarded(lambda: work(**args))
+            self.guarded(lambda: work(**args), name)
         finally:
             with self._turn:
                 self.busy = [other for other in self.busy if other != name]
 
-    def _received(self, _widget: Any, content: Any, _buffers: Any) -> None:
+    def _received(self, _widget: Any, content: Any, buffers: Any) -> None:
         if isinstance(content, Mapping) and isinstance(content.get("do"), str):
-            self.command(content["do"], content.get("args") or {})
+            args = dict(content.get("args") or {})
+            self.command(content["do"], {**args, "buffers": buffers} if buffers else args)

@@ -2,33 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import traitlets
 
-from workbench.core.errors import InputError, StateError
+from workbench.core.errors import InputError, StateError, WorkbenchError
 from workbench.data.dataset import Dataset
 from workbench.data.sources import SOURCES
 from workbench.flow.workspace import Workspace
-from workbench.widgets import forms
+from workbench.widgets import forms, uploads
 from workbench.widgets.live.base import LivePanel, script, sheet
 from workbench.widgets.live.shelf import shelf
 from workbench.widgets.views import dataset as view
+from workbench.widgets.views import suspicion
 
 _NEEDS_PYTHON = ("torch_dataset", "arrays")
 
 
 class DatasetWidget(LivePanel):
-    """Shows one dataset; in the app it also loads them."""
+    """Shows one dataset; in the app it also loads them.
 
-    _esm = script("dataset")
+    Attributes:
+        gallery: Samples of a part: tiles, or rows of a table.
+        sample: One sample before and after augmentation, or what is wrong with the text.
+        form: The sources with their options, and what was loaded before.
+        uploading: How far an upload is, and in the end what can be loaded.
+    """
+
+    _esm = script("dataset_form", "dataset")
     _css = sheet()
     gallery = traitlets.Dict().tag(sync=True)
     sample = traitlets.Dict().tag(sync=True)
     form = traitlets.Dict().tag(sync=True)
+    uploading = traitlets.Dict().tag(sync=True)
     harmless = LivePanel.harmless | {"look_at", "augment"}
+    instant = LivePanel.instant | {"upload"}
 
     def __init__(
         self,
@@ -42,6 +52,7 @@ class DatasetWidget(LivePanel):
         super().__init__(**traits)
         self._workspace, self._on_loaded = workspace, on_loaded
         self._dataset: Dataset | None = None
+        self._upload: uploads.Upload | None = None
         if has_form:
             self.refresh()
         if dataset is not None:
@@ -55,7 +66,7 @@ class DatasetWidget(LivePanel):
             self._dataset = dataset
             self.sample = {}
             self.show(view.state(dataset))
-            self.gallery = self._samples("train", None)
+            self.gallery = self._samples("train", None, "class")
 
     def refresh(self) -> None:
         """Looks for datasets that are new."""
@@ -66,17 +77,54 @@ class DatasetWidget(LivePanel):
         sources = [_source(key) for key in SOURCES if key not in _NEEDS_PYTHON]
         self.form = {"loaded": loaded, "sources": sources}
 
-    def do_look_at(self, part: str, label: int | None = None) -> None:
-        """Shows samples of a part, of one class or of all."""
+    def do_look_at(self, part: str, label: int | None = None, order: str = "class") -> None:
+        """Shows samples of a part, of one class or of all, the most suspicious first if wanted."""
         if part not in view.PARTS:
             raise InputError(f"There is no part '{part}'.")
-        self.gallery = self._samples(part, label)
+        self.gallery = self._samples(part, label, order)
 
-    def do_augment(self, part: str, index: int, text: str) -> None:
-        """Shows one sample before and after augmentation."""
-        self.sample = view.augmented(self._shown, part, int(index), text)
+    def do_augment(self, part: str, index: int, text: str, is_typed: bool = False) -> None:
+        """Shows one sample before and after augmentation; while it is typed, errors stay small."""
+        try:
+            self.sample = view.augmented(self._shown, part, int(index), text)
+        except WorkbenchError as error:
+            if not is_typed:
+                raise
+            words = " ".join([error.message, *error.problems])
+            self.sample = {**self.sample, "text": text, "problem": words}
+            return
         if text.strip():
             self.did(f'wb.load("{self._shown.name}", augment="{text.strip()}")')
+
+    def do_upload_begin(self, id: str, files: list[list[Any]]) -> None:
+        """Gets ready for files that the page sends in pieces."""
+        self.uploading = {}
+        self._upload = uploads.begin(self._workspace.store.home.root, id, files)
+        self.uploading = {"id": id, "received": 0, "total": self._upload.total}
+
+    def do_upload(
+        self, id: str, parts: list[Mapping[str, Any]], buffers: Sequence[memoryview] = ()
+    ) -> None:
+        """Takes pieces of files; `uploading` tells the page when the next may come."""
+        upload = self._upload
+        if upload is None or self.uploading.get("id") != id:
+            return
+        try:
+            for part, piece in zip(parts, buffers, strict=True):
+                upload.take(str(part["path"]), int(part["at"]), memoryview(piece).cast("B"))
+        except Exception:
+            upload.forget()
+            self._upload, self.uploading = None, {}
+            raise
+        done = {"found": upload.found()} if upload.is_complete else {}
+        self.uploading = {**self.uploading, "received": upload.received, **done}
+
+    def do_upload_stop(self) -> None:
+        """Forgets what came of an upload."""
+        upload, self._upload = self._upload, None
+        self.uploading = {}
+        if upload is not None and not upload.is_complete:
+            upload.forget()
 
     def do_load(self, source: str, values: Mapping[str, Any]) -> None:
         """Loads data and shows it."""
@@ -106,10 +154,12 @@ class DatasetWidget(LivePanel):
         if self._on_loaded is not None:
             self._on_loaded(dataset)
 
-    def _samples(self, part: str, label: int | None) -> dict[str, Any]:
-        if self._shown.modality == "image":
-            return view.gallery(self._shown, part, label)
-        return view.table_rows(self._shown, part)
+    def _samples(self, part: str, label: int | None, order: str) -> dict[str, Any]:
+        if self._shown.modality != "image":
+            return view.table_rows(self._shown, part)
+        if order == "suspicion":
+            return suspicion.gallery(self._shown, part, label)
+        return view.gallery(self._shown, part, label)
 
 
 def _source(key: str) -> dict[str, Any]:

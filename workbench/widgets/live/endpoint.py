@@ -6,7 +6,7 @@ import base64
 import json
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,12 +15,13 @@ import traitlets
 from workbench.core.errors import InputError, StateError, WorkbenchError
 from workbench.flow.endpoint import Endpoint
 from workbench.flow.workspace import Workspace
+from workbench.serving.client import Client
 from workbench.widgets.live.base import LivePanel, script, sheet
 from workbench.widgets.live.shelf import shelf
 from workbench.widgets.views import dataset as data_view
 from workbench.widgets.views import endpoint as view
 
-_KEPT_RATES = 60
+_KEPT_RATES, _WINDOW = 60, 30
 _MOST_BYTES = 10_000_000
 
 
@@ -28,7 +29,8 @@ class EndpointWidget(LivePanel):
     """Shows one endpoint; in the app it also starts them.
 
     Attributes:
-        live: Requests a second, percentiles, errors; refreshed each second.
+        live: Requests a second, percentiles, errors, limits; refreshed each second.
+        recent: The last lines of the request log.
         answer: The last answer with what was sent and where the time went.
     """
 
@@ -37,6 +39,7 @@ class EndpointWidget(LivePanel):
     period = 1.0
     live = traitlets.Dict().tag(sync=True)
     answer = traitlets.Dict().tag(sync=True)
+    recent: Any = traitlets.List().tag(sync=True)
     row = traitlets.Dict().tag(sync=True)
 
     def __init__(
@@ -48,7 +51,8 @@ class EndpointWidget(LivePanel):
         self._about: dict[str, Any] = {}
         self._asked: str | None = None
         self._rates: deque[float] = deque(maxlen=_KEPT_RATES)
-        self._last: tuple[float, int] | None = None
+        self._past: deque[tuple[float, dict[str, Any]]] = deque(maxlen=_WINDOW)
+        self._sent: tuple[Any, dict[str, Any]] | None = None
         self._rng = np.random.default_rng()
         if endpoint is not None:
             self.attach(endpoint)
@@ -60,8 +64,9 @@ class EndpointWidget(LivePanel):
         with self._turn:
             self._endpoint, self._asked = endpoint, endpoint.ref
             self._rates.clear()
-            self._last = None
-            self._about = endpoint.client.about() if endpoint.is_running else {}
+            self._past.clear()
+            self._sent = None
+            self._about = _about(endpoint)
             self.answer, self.row = {}, self._example()
         self.look()
         self.follow()
@@ -118,6 +123,13 @@ class EndpointWidget(LivePanel):
         """Sends one row of a table."""
         self._ask(dict(row), source=json.dumps(dict(row), ensure_ascii=False))
 
+    def do_again(self) -> None:
+        """Sends the last input again."""
+        if self._sent is None:
+            raise StateError("Nothing was sent from here yet.", hint="Try a sample first.")
+        value, facts = self._sent
+        self._ask(value, **facts)
+
     def do_token(self) -> None:
         """Sends the token to the page, for its clipboard alone; it is not kept in the notebook."""
         self.send({"token": self._shown.token})
@@ -130,12 +142,12 @@ class EndpointWidget(LivePanel):
 
     def _ask(self, value: Any, *, source: str, **facts: Any) -> None:
         client = self._shown.client
-        before = view.figures(client.metrics())["seconds"]
+        before = view.figures(client.metrics())
         began = time.perf_counter()
         prediction = client.predict([value] if isinstance(value, Mapping) else value)[0]
         total = 1000 * (time.perf_counter() - began)
-        after = view.figures(client.metrics())["seconds"]
-        spent = {k: 1000 * (after[k] - before[k]) for k in after}
+        spent = view.between(before, view.figures(client.metrics()))["split"]
+        self._sent = (value, {"source": source, **facts})
         self.answer = {
             **facts,
             "label": prediction.label,
@@ -156,30 +168,49 @@ class EndpointWidget(LivePanel):
         return {} if found is None else view.plain_row(found.val[0].input)
 
     def _measure(self, endpoint: Endpoint) -> None:
+        moment = time.monotonic()
+        if self._past and moment - self._past[-1][0] < self.period / 2:
+            return
         try:
             found = view.figures(endpoint.client.metrics())
         except WorkbenchError:
             return  # it ends just now; the next look shows it
-        moment = time.monotonic()
-        if self._last is not None and moment - self._last[0] < self.period / 2:
-            return
-        if self._last is not None:
-            self._rates.append(
-                (found["requests"] - self._last[1]) / max(1e-3, moment - self._last[0])
-            )
-        self._last = (moment, found["requests"])
-        self.live = {**found, "rates": [round(rate, 2) for rate in self._rates]}
+        if self._past:
+            then, before = self._past[-1]
+            rate = (found["requests"] - before["requests"]) / max(1e-3, moment - then)
+            self._rates.append(max(0.0, rate))
+        self._past.append((moment, found))
+        window = view.between(self._past[0][1], found)
+        self.live = {
+            **{k: found[k] for k in ("requests", "errors", "limits")},
+            **(window if window["count"] > 0 else {"p50_ms": None, "p99_ms": None, "split": []}),
+            "window_s": round(moment - self._past[0][0]),
+            "rates": [round(rate, 2) for rate in self._rates],
+        }
+        requests = self._workspace.store.home.requests
+        self.recent = view.recent(requests, endpoint.models, endpoint.info.started)
+        if found["version"] and found["version"] != str(self._about.get("version")):
+            self._switched(endpoint, found["version"])
+
+    def _switched(self, endpoint: Endpoint, version: str) -> None:
+        before = self._about.get("version")
+        self._about = _about(endpoint)
+        self.said = f"the endpoint went from version {before} to {version}"
+        self.show(view.state(self._workspace, self._asked, self._about))
 
 
-def _split(total: float, spent: Mapping[str, float]) -> list[list[Any]]:
-    inside = min(total, spent["request"])
-    rest = max(0.0, inside - spent["queue"] - spent["predict"])
-    return [
-        ["queue", spent["queue"]],
-        ["decode, encode", rest],
-        ["predict", spent["predict"]],
-        ["way there and back", max(0.0, total - inside)],
-    ]
+def _about(endpoint: Endpoint) -> dict[str, Any]:
+    """Returns what the endpoint says of its model just now, and its tokens without their text."""
+    if not endpoint.is_running:
+        return {}
+    with Client(endpoint.url, endpoint.token) as client:
+        tokens = [[t["name"], ", ".join(t["scopes"])] for t in client.tokens()]
+        return {**client.about(), "tokens": tokens}
+
+
+def _split(total: float, inside: Sequence[Sequence[Any]]) -> list[list[Any]]:
+    spent = sum(value for _, value in inside)
+    return [*map(list, inside), ["way there and back", max(0.0, total - spent)]]
 
 
 def show_endpoint(endpoint: Endpoint) -> EndpointWidget:

@@ -6,6 +6,7 @@ import functools
 import threading
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import traitlets
@@ -16,10 +17,41 @@ from workbench.flow.study import Study
 from workbench.flow.variant import Variant
 from workbench.flow.workspace import Workspace
 from workbench.widgets.live.base import LivePanel, script, sheet
+from workbench.widgets.live.estimates import Estimates
 from workbench.widgets.live.shelf import shelf
 from workbench.widgets.views import study as view
 
 _PAUSE_S = 0.1
+_SEARCH = "search"
+_ACCOUNT = ("held", "held_of", "account_words", "is_refined")
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What the page asked for: a recipe to be measured, or the search for one.
+
+    Attributes:
+        what: The recipe, or "search".
+        goal: Limits and budget of a search.
+    """
+
+    what: str
+    goal: Mapping[str, Any] | None = None
+
+    @property
+    def code(self) -> str:
+        """The same in Python."""
+        if self.goal is None:
+            text = self.what if self.what.startswith("{") else f'"{self.what}"'
+            return f"study.measure({text})"
+        return f"study.search({', '.join(f'{k}={v!r}' for k, v in self.goal.items())})"
+
+    def granted(self, study: Study, tell: Callable[..., None]) -> tuple[Variant, str]:
+        """Returns the variant, and what the search has to say of it."""
+        if self.goal is None:
+            return study.measure(self.what, on_event=tell), ""
+        found: Any = view.search_of(study)(**self.goal, on_event=tell)
+        return found, str(getattr(found.found, "words", ""))
 
 
 class StudyWidget(LivePanel):
@@ -28,22 +60,25 @@ class StudyWidget(LivePanel):
     Attributes:
         offer: The methods with their knobs, and what sizes are made of.
         measuring: What is being measured and how far it is; empty if nothing is.
+        estimate: What the recipe of the sliders would measure, and how bands held so far.
         chosen: Recipe of the point that is looked at.
         knobs: Where the sliders stand, so that two views and a reload agree.
         budget: Largest drop in points (or metric units), largest size in kB.
         results: What was registered and served, by recipe.
     """
 
-    _esm = script("study")
+    _esm = script("study_recipe", "study_estimate", "study")
     _css = sheet()
     period = 2.0
     offer = traitlets.Dict().tag(sync=True)
     measuring = traitlets.Dict().tag(sync=True)
+    estimate = traitlets.Dict().tag(sync=True)
     chosen = traitlets.Unicode().tag(sync=True)
     knobs = traitlets.Dict().tag(sync=True)
     budget = traitlets.Dict().tag(sync=True)
     results = traitlets.Dict().tag(sync=True)
     form = traitlets.Dict().tag(sync=True)
+    instant = LivePanel.instant | {"estimate", "measure", "search", "stop"}
 
     def __init__(
         self,
@@ -59,9 +94,10 @@ class StudyWidget(LivePanel):
         self._workspace = workspace
         self._served, self._registered = on_served, on_registered
         self._study: Study | None = None
-        self._wanted: str | None = None
+        self._wanted: Wish | None = None
         self._is_working = self._is_stopping = False
         self._told_at = 0.0
+        self._estimates: Estimates | None = None
         self._has_form = has_form
         self.refresh()
         if study is not None:
@@ -72,14 +108,16 @@ class StudyWidget(LivePanel):
         is_other = self._study is None or self._study.ref != study.ref
         if is_other:
             self._study = study
+            self._forget_estimates()
         state = view.state(study)
         with self._turn, self.hold_sync():
             self.show(state)
             if is_other:
                 is_onnx = study.store.artifacts.get(study.record.model).kind == "onnx"
-                self.offer = {"methods": view.methods(is_onnx)}
+                can = view.can_search(study)
+                self.offer = {"methods": view.methods(is_onnx), "can_search": can}
                 self.budget = {"drop": 1.0 if state["is_share"] else _tenth(state), "kb": None}
-                self.knobs, self.measuring, self.results = {}, {}, {}
+                self.knobs, self.measuring, self.results, self.estimate = {}, {}, {}, {}
                 self.chosen = _best(state, self.budget)
         if is_other:
             threading.Thread(target=self.guarded, args=(self._weigh,), daemon=True).start()
@@ -114,24 +152,26 @@ class StudyWidget(LivePanel):
         self.attach(study)
         self.refresh()
 
+    def do_estimate(self, recipe: str = "") -> None:
+        """Asks what a recipe would measure; the answer comes as `estimate`. "" gets ready."""
+        if self.is_readonly:
+            return
+        if self._estimates is None:
+            self._estimates = Estimates(self._opened, self._said, lambda: self._is_working)
+        self._estimates.ask(recipe)
+
     def do_measure(self, recipe: str) -> None:
-        """Asks for a measurement. A newer wish replaces one that waits, and one that trains."""
-        parsed = str(recipes.parse(recipe))
-        with self._turn:
-            self._wanted = parsed
-            trains = any(
-                m["trains"] and m["key"] in self.measuring.get("recipe", "") for m in self._methods
-            )
-            if self._is_working:
-                self.measuring = {**self.measuring, "next": parsed}
-                if trains and self.measuring.get("recipe") != parsed:
-                    self._cancel()
-                return
-            self._is_working = True
-        threading.Thread(target=self._measure_all, daemon=True).start()
+        """Asks for a measurement. A newer wish cancels the one under way and replaces any other."""
+        self._wish(Wish(str(recipes.parse(recipe))))
+
+    def do_search(self, **goal: Any) -> None:
+        """Searches within the budget, as `study.search` does; `stop` ends it with what it has."""
+        if not view.can_search(self._opened):
+            raise StateError("This study cannot search.", hint="Measure recipes one by one.")
+        self._wish(Wish(_SEARCH, {k: v for k, v in goal.items() if v is not None}))
 
     def do_stop(self) -> None:
-        """Ends the measurement under way; what was measured is kept."""
+        """Ends what is under way; what was measured is kept."""
         with self._turn:
             self._wanted = None
             if self._is_working:
@@ -175,9 +215,16 @@ class StudyWidget(LivePanel):
             raise StateError("No study is shown.", hint="wb.study(run) makes one.")
         return self._study
 
-    @property
-    def _methods(self) -> list[Mapping[str, Any]]:
-        return list(self.offer.get("methods", ()))
+    def _said(self, answer: dict[str, Any]) -> None:
+        with self._turn:
+            before = self.estimate
+            kept = {k: before[k] for k in _ACCOUNT if k in before} if "asked" in answer else before
+            self.estimate = {**kept, **answer, "number": before.get("number", 0) + 1}
+
+    def _forget_estimates(self) -> None:
+        if self._estimates is not None:
+            self._estimates.close()
+            self._estimates = None
 
     def _weigh(self) -> None:
         weights = view.weight_bytes(self._opened)
@@ -197,6 +244,19 @@ class StudyWidget(LivePanel):
         with self._turn:
             self.results = {**self.results, recipe: {**self.results.get(recipe, {}), **facts}}
 
+    def _wish(self, wish: Wish) -> None:
+        with self._turn:
+            self.banner = None
+            if self._is_working and self._wanted is None and wish.what == self.measuring["recipe"]:
+                return
+            self._wanted = wish
+            if self._is_working:
+                self.measuring = {**self.measuring, "next": wish.what}
+                self._cancel()
+                return
+            self._is_working = True
+        threading.Thread(target=self._measure_all, daemon=True).start()
+
     def _cancel(self) -> None:
         self._is_stopping = True
         self._opened.cancel()
@@ -207,20 +267,22 @@ class StudyWidget(LivePanel):
                 wanted, self._wanted = self._wanted, None
                 if wanted is None:
                     self._is_working, self.measuring = False, {}
-                    return
+                    break
                 self.measuring = {
-                    "recipe": wanted,
+                    "recipe": wanted.what,
                     "done": 0,
                     "total": 3,
                     "note": "starting",
                     "began": time.time(),
                 }
             self.guarded(functools.partial(self._measure, wanted))
+        if self._estimates is not None:
+            self._estimates.ask("")
 
-    def _measure(self, recipe: str) -> None:
+    def _measure(self, wish: Wish) -> None:
         self._is_stopping = False
         try:
-            variant = self._opened.measure(recipe, on_event=self._tell)
+            variant, words = wish.granted(self._opened, self._tell)
         except WorkbenchError:
             if self._is_stopping:
                 self.said = "stopped"
@@ -230,10 +292,12 @@ class StudyWidget(LivePanel):
             self.show(view.state(self._opened))
             if self._wanted is None:
                 self.chosen = variant.recipe
+            if words:
+                self._keep(variant.recipe, found=words)
             self.did(
-                f'study.measure("{variant.recipe}")',
-                f"measured: {variant.metric} {variant.score:.3f}, "
-                f"{variant.size_bytes / 1000:.1f} kB",
+                wish.code,
+                f"{words} measured: {variant.metric} {_spoken(variant)}, "
+                f"{variant.size_bytes / 1000:.1f} kB, {variant.latency_ms:.3g} ms".lstrip(),
             )
 
     def _tell(self, kind: str, data: Mapping[str, Any]) -> None:
@@ -252,6 +316,12 @@ class StudyWidget(LivePanel):
 def _label(store: Any, record: Any) -> str:
     words = str(record.config.get("model_ref") or record.id)
     return f"{words} · {len(store.studies.variants(record.id))} variants"
+
+
+def _spoken(variant: Variant) -> str:
+    return (
+        f"{100 * variant.score:.1f} %" if variant.metric in view.SHARES else f"{variant.score:.4g}"
+    )
 
 
 def _best(state: Mapping[str, Any], budget: Mapping[str, Any]) -> str:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 
 import traitlets
 
-from workbench.core.errors import StateError
+from workbench.core.errors import IntegrityError, StateError, WorkbenchError
 from workbench.flow.version import ModelVersion
 from workbench.flow.workspace import Workspace
 from workbench.widgets.live.base import LivePanel, script, sheet
@@ -20,12 +21,15 @@ class VersionWidget(LivePanel):
 
     Attributes:
         notes: What was found or changed last, by version's ref.
+        checks: What verifying found in this kernel, by version's ref: whether it is as registered,
+            when, and in words.
     """
 
     _esm = script("version")
     _css = sheet()
     period = 2.0
     notes = traitlets.Dict().tag(sync=True)
+    checks = traitlets.Dict().tag(sync=True)
 
     def __init__(
         self,
@@ -55,12 +59,15 @@ class VersionWidget(LivePanel):
         """Looks at one version."""
         self.select(ref)
 
-    def do_promote(self, ref: str, alias: str = "champion", force: bool = False) -> None:
-        """Points an alias at a version."""
+    def do_promote(
+        self, ref: str, alias: str = "champion", force: bool = False, expected: int | None = None
+    ) -> None:
+        """Points an alias at a version, if it still points at what the page showed."""
         version = self._workspace.version(ref)
         before = self._workspace.store.models.alias(version.name, alias)
-        self._workspace.promote(version.name, version, alias=alias, force=force)
-        undo = f' To undo: wb.rollback("{version.name}")' if before else ""
+        self._workspace.promote(version.name, version, alias, force, expected=expected)
+        own = f', alias="{alias}"' if alias != "champion" else ""
+        undo = f' To undo: wb.rollback("{version.name}"{own})' if before else ""
         self._note(
             ref, f"'{alias}' moved from {_numbered(before)} to version {version.number}.{undo}"
         )
@@ -85,13 +92,25 @@ class VersionWidget(LivePanel):
 
     def do_verify(self, ref: str) -> None:
         """Re-hashes manifest and files and checks the signature."""
-        version = self._workspace.verify(ref)
-        self._note(
-            ref,
-            f"✓ manifest, {len(version.manifest['files'])} file(s) and signature are what was "
-            "registered",
-        )
+        self._check(ref)
+        self._note(ref, self.checks[ref]["words"])
         self.did(f'wb.verify("{ref}")', f"{ref} verified")
+
+    def do_verify_all(self) -> None:
+        """The same for each version in the table; goes on after one that fails."""
+        failed = []
+        for row in self.state["rows"]:
+            try:
+                self._check(row["ref"])
+            except WorkbenchError as error:
+                failed.append(error.message)
+        if failed:
+            raise IntegrityError(
+                f"{len(failed)} of {len(self.state['rows'])} versions are not what was registered.",
+                problems=failed,
+                hint="Roll back to a version that verifies.",
+            )
+        self.did("[wb.verify(v) for v in wb.models()]", "all versions verified")
 
     def do_serve(self, ref: str) -> None:
         """Starts an endpoint that serves this version, or follows its alias if it has one."""
@@ -102,6 +121,18 @@ class VersionWidget(LivePanel):
         self.did(f'wb.serve("{model}")', f"{model} is served")
         if self._served is not None:
             self._served(endpoint)
+
+    def _check(self, ref: str) -> None:
+        at = f"{datetime.now().astimezone():%H:%M}"
+        try:
+            version = self._workspace.verify(ref)
+        except WorkbenchError as error:
+            found = {"is_good": False, "at": at, "words": f"✕ {error.message}"}
+            self.checks = {**self.checks, ref: found}
+            raise
+        count = len(version.manifest["files"])
+        words = f"✓ manifest, {count} file(s) and signature are what was registered"
+        self.checks = {**self.checks, ref: {"is_good": True, "at": at, "words": words}}
 
     def _note(self, ref: str, words: str) -> None:
         if not ref:

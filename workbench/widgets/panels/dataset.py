@@ -24,11 +24,17 @@ class DatasetPanel(Panel):
 
     def card(self, record: Any) -> str:
         """Returns samples, balance and findings as HTML."""
-        return dataset_cards.dataset_card(record)
+        return dataset_cards.dataset_card(record).html()
 
     def bundle(self, record: Any) -> dict[str, Any]:
         """Returns the live panel, with the card beside it."""
-        return frontend.bundle(record, self.card, lambda data: live.show_dataset(data))
+        return frontend.bundle(
+            record, dataset_cards.dataset_card, lambda data: live.show_dataset(data)
+        )
+
+    def show(self, record: Any) -> None:
+        """Shows the live panel, if there is one, and what remains of it without a kernel."""
+        frontend.show(record, dataset_cards.dataset_card, lambda data: live.show_dataset(data))
 
 
 PLUGIN = DatasetPanel()

@@ -24,11 +24,17 @@ class EndpointPanel(Panel):
 
     def card(self, record: Any) -> str:
         """Returns the facts as HTML."""
-        return served_cards.endpoint_card(record)
+        return served_cards.endpoint_card(record).html()
 
     def bundle(self, record: Any) -> dict[str, Any]:
         """Returns the live panel, with the card beside it."""
-        return frontend.bundle(record, self.card, lambda record: live.show_endpoint(record))
+        return frontend.bundle(
+            record, served_cards.endpoint_card, lambda record: live.show_endpoint(record)
+        )
+
+    def show(self, record: Any) -> None:
+        """Shows the live panel, if there is one, and what remains of it without a kernel."""
+        frontend.show(record, served_cards.endpoint_card, lambda record: live.show_endpoint(record))
 
 
 PLUGIN = EndpointPanel()

@@ -24,11 +24,15 @@ class RunPanel(Panel):
 
     def card(self, record: Any) -> str:
         """Returns curves and figures as HTML."""
-        return cards.run_card(record)
+        return cards.run_card(record).html()
 
     def bundle(self, record: Any) -> dict[str, Any]:
         """Returns the live panel, with the card beside it."""
-        return frontend.bundle(record, self.card, lambda run: live.show_run(run))
+        return frontend.bundle(record, cards.run_card, lambda run: live.show_run(run))
+
+    def show(self, record: Any) -> None:
+        """Shows the live panel, if there is one, and what remains of it without a kernel."""
+        frontend.show(record, cards.run_card, lambda run: live.show_run(run))
 
 
 PLUGIN = RunPanel()

@@ -24,11 +24,15 @@ class StudyPanel(Panel):
 
     def card(self, record: Any) -> str:
         """Returns the trade-off and the choice as HTML."""
-        return study_cards.study_card(record)
+        return study_cards.study_card(record).html()
 
     def bundle(self, record: Any) -> dict[str, Any]:
         """Returns the explorer, with the card beside it."""
-        return frontend.bundle(record, self.card, lambda study: live.show_study(study))
+        return frontend.bundle(record, study_cards.study_card, lambda study: live.show_study(study))
+
+    def show(self, record: Any) -> None:
+        """Shows the live panel, if there is one, and what remains of it without a kernel."""
+        frontend.show(record, study_cards.study_card, lambda study: live.show_study(study))
 
 
 PLUGIN = StudyPanel()

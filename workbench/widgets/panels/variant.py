@@ -21,11 +21,15 @@ class VariantPanel(Panel):
 
     def card(self, record: Any) -> str:
         """Returns the figures as HTML."""
-        return study_cards.variant_card(record)
+        return study_cards.variant_card(record).html()
 
     def bundle(self, record: Any) -> dict[str, Any]:
         """Returns the card."""
-        return frontend.bundle(record, self.card, None)
+        return frontend.bundle(record, study_cards.variant_card, None)
+
+    def show(self, record: Any) -> None:
+        """Shows the live panel, if there is one, and what remains of it without a kernel."""
+        frontend.show(record, study_cards.variant_card)
 
 
 PLUGIN = VariantPanel()

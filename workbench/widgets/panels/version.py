@@ -24,11 +24,17 @@ class VersionPanel(Panel):
 
     def card(self, record: Any) -> str:
         """Returns the facts as HTML."""
-        return served_cards.version_card(record)
+        return served_cards.version_card(record).html()
 
     def bundle(self, record: Any) -> dict[str, Any]:
         """Returns the live panel, with the card beside it."""
-        return frontend.bundle(record, self.card, lambda record: live.show_version(record))
+        return frontend.bundle(
+            record, served_cards.version_card, lambda record: live.show_version(record)
+        )
+
+    def show(self, record: Any) -> None:
+        """Shows the live panel, if there is one, and what remains of it without a kernel."""
+        frontend.show(record, served_cards.version_card, lambda record: live.show_version(record))
 
 
 PLUGIN = VersionPanel()

@@ -53,6 +53,12 @@ function ticks(low, high, count = 5) {
   for (let i = Math.ceil(low / step - 1e-9); i * step <= high + step * 1e-9; i += 1) found.push(Number((i * step).toPrecision(12)));
   return found;
 }
+// As many decimals as tell neighbours apart.
+function tickText(marks) {
+  const step = marks.length > 1 ? Math.abs(marks[1] - marks[0]) : 1;
+  const digits = Math.min(6, Math.max(0, Math.ceil(-Math.log10(step) - 1e-9)));
+  return (value) => Number(value.toPrecision(12)).toLocaleString("en-US", { minimumFractionDigits: digits, maximumFractionDigits: digits });
+}
 const scale = (low, high, from, to) => (value) => from + ((value - low) / (high - low || 1)) * (to - from);
 
 // --- theme: a canvas does not follow style sheets, so the colours are compared now and then -----------
@@ -88,6 +94,7 @@ function frame(model, el, kind, label, build) {
   const status = h("span", { class: "wb-status" });
   const banner = h("div", { class: "wb-banner", role: "alert", hidden: true });
   const gone = h("div", { class: "wb-banner wb-gone", role: "status", hidden: true });
+  const stale = h("div", { class: "wb-banner wb-gone", role: "status", hidden: true });
   const body = h("div", { class: "wb-body" });
   const line = h("code", { class: "wb-line" });
   const copied = h("button", { class: "wb-quiet", type: "button", text: "Copy", onclick: () => copy(line.textContent, copied) });
@@ -96,13 +103,14 @@ function frame(model, el, kind, label, build) {
   const keys = h("div", { class: "wb-keys", hidden: true }, KEYS.map(([key, what]) => h("span", {}, h("kbd", { text: key }), ` ${what}`)));
   const help = h("button", { class: "wb-quiet", type: "button", "aria-label": "Keys", title: "Keys (?)", text: "?", onclick: () => { keys.hidden = !keys.hidden; } });
   const root = h("section", { class: "wb", "data-panel": kind, "data-lm-suppress-shortcuts": "true", "aria-label": label, tabindex: "-1" },
-    h("header", { class: "wb-head" }, title, status, h("span", { class: "wb-grow" }), help), keys, gone, banner, body, strip, said);
+    h("header", { class: "wb-head" }, title, status, h("span", { class: "wb-grow" }), help), keys, gone, stale, banner, body, strip, said);
   el.append(root);
 
   const panel = {
     model, root, body, title, status,
     get: (name) => model.get(name),
-    send(name, args) { model.send({ do: name, args: args || {} }); },
+    sent: {},
+    send(name, args) { panel.sent[name] = args || {}; model.send({ do: name, args: args || {} }); },
     on(names, seen) {
       for (const name of [names].flat()) {
         const event = `change:${name}`;
@@ -125,10 +133,12 @@ function frame(model, el, kind, label, build) {
     if (panel.onkey) panel.onkey(event, typing);
   });
   panel.on("banner", () => showBanner(banner, model.get("banner"), panel));
+  panel.on("stale", () => { stale.hidden = !model.get("stale"); put(stale, ...(model.get("stale") ? [h("b", { text: "◷ " }), model.get("stale"), " ", action(panel, "refresh", "Refresh", {})] : [])); });
   panel.on("code", () => { line.textContent = model.get("code"); strip.hidden = !model.get("code"); });
   panel.on("said", () => { said.textContent = model.get("said"); });
   panel.on("busy", () => {
     const busy = model.get("busy");
+    root.dataset.busy = busy.join(" ");
     for (const button of root.querySelectorAll("button[data-do]")) {
       const own = busy.includes(button.dataset.do);
       button.classList.toggle("wb-busy", own);
@@ -138,8 +148,12 @@ function frame(model, el, kind, label, build) {
   const lost = () => {
     gone.hidden = false;
     root.dataset.gone = "true";
-    put(gone, h("b", { text: "◌ The kernel is gone. " }), "What you see is the last state; runs and endpoints go on in their own processes. Run the cell again, or: ",
-      h("code", { text: (model.get("state") || {}).reattach || "wb.app()" }));
+    const line_ = (model.get("state") || {}).reattach || "wb.app()";
+    const again = h("button", { type: "button", class: "wb-button", text: "Re-attach", onclick: async () => {
+      again.setAttribute("aria-disabled", "true");
+      try { await reattach(model, el, line_); for (const work of cleanups.splice(0)) work(); } catch (error) { again.after(h("span", { class: "wb-bad", text: ` ✕ ${error.message}` })); again.removeAttribute("aria-disabled"); }
+    } });
+    put(gone, h("b", { text: "◌ The kernel is gone. " }), "What you see is the last state; runs and endpoints go on in their own processes. ", model.widget_manager?.kernel?.requestExecute ? again : "", " Run the cell again, or: ", h("code", { text: line_ }));
   };
   const alive = () => { gone.hidden = true; delete root.dataset.gone; };
   model.on("comm_live_status_update", () => (model.comm_live === false ? lost() : alive()));
@@ -149,6 +163,18 @@ function frame(model, el, kind, label, build) {
   build(panel);
   cleanups.push(watchTheme(root, () => panel.redraw()));
   return () => cleanups.forEach((work) => work());
+}
+
+// Shows the record anew in this place, from the kernel that is there now.
+async function reattach(model, el, line) {
+  const manager = model.widget_manager;
+  const expression = `(lambda wb: __import__("workbench.widgets.frontend", fromlist=["frontend"]).model_id(${line}))(__import__("workbench"))`;
+  const done = manager.kernel.requestExecute({ code: "", silent: false, store_history: false, allow_stdin: false, user_expressions: { id: expression } }).done;
+  const late = new Promise((_, fail) => setTimeout(() => fail(new Error("the kernel does not answer yet; try again when it is idle")), 20000));
+  const answer = (await Promise.race([done, late])).content.user_expressions?.id;
+  if (answer?.status !== "ok") throw new Error(answer?.evalue || "the kernel could not show it");
+  const view = await manager.create_view(await manager.get_model(answer.data["text/plain"].slice(1, -1)));
+  el.replaceChildren(view.el);
 }
 
 // Lab tells by the kernel's status, other hosts by the comm alone.
@@ -166,7 +192,7 @@ function showBanner(node, error, panel) {
   const copyButton = h("button", { class: "wb-quiet", type: "button", text: "Copy details", onclick: () => copy(JSON.stringify(error, null, 1), copyButton) });
   put(node, h("div", {}, h("b", { text: "✕ " }), error.message), (error.problems || []).length ? h("ul", {}, error.problems.map((text) => h("li", { text }))) : "",
     error.hint ? h("div", { class: "wb-hint", text: error.hint }) : "",
-    h("div", { class: "wb-row" }, copyButton, h("button", { class: "wb-quiet", type: "button", text: "Dismiss", onclick: () => panel.send("dismiss") })));
+    h("div", { class: "wb-row" }, error.command && panel.sent[error.command] ? action(panel, error.command, "Retry", panel.sent[error.command]) : "", copyButton, h("button", { class: "wb-quiet", type: "button", text: "Dismiss", onclick: () => panel.send("dismiss") })));
   return node;
 }
 

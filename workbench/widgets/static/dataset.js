@@ -18,30 +18,15 @@ function buildDataset(panel) {
   panel.body.append(left, middle, right);
   const part = h("select", { "aria-label": "Part", onchange: () => look() }, ["train", "val", "test"].map((p) => h("option", { value: p, text: p })));
   const label = h("select", { "aria-label": "Class", onchange: () => look() });
-  const augment = h("input", { type: "text", placeholder: "as in shift:1 + rotate:10", "aria-label": "Augmentation", onkeydown: (e) => { if (e.key === "Enter") preview(); } });
+  const augment = h("input", { type: "text", placeholder: "as in shift:1 + rotate:10", "aria-label": "Augmentation", oninput: () => { clearTimeout(typing); typing = setTimeout(() => preview(true), 250); }, onkeydown: (e) => { if (e.key === "Enter") { clearTimeout(typing); preview(false); } } });
+  const order = h("select", { "aria-label": "Order", onchange: () => look() }, h("option", { value: "class", text: "spread over classes" }), h("option", { value: "suspicion", text: "most suspicious first" }));
+  let typing = null;
+  panel.cleanup(() => clearTimeout(typing));
   const samples = h("div", { style: "min-height:120px" }), sampleBox = h("div"), balance = h("div");
   let chosen = 0;
-  const look = () => panel.send("look_at", { part: part.value, label: label.value === "" ? null : Number(label.value) });
-  const preview = () => { const g_ = panel.get("gallery"); panel.send("augment", { part: g_.part || "train", index: (g_.indices || [0])[chosen] ?? 0, text: augment.value }); };
-  form();
-
-  function form() {
-    const offer = panel.get("form");
-    if (!offer || !offer.sources) return;
-    const box = h("div"), values = {};
-    const loaded = h("select", { "aria-label": "Loaded before", onchange: (e) => e.target.value && panel.send("open", { ref: e.target.value }) });
-    const source = h("select", { "aria-label": "Source", onchange: draw }, offer.sources.map((s) => h("option", { value: s.key, text: s.key, disabled: Boolean(s.reason) })));
-    const main = new Set(["path", "target", "split", "seed", "augment"]);
-    function draw() {
-      for (const k of Object.keys(values)) delete values[k];
-      const one = offer.sources.find((s) => s.key === source.value);
-      put(box, h("p", { class: "wb-note", text: one.summary }), ...one.knobs.filter((k) => main.has(k.name)).map((k) => knobField(k, values)), details("more", ...one.knobs.filter((k) => !main.has(k.name)).map((k) => knobField(k, values))));
-    }
-    source.value = offer.sources.some((s) => s.key === "digits") ? "digits" : offer.sources[0].key;
-    draw();
-    panel.on("form", () => put(loaded, h("option", { value: "", text: "loaded before …" }), ...(panel.get("form").loaded || []).map((d) => h("option", { value: d.ref, text: d.label }))));
-    left.append(field("open", loaded), field("source", source), box, h("div", { class: "wb-row" }, action(panel, "load", "Load", () => ({ source: source.value, values: { ...values } }), "wb-accent")));
-  }
+  const look = () => panel.send("look_at", { part: part.value, label: label.value === "" ? null : Number(label.value), order: order.value });
+  const preview = (isTyped) => { const g_ = panel.get("gallery"); panel.send("augment", { part: g_.part || "train", index: (g_.indices || [0])[chosen] ?? 0, text: augment.value, is_typed: isTyped }); };
+  loadForm(panel, left);
 
   function whole() {
     const s = panel.get("state");
@@ -57,14 +42,22 @@ function buildDataset(panel) {
     put(label, h("option", { value: "", text: "all classes" }), ...s.labels.map((name, i) => h("option", { value: i, text: name })));
     if (document.activeElement !== augment) augment.value = augment.value || s.augment || "";
     put(middle, h("p", {}, h("b", { text: fmt.count(total) }), ` ${isImage ? "images" : "rows"}${isImage ? ` ${s.shape.slice(1).join("×")}` : `, ${s.shape.join("×")} features`} · ${s.labels.length ? `${s.labels.length} classes` : "values"} · fingerprint `, h("code", { text: s.fingerprint.slice(0, 8) })),
-      h("div", { class: "wb-row", style: "margin:0 0 8px" }, h("label", { style: "width:120px" }, h("span", { class: "wb-label", text: "part" }), part), isImage && s.labels.length ? h("label", { style: "width:160px" }, h("span", { class: "wb-label", text: "class" }), label) : ""), samples,
-      ...(isImage ? [h("h3", { text: "augmentation of the marked sample (train only)" }), h("div", { class: "wb-row" }, h("span", { style: "flex:1;min-width:160px" }, augment), action(panel, "augment", "Preview", () => ({ part: panel.get("gallery").part, index: (panel.get("gallery").indices || [0])[chosen] ?? 0, text: augment.value }))), sampleBox] : []));
+      h("div", { class: "wb-row", style: "margin:0 0 8px" }, h("label", { style: "width:120px" }, h("span", { class: "wb-label", text: "part" }), part), isImage && s.labels.length ? h("label", { style: "width:160px" }, h("span", { class: "wb-label", text: "class" }), label) : "", isImage && s.labels.length ? h("label", { style: "width:190px" }, h("span", { class: "wb-label", text: "order" }), order) : ""), samples,
+      ...(isImage ? [h("h3", { text: "augmentation of the marked sample (train only)" }), augment, chips(s.augments || []), sampleBox] : []));
     const names = s.labels.length ? s.labels : s.balance.train.map((_, i) => `bin ${i + 1}`);
     const shares = ["train", "val", "test"].filter((p) => s.balance[p]);
-    put(right, h("h3", { text: "findings" }), ...(s.findings.length ? s.findings.map((f) => h("p", { class: f.severity === "warning" ? "wb-warn" : "" }, `${f.severity === "warning" ? "▲" : "ⓘ"} ${f.message}`, f.places.length ? details(`where (${f.places.length})`, h("div", { class: "wb-small", text: f.places.slice(0, 40).join(", ") })) : null)) : [h("p", { class: "wb-good", text: "✓ nothing noticed" })]),
+    put(right, h("h3", { text: "findings" }), ...(s.findings.length ? s.findings.map((f) => h("p", { class: f.severity === "warning" ? "wb-warn" : "" }, `${f.severity === "warning" ? "▲" : "·"} ${f.message}`, f.places.length ? details(`where (${f.places.length})`, h("div", { class: "wb-small", text: f.places.slice(0, 40).join(", ") })) : null)) : [h("p", { class: "wb-good", text: "✓ nothing noticed" })]),
       h("h3", { text: "split" }), facts(shares.map((p) => [p, `${fmt.count(s.samples[p])} (${Math.round((100 * s.samples[p]) / total)} %)`])),
       h("h3", { text: s.labels.length ? "classes in train" : "values in train" }), names.length <= 40 ? barRows(names, [s.balance.train]) : histogram(s.balance.train, "samples by class"),
       details("As a table", table([{ name: s.labels.length ? "class" : "bin", left: true }, ...shares.map((name) => ({ name }))], names.map((name, i) => ({ cells: [name, ...shares.map((p) => fmt.count(s.balance[p][i]))] })), "Balance")));
+  }
+  function chips(augments) {
+    const parts = () => augment.value.split("+").map((part) => part.trim()).filter(Boolean);
+    return h("div", { class: "wb-row", style: "margin:4px 0 8px" }, augments.map(([text, summary]) => h("button", { type: "button", class: "wb-quiet", title: summary, text: `+ ${text}`, "data-augment": text, onclick: () => {
+      const kind = text.split(":")[0], rest = parts().filter((part) => part.split(/[:,]/)[0] !== kind);
+      augment.value = (rest.length === parts().length ? [...rest, text] : rest).join(" + ");
+      preview(false);
+    } })));
   }
   function tiles() {
     const g_ = panel.get("gallery") || {};
@@ -72,7 +65,7 @@ function buildDataset(panel) {
     if (g_.png) {
       chosen = Math.min(chosen, g_.count - 1);
       const side = Math.max(40, Math.min(64, g_.width));
-      put(samples, h("div", { class: "wb-tiles" }, g_.names.map((name, i) => h("button", { type: "button", class: `wb-tile${i === chosen ? " wb-on" : ""}`, style: tileStyle(g_, i, side), "aria-label": `sample ${g_.indices[i]}, ${name}`, "aria-pressed": String(i === chosen), onclick: () => { chosen = i; tiles(); preview(); } }, h("span", { text: name })))));
+      put(samples, h("div", { class: "wb-tiles" }, g_.names.map((name, i) => h("button", { type: "button", class: `wb-tile${i === chosen ? " wb-on" : ""}`, style: tileStyle(g_, i, side), "aria-label": `sample ${g_.indices[i]}, ${name}`, "aria-pressed": String(i === chosen), title: g_.notes?.[i] || null, onclick: () => { chosen = i; tiles(); preview(true); } }, h("span", { text: `${g_.notes?.[i] ? "▲ " : ""}${name}` })))), g_.order === "suspicion" ? h("p", { class: "wb-small", style: "margin-top:8px", text: g_.notes[chosen] ? `▲ sample ${g_.indices[chosen]}, ${g_.names[chosen]}: ${g_.notes[chosen]}` : "Its nearest samples bear the same label." }) : "");
     } else if (g_.columns) {
       put(samples, table([...g_.columns.map((name) => ({ name })), { name: "target" }], g_.rows.map((row, i) => ({ cells: [...row, g_.targets[i]] })), "First rows"),
         h("div", { class: "wb-grid", style: "margin-top:16px" }, Object.entries(g_.histograms).filter(([, counts]) => counts).map(([name, counts]) => h("div", {}, h("div", { class: "wb-small", text: name }), histogram(counts, `distribution of ${name}`)))));
@@ -80,8 +73,8 @@ function buildDataset(panel) {
   }
   function sample() {
     const one = panel.get("sample") || {};
-    if (!one.png) return put(sampleBox, h("p", { class: "wb-note", text: "Click a sample; write an augmentation to see what training would see." }));
-    return put(sampleBox, h("div", { class: "wb-row" }, Array.from({ length: one.count }, (_, i) => [i === 1 ? h("span", { text: "→" }) : "", h("div", { class: "wb-tile", role: "img", "aria-label": i ? `after, ${i}` : `before: ${one.name}`, style: `${tileStyle(one, i, 64)};cursor:default` })])));
+    if (!one.png) return put(sampleBox, one.problem ? h("p", { class: "wb-warn", role: "status", text: `▲ ${one.problem}` }) : h("p", { class: "wb-note", text: "Click a sample; write an augmentation to see what training would see." }));
+    return put(sampleBox, one.problem ? h("p", { class: "wb-warn", role: "status", text: `▲ ${one.problem}` }) : "", h("div", { class: "wb-row" }, Array.from({ length: one.count }, (_, i) => [i === 1 ? h("span", { text: "→" }) : "", h("div", { class: "wb-tile", role: "img", "aria-label": i ? `after, ${i}` : `before: ${one.name}`, style: `${tileStyle(one, i, 64)};cursor:default` })])));
   }
   panel.on("state", () => { whole(); tiles(); sample(); });
   panel.on("gallery", tiles);

@@ -4,21 +4,23 @@ function baseUrl() {
   const node = document.getElementById("jupyter-config-data");
   try { return new URL(JSON.parse(node.textContent).baseUrl || "/", location.href).href; } catch { return new URL("/", location.href).href; }
 }
-function snippets(url, kind, row) {
+// Through Jupyter a caller also logs in there: `login` adds its token to the address, as Jupyter wants it.
+function snippets(url, kind, row, login) {
+  const inside = login ? ["?token=$JUPYTER_TOKEN", '?token=" + os.environ["JUPYTER_TOKEN"]', '?token=" + process.env.JUPYTER_TOKEN'] : ["", '"', '"'];
   const body = kind === "image" ? ["-H 'Content-Type: application/octet-stream' --data-binary @picture.png", "data=open('picture.png', 'rb').read(), headers={**auth, 'Content-Type': 'application/octet-stream'}", "body: file, headers: { ...auth, 'Content-Type': 'application/octet-stream' }"]
     : [`-H 'Content-Type: application/json' -d '${JSON.stringify({ inputs: [row] })}'`, `data=json.dumps(${JSON.stringify({ inputs: [row] })}).encode(), headers={**auth, 'Content-Type': 'application/json'}`, `body: JSON.stringify(${JSON.stringify({ inputs: [row] })}), headers: { ...auth, 'Content-Type': 'application/json' }`];
   return {
-    curl: `curl -s ${url}/predict -H "Authorization: Bearer $WORKBENCH_TOKEN" ${body[0]}`,
-    Python: `import json, os, urllib.request\nauth = {"Authorization": "Bearer " + os.environ["WORKBENCH_TOKEN"]}\nrequest = urllib.request.Request("${url}/predict", ${body[1]})\nprint(json.load(urllib.request.urlopen(request)))`,
-    JavaScript: `const auth = { Authorization: "Bearer " + process.env.WORKBENCH_TOKEN };\nconst answer = await fetch("${url}/predict", { method: "POST", ${body[2]} });\nconsole.log(await answer.json());`,
+    curl: `curl -s "${url}/predict${inside[0]}" -H "Authorization: Bearer $WORKBENCH_TOKEN" ${body[0]}`,
+    Python: `import json, os, urllib.request\nauth = {"Authorization": "Bearer " + os.environ["WORKBENCH_TOKEN"]}\nrequest = urllib.request.Request("${url}/predict${inside[1]}, ${body[1]})\nprint(json.load(urllib.request.urlopen(request)))`,
+    JavaScript: `const auth = { Authorization: "Bearer " + process.env.WORKBENCH_TOKEN };\nconst answer = await fetch("${url}/predict${inside[2]}, { method: "POST", ${body[2]} });\nconsole.log(await answer.json());`,
   };
 }
 
 function buildEndpoint(panel) {
   const left = h("div", { class: "wb-controls" }), middle = h("div", { class: "wb-first" }), right = h("div");
   panel.body.append(left, middle, right);
-  const tryBox = h("div"), answerBox = h("div", { style: "min-height:180px" }), liveBox = h("div");
-  middle.append(tryBox, answerBox, h("h3", { text: "traffic" }), liveBox);
+  const tryBox = h("div"), answerBox = h("div", { class: "wb-answer", style: "min-height:180px" }), liveBox = h("div"), recentBox = h("div", { style: "margin-top:16px" }), limitBox = h("div");
+  middle.append(tryBox, answerBox, h("h3", { text: "traffic, last half minute" }), liveBox);
   let lang = "curl", seen = "";
 
   function whole() {
@@ -30,7 +32,8 @@ function buildEndpoint(panel) {
     if (key === seen) return;
     seen = key;
     const model = h("select", { "aria-label": "Model" }, (s.servable || []).map((m) => h("option", { value: m.ref, text: m.label })));
-    put(left, ...(e ? [h("h3", { text: "endpoint" }), facts([["serves", e.refs.join(", ")], ["version", e.about.version ?? "–"], ["task", e.about.task || "–"], ["takes", e.about.modality || "tensors"], ["since", e.started], ["process", String(e.pid)]]), h("div", { class: "wb-row" }, panel.isReadonly() ? "" : confirmed(panel, "stop", "Stop", "Stop this endpoint?", {}))] : []),
+    put(left, ...(e ? [h("h3", { text: "endpoint" }), facts([["serves", e.refs.join(", ")], ["version", e.about.version ?? "–"], ["task", e.about.task || "–"], ["takes", e.about.modality || "tensors"], ["since", e.started], ["process", String(e.pid)]]), h("h3", { text: "limits" }), limitBox, h("h3", { text: "tokens" }), facts((e.about.tokens || []).map(([name, scopes]) => [name, scopes])), h("p", { class: "wb-small", text: "Their text is shown nowhere; Copy token puts yours on the clipboard." }),
+      h("div", { class: "wb-row" }, panel.isReadonly() ? "" : confirmed(panel, "stop", "Stop", "Stop this endpoint?", {}))] : []),
       ...(panel.isReadonly() ? [] : [h("h3", { text: e ? "another" : "start one" }), (s.servable || []).length ? field("model", model) : h("p", { class: "wb-small", text: "Register a version first." }), h("div", { class: "wb-row" }, (s.servable || []).length ? action(panel, "serve", "Serve", () => ({ ref: model.value }), e ? "" : "wb-accent") : "")]),
       ...((s.rows || []).length > (e ? 1 : 0) ? [h("h3", { text: "running" }), ...s.rows.filter((r) => r.ref !== e?.ref).map((r) => h("div", {}, h("button", { type: "button", class: "wb-quiet", text: `${r.models.join(", ")} · ${r.ref.slice(9)}`, onclick: () => panel.send("select", { ref: r.ref }) })))] : []));
     middle.hidden = right.hidden = !e;
@@ -38,6 +41,7 @@ function buildEndpoint(panel) {
     if (!e) return;
     form(e);
     code(e, s);
+    live();
   }
   function form(e) {
     const kind = e.about.modality;
@@ -60,14 +64,23 @@ function buildEndpoint(panel) {
     const right_ = a.truth === undefined ? null : a.truth === (a.label ?? fmt.sig(a.value, 4));
     return put(answerBox, h("div", { class: "wb-row" }, a.png ? h("div", { class: "wb-tile", role: "img", "aria-label": "what was sent", style: `width:64px;height:64px;background-image:url(${a.png});background-size:100% 100%;cursor:default` }) : "", h("div", {}, h("div", { class: "wb-big", "data-answer": a.label ?? String(a.value), text: a.label ?? fmt.sig(a.value, 4) }), h("div", { class: "wb-small", text: a.file || "" }), a.truth !== undefined ? h("div", { class: right_ ? "wb-good" : "wb-small", text: a.label !== null ? (right_ ? `✓ it is ${a.truth}` : `✕ it is ${a.truth}`) : `it is ${a.truth}` }) : "")),
       a.scores.length ? h("div", { class: "wb-bars", style: "margin-top:8px" }, a.scores.map(([name, score]) => [h("span", { text: name }), h("span", {}, h("i", { style: `width:${(100 * score) / (top || 1)}%` })), h("b", { text: `${(100 * score).toFixed(1)} %` })])) : "",
-      h("h3", { text: `${fmt.ms(a.total_ms)} for this request` }), h("div", { class: "wb-split", role: "img", "aria-label": a.split.map(([n, v]) => `${n} ${fmt.ms(v)}`).join(", ") }, a.split.map(([name, value], i) => h("i", { class: `wb-part${i}`, style: `flex:${Math.max(0.001, value)} 0 2px` }))),
-      h("div", { class: "wb-legend" }, a.split.map(([name, value], i) => h("span", {}, h("i", { class: `wb-part${i}`, style: "border:0;height:8px;width:8px" }), `${name} ${fmt.ms(value)}`))));
+      h("div", { class: "wb-row", style: "justify-content:space-between" }, h("h3", { style: "margin:0", text: `${fmt.ms(a.total_ms)} for this request` }), panel.isReadonly() ? "" : action(panel, "again", "Send again", {})), splitBar(a.split), splitWords(a.split));
   }
   function live() {
     const l = panel.get("live") || {};
     if (l.requests === undefined) return put(liveBox);
-    const rates = l.rates || [];
-    return put(liveBox, facts([["requests answered", fmt.count(l.requests)], ["now", `${fmt.sig(rates.at(-1) ?? 0)} a second`], ["p50 · p99, inside", l.p50_ms === null ? "–" : `≤ ${fmt.ms(l.p50_ms)} · ≤ ${fmt.ms(l.p99_ms)}`], ["errors", fmt.count(l.errors)]]), histogramOf(rates));
+    const rates = l.rates || [], most = l.limits || {};
+    put(limitBox, facts([most.body_bytes ? ["a request", fmt.kb(most.body_bytes)] : null, most.queue ? ["waiting", `${fmt.count(most.queue)} requests, ${fmt.seconds(most.wait_seconds)}`] : null, most.batch_rows ? ["together", `${fmt.count(most.batch_rows)} rows`] : null, most.connections ? ["connections", fmt.count(most.connections)] : null]));
+    put(liveBox, h("div", { class: "wb-figures" }, figure("a second, now", fmt.sig(rates.at(-1) ?? 0)), figure("p50", l.p50_ms === null ? "–" : `≤ ${fmt.ms(l.p50_ms)}`), figure("p99", l.p99_ms === null ? "–" : `≤ ${fmt.ms(l.p99_ms)}`), figure("errors", fmt.count(l.errors), l.errors ? "wb-bad" : ""), figure("answered in all", fmt.count(l.requests))), histogramOf(rates), h("div", { style: "height:8px" }),
+      l.split.length ? [splitBar(l.split), splitWords(l.split.map(([name, value]) => [name, value]))] : h("p", { class: "wb-small", text: "No request in the last half minute." }));
+  }
+  const figure = (name, value, kind = "") => h("div", {}, h("b", { class: kind, text: value }), h("span", { class: "wb-small", text: name }));
+  const splitBar = (split) => h("div", { class: "wb-split", role: "img", "aria-label": split.map(([n, v]) => `${n} ${fmt.ms(v)}`).join(", ") }, split.map(([, value], i) => h("i", { class: `wb-part${i}`, style: `flex:${Math.max(0.001, value)} 0 2px` })));
+  const splitWords = (split) => h("div", { class: "wb-legend" }, split.map(([name, value], i) => h("span", {}, h("i", { class: `wb-part${i}`, style: "border:0;height:8px;width:8px" }), `${name} ${fmt.ms(value)}`)));
+  function recent() {
+    const rows = panel.get("recent") || [];
+    put(recentBox, h("h3", { text: "recent requests" }), rows.length ? table([{ name: "UTC" }, { name: "by", left: true }, { name: "status" }, { name: "ms" }, { name: "rows" }], rows.map((r) => ({
+      cells: [r.time, `${r.what}${r.caller ? ` · ${r.caller}` : ""}`, h("span", { class: r.status < 400 ? "" : "wb-bad", title: r.error, text: r.status < 400 ? String(r.status) : `✕ ${r.status}` }), h("span", { title: r.split.map(([n, v]) => `${n} ${fmt.ms(v)}`).join(", "), text: fmt.sig(r.ms) }), r.rows ?? "–"] })), "Recent requests") : h("p", { class: "wb-small", text: "None yet, or the request log is switched off." }));
   }
   const histogramOf = (rates) => { const top = Math.max(1, ...rates); return h("div", { class: "wb-hist", role: "img", "aria-label": "requests a second, last minute" }, Array.from({ length: 60 }, (_, i) => rates[rates.length - 60 + i] ?? 0).map((r) => h("i", { style: `height:${(100 * r) / top}%` }))); };
   function code(e, s) {
@@ -75,14 +88,14 @@ function buildEndpoint(panel) {
     const langs = h("div", { class: "wb-row", role: "radiogroup", "aria-label": "Language", style: "margin:0 0 8px" });
     const proxied = `${baseUrl()}proxy/${new URL(e.url).port}`;
     const remote = !/^(localhost|127\.)/.test(location.hostname) && s.has_proxy;
-    const made = snippets(remote ? proxied : e.url, e.about.modality, panel.get("row") || {});
+    const made = snippets(remote ? proxied : e.url, e.about.modality, panel.get("row") || {}, remote);
     const show = () => { box.textContent = made[lang]; for (const b of langs.children) b.setAttribute("aria-checked", String(b.textContent === lang)); };
     for (const name of Object.keys(made)) langs.append(h("button", { type: "button", class: "wb-quiet", role: "radio", text: name, onclick: () => { lang = name; show(); } }));
     const copyButton = h("button", { type: "button", class: "wb-button", text: "Copy", onclick: () => copy(box.textContent, copyButton) });
     tokenButton = h("button", { type: "button", class: "wb-button", text: "Copy token", onclick: () => panel.send("token") });
     show();
     put(right, h("h3", { text: "call it" }), langs, box, h("div", { class: "wb-row" }, copyButton, panel.isReadonly() ? "" : tokenButton),
-      h("p", { class: "wb-small", style: "margin-top:8px", text: remote ? "Through the Jupyter proxy; it also asks for your Jupyter login." : "From this machine, as in a terminal of JupyterLab. The token goes into $WORKBENCH_TOKEN." }), s.has_proxy && !remote ? h("p", { class: "wb-small" }, "Through Jupyter: ", h("code", { text: proxied })) : "");
+      h("p", { class: "wb-small", style: "margin-top:8px", text: remote ? "Through Jupyter, from anywhere: the endpoint's token goes into $WORKBENCH_TOKEN, your Jupyter token into $JUPYTER_TOKEN." : "From this machine, as in a terminal of JupyterLab. The token goes into $WORKBENCH_TOKEN." }), s.has_proxy && !remote ? h("p", { class: "wb-small", style: "overflow-wrap:anywhere" }, "Through Jupyter: ", h("code", { text: proxied })) : "", recentBox);
   }
   let tokenButton = null;
   panel.model.on("msg:custom", (message) => { if (message && message.token && tokenButton) copy(message.token, tokenButton); });
@@ -90,5 +103,6 @@ function buildEndpoint(panel) {
   panel.on("row", () => { seen = ""; whole(); });
   panel.on("answer", answer);
   panel.on("live", live);
+  panel.on("recent", recent);
 }
 export default { render: ({ model, el }) => frame(model, el, "endpoint", "Endpoint", buildEndpoint) };

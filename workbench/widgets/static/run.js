@@ -3,6 +3,14 @@
 // Long runs get an axis that grows in steps, so that the first epochs are not a needle at the left.
 const horizon = (seen, epochs) => Math.min(epochs, [10, 20, 50, 100, 200, 500, 1000, 2000, 5000].find((n) => n >= seen * 1.2) || epochs);
 
+// 1, 2, 5 of each decade, or the decades alone where there are many.
+function logTicks(low, high) {
+  const found = [];
+  const many = high / low > 2000;
+  for (let power = 10 ** Math.floor(Math.log10(low)); power <= high; power *= 10) for (const m of many ? [1] : [1, 2, 5]) if (m * power >= low && m * power <= high) found.push(Number((m * power).toPrecision(6)));
+  return found;
+}
+
 class Curves {
   constructor(root, label, height = 220) {
     this.root = root;
@@ -44,7 +52,7 @@ class Curves {
     c.fillStyle = soft;
     c.lineWidth = 1;
     c.textAlign = "right";
-    const marks = this.isLog ? [1e-4, 1e-3, 0.01, 0.1, 1, 10, 100].filter((v) => v >= y0 && v <= y1) : ticks(y0, y1, 4);
+    const marks = this.isLog ? logTicks(y0, y1) : ticks(y0, y1, 4);
     for (const value of marks) {
       const y = Math.round(toY(value)) + 0.5;
       c.globalAlpha = 0.6;
@@ -122,13 +130,15 @@ function buildRun(panel) {
   const config = h("div"), summary = h("div"), others = h("div"), next = h("div", { class: "wb-row" });
   const form = h("div");
   panel.body.append(h("div", { class: `wb-controls${panel.get("form")?.families ? "" : " wb-last"}` }, form, config), h("div", { class: "wb-first" },
-    h("div", { class: "wb-pair" }, h("div", {}, lossName, loss.canvas), h("div", {}, metricName, metric.canvas)),
+    h("div", { class: "wb-charts" }, h("div", {}, lossName, loss.canvas), h("div", {}, metricName, metric.canvas)),
     readout, h("label", { class: "wb-small" }, log, " log axis"), h("div", { style: "margin-top:8px" }, barBox, where), buttons, twin.node),
     h("div", {}, summary, next, others));
+  let hovered = null;
   loss.onhover = (epoch) => { metric.setHover(epoch); tell(epoch); };
   metric.onhover = (epoch) => { loss.setHover(epoch); tell(epoch); };
 
   function tell(epoch) {
+    hovered = epoch;
     const state = panel.get("state");
     const row = (rows[state.ref] || []).find((r) => r[0] === epoch);
     if (!row) return legend();
@@ -160,7 +170,7 @@ function buildRun(panel) {
     loss.draw(); metric.draw();
     const epochs = String((rows[state.ref] || []).length);
     if (panel.root.dataset.epochs !== epochs) { panel.root.dataset.epochs = epochs; twin.update(Number(epochs)); }
-    legend();
+    tell(hovered);
   }
   let buttonsFor = "";
   function state() {
@@ -185,7 +195,7 @@ function buildRun(panel) {
     put(config, ...(s.config?.length ? [h("h3", { text: "settings" }), facts(s.config.filter(([k]) => MAIN.has(k))), details("all settings", facts(s.config.filter(([k]) => !MAIN.has(k))))] : []));
     put(summary, ...(has ? [h("h3", { text: "run" }), h("div", { class: "wb-big", text: s.best ? fmt.score(s.best.value, s.is_share) : "–" }),
       h("p", { class: "wb-small", text: s.best ? `best ${s.metric_name}, at epoch ${s.best.epoch} of ${s.epochs}` : s.status === "created" ? "Starting: the process loads PyTorch." : "no epoch yet" }),
-      facts([s.params ? ["parameters", fmt.count(s.params)] : null, ["data", s.data || "–"], s.cpu_seconds ? ["CPU time", fmt.seconds(s.cpu_seconds)] : null, ["started", s.started || "–"]])] : []));
+      facts([s.params ? ["parameters", fmt.count(s.params)] : null, ["data", s.data || "–"], s.cpu_seconds ? ["CPU time", `${fmt.seconds(s.cpu_seconds)}`, "of the training process; watts are not guessed"] : null, ["started", s.started || "–"]])] : []));
     if (s.error) summary.append(h("div", { class: "wb-banner", role: "alert" }, h("b", { text: "✕ " }), s.error.message, h("div", { class: "wb-hint", text: s.error.hint || "" })));
     const nextKey = `${s.status}|${panel.isReadonly()}`;
     if (next.dataset.key !== nextKey) {
@@ -213,21 +223,29 @@ function trainForm(panel, form) {
   if (!offer || !offer.families) return;
   const values = {};
   const knobs = h("div");
-  const data = h("select", { "aria-label": "Data" });
+  const data = h("select", { "aria-label": "Data", onchange: () => fit() });
   const family = h("select", { "aria-label": "Family", onchange: () => draw() });
   const fillData = () => {
     const chosen = data.value;
     put(data, ...panel.get("form").datasets.map((d) => h("option", { value: d.ref, text: d.label })));
     if (chosen) data.value = chosen;
+    fit();
   };
-  family.append(...offer.families.map((f) => h("option", { value: f.key, text: f.reason ? `${f.key} (${f.reason})` : f.key, disabled: Boolean(f.reason) })));
-  family.value = offer.family || offer.families[0].key;
+  // Families that cannot learn the chosen data are shown, but not to be chosen.
+  function fit() {
+    const known = panel.get("form").datasets.find((d) => d.ref === data.value);
+    const why = (f) => f.reason || ((known && known.unfit) || {})[f.key];
+    const before = family.value;
+    put(family, ...offer.families.map((f) => h("option", { value: f.key, text: why(f) ? `${f.key} – ${why(f)}` : f.key, disabled: Boolean(why(f)) })));
+    const usable = offer.families.filter((f) => !why(f)).map((f) => f.key);
+    family.value = [before, ...offer.preferred, ...usable].find((key) => usable.includes(key)) || offer.families[0].key;
+    if (family.value !== before) draw();
+  }
   function draw() {
     const chosen = offer.families.find((f) => f.key === family.value);
     for (const key of Object.keys(values)) delete values[key];
     put(knobs, h("p", { class: "wb-note", text: chosen.summary }), ...[...offer.common, ...chosen.knobs].map((knob) => knobField(knob, values)));
   }
-  draw();
   panel.on("form", fillData);
   form.append(field("data", data), field("family", family), knobs, h("div", { class: "wb-row" }, action(panel, "train", "Train", () => ({ data: data.value, family: family.value, options: { ...values } }), "wb-accent")));
 }

@@ -1,43 +1,10 @@
 // The explorer: sliders for every knob, a scatter of what was measured. The kernel only measures.
 
 const AXES = { size_bytes: ["size (kB, file)", 1e-3, "kB"], stored_bytes: ["size (kB, after zstd)", 1e-3, "kB"], latency_ms: ["latency p50 (ms)", 1, "ms"] };
-const joined = (steps) => (steps.length ? steps.join(" + ") : "baseline");
-
-function stepText(method, set) {
-  return method.knobs.reduce((text, knob, i) => {
-    const value = set[knob.name] ?? knob.default;
-    if (i === 0) return `${method.key}:${value}`;
-    return value === knob.default || value === null || value === "" ? text : `${text},${knob.name}=${value}`;
-  }, method.key);
-}
-
-// What the file would weigh. Exact where a measured variant has the same size by construction, else by parts.
-const KEEPS_SIZE = new Set(["clip", "prune"]);
-function sizeOf(steps, state, offer) {
-  const relevant = (list) => joined(list.filter((s) => !KEEPS_SIZE.has(s.split(/[:,]/)[0])));
-  const same = (text) => state.points.find((p) => relevant(p.recipe === "baseline" ? [] : p.recipe.split(" + ")) === text);
-  const known = same(relevant(steps));
-  if (known) return { bytes: known.size_bytes, stored: null, exact: true };
-  const base = state.points.find((p) => p.is_baseline);
-  if (!base) return null;
-  let weights = offer.weight_bytes ?? base.size_bytes * 0.9;
-  let rest = base.size_bytes - weights;
-  for (const step of steps) {
-    const [name, value] = step.split(/[:,]/);
-    if (name === "prune_structured") {
-      const before = same(step);
-      if (before) { weights = Math.max(0, before.size_bytes - rest); continue; }
-      weights *= (1 - Number(value)) ** 1.6;
-    } else if (name === "half") weights /= 2;
-    else if (name === "quantize_weights") weights /= 32 / Number(value);
-    else if (name.startsWith("quantize")) { weights /= 4; rest *= 1.15; }
-    else if (!KEEPS_SIZE.has(name)) return null; // a method whose size is not known beforehand
-  }
-  return { bytes: weights + rest, exact: false };
-}
 
 function buildStudy(panel) {
-  const ui = { axis: "size_bytes", hollow: null };
+  const ui = { axis: "size_bytes" };
+  const asking = asker(panel);
   const controls = h("div", { class: "wb-columns" });
   const plot = g("svg", { role: "group", "aria-label": "Trade-off: score over size", style: "height:360px" });
   const sizes = new ResizeObserver(() => { if (state().ref) draw(); });
@@ -45,13 +12,16 @@ function buildStudy(panel) {
   panel.cleanup(() => sizes.disconnect());
   const verdict = h("p", { class: "wb-verdict" });
   const axis = h("span", { role: "radiogroup", "aria-label": "Horizontal axis" });
-  const line = h("div", { class: "wb-row", style: "min-height:32px" });
+  const line = h("div", { class: "wb-row", style: "min-height:56px" });
   const going = h("div", { style: "min-height:44px;margin-top:8px" });
   const twin = twinOf(() => table([{ name: "recipe", left: true }, { name: `${state().metric}` }, { name: "change (90 %)" }, { name: "kB" }, { name: "zstd kB" }, { name: "ms" }, { name: "latency" }],
     state().points.map((p) => ({ key: p.recipe, class: p.recipe === panel.get("chosen") ? "wb-on" : null, onclick: () => choose(p.recipe), cells: [p.recipe, fmt.score(p.score, share()), p.difference_words, fmt.sig(p.size_bytes / 1e3), fmt.sig(p.stored_bytes / 1e3), fmt.sig(p.latency_ms), p.latency_words] })), "Measured variants"));
   const chosenBox = h("div");
+  const held = h("p", { class: "wb-small", "data-held": "", style: "min-height:20px;margin-top:8px" });
+  const bars = layerRows(panel, () => measure());
+  const layers = { node: h("div", { hidden: true }, h("h3", { text: "each layer's part of the expected harm" }), bars.box) };
   const middle = h("div", { class: "wb-first" }, verdict, h("div", { class: "wb-row", style: "margin:0 0 4px" }, h("span", { class: "wb-small", text: "across:" }), axis), plot,
-    h("div", { class: "wb-legend" }, h("span", { text: "◆ baseline" }), h("span", { text: "● measured" }), h("span", { text: "◎ chosen" }), h("span", { text: "┄ estimated size, score open" }), h("span", {}, h("i", { style: "border-color:var(--wb-blue)" }), "front"), h("span", { text: "▒ outside budget" })), line, going, twin.node);
+    h("div", { class: "wb-legend" }, h("span", { text: "◆ baseline" }), h("span", { text: "● measured" }), h("span", { text: "◎ chosen" }), h("span", { text: "○ estimate with its band" }), h("span", {}, h("i", { style: "border-color:var(--wb-blue)" }), "front"), h("span", { text: "▒ outside budget" })), line, going, layers.node, held, twin.node);
   if (panel.isReadonly()) panel.body.classList.add("wb-two");
   const topBudget = h("div", { class: "wb-pair", style: "max-width:520px" });
   if (panel.isReadonly()) { verdict.after(topBudget); line.hidden = going.hidden = true; }
@@ -66,14 +36,12 @@ function buildStudy(panel) {
   }
   const state = () => panel.get("state");
   const share = () => state().is_share;
-  const limit = () => { const b = panel.get("budget") || {}; return { drop: b.drop === null || b.drop === undefined ? Infinity : share() ? b.drop / 100 : b.drop, bytes: b.kb ? b.kb * 1000 : Infinity }; };
-  const inside = (p) => p.drop <= limit().drop + 1e-12 && p.size_bytes <= limit().bytes;
+  const limit = () => { const b = panel.get("budget") || {}; return { drop: b.drop === null || b.drop === undefined ? Infinity : share() ? b.drop / 100 : b.drop, bytes: b.kb ? b.kb * 1000 : Infinity, ms: b.ms || Infinity }; };
+  const inside = (p) => p.drop <= limit().drop + 1e-12 && p.size_bytes <= limit().bytes && p.latency_ms <= limit().ms;
 
   // --- the recipe that the sliders say ---------------------------------------------------------------
-  function steps() {
-    const set = panel.get("knobs") || {};
-    return (panel.get("offer").methods || []).filter((m) => set[m.key]?.on && !m.reason).map((m) => stepText(m, set[m.key]));
-  }
+  const steps = () => stepsOf(panel.get("offer"), panel.get("knobs") || {});
+  const wish = () => recipeText(panel.get("offer"), panel.get("knobs") || {});
   function setKnob(key, values) {
     const offer = panel.get("offer").methods;
     const all = { ...(panel.get("knobs") || {}) };
@@ -84,10 +52,10 @@ function buildStudy(panel) {
     panel.model.save_changes();
   }
   function measure() {
-    const recipe = joined(steps());
+    const recipe = wish();
     const known = state().points.find((p) => p.recipe === recipe);
-    if (known) return choose(known.recipe);
-    panel.send("measure", { recipe });
+    if (known) choose(known.recipe);
+    else panel.send("measure", { recipe });
   }
   function choose(recipe) {
     panel.model.set("chosen", recipe);
@@ -116,8 +84,17 @@ function buildStudy(panel) {
     marks.dropInput = drop;
     const budgetFields = [h("label", { class: "wb-field" }, h("span", { class: "wb-label" }, "drop ≤ ", marks.drop), drop), field("size ≤ kB", size)];
     if (panel.isReadonly()) { put(topBudget, budgetFields); return; }
+    if (panel.get("offer").can_search) budgetFields.push(searchFields(budget, setBudget));
     put(controls, h("h3", { text: "budget" }), budgetFields, h("h3", { text: "methods" }), ...offer.map(methodBox));
     knobs();
+  }
+  // The same limits, handed to the search; it ends with its best when the time is over or it is stopped.
+  function searchFields(budget, setBudget) {
+    const ms = h("input", { type: "number", min: 0, step: "any", value: budget.ms ?? "", placeholder: "any", "aria-label": "Largest latency in ms", oninput: (e) => setBudget("ms", e.target.value) });
+    const what = h("select", { "aria-label": "Make small" }, h("option", { value: "size_bytes", text: "size" }), h("option", { value: "latency_ms", text: "latency" }));
+    const time = h("input", { type: "number", min: 5, step: 5, value: 60, "aria-label": "Seconds for the search" });
+    const goal = () => ({ max_drop: Number.isFinite(limit().drop) ? limit().drop : null, max_size: Number.isFinite(limit().bytes) ? limit().bytes : null, max_latency_ms: (panel.get("budget") || {}).ms ?? null, minimize: what.value, budget: Number(time.value) || 60 });
+    return h("div", {}, h("div", { class: "wb-pair", style: "gap:8px" }, field("latency ≤ ms", ms), field("make small", what)), h("div", { class: "wb-pair", style: "gap:8px;align-items:end" }, field("seconds", time), h("div", { style: "margin-bottom:12px" }, action(panel, "search", "Search", goal, "wb-accent"))));
   }
   function methodBox(method) {
     const mark = (marks[method.key] = { values: {} });
@@ -196,10 +173,19 @@ function buildStudy(panel) {
   leftSide.append(chooser, controls);
 
   // --- middle ------------------------------------------------------------------------------------------
+  // What the sliders say and nothing measured yet: its own estimate, or the last one until it is there.
   function hollow() {
-    const now = steps();
-    if (!now.length || panel.isReadonly() || state().points.some((p) => p.recipe === joined(now))) return null;
-    return { recipe: joined(now), size: sizeOf(now, state(), panel.get("offer")) };
+    const recipe = wish();
+    if (recipe === "baseline" || panel.isReadonly() || state().points.some((p) => p.recipe === recipe)) return null;
+    asking.ask(recipe);
+    const said = saidOf(panel, recipe), last = panel.get("estimate") || {};
+    return { recipe, said: said?.score ? said : null, refusal: said?.refusal, last: last.score ? last : null, size: recipe.startsWith("{") ? null : sizeOf(steps(), state(), panel.get("offer")) };
+  }
+  function across(guess) {
+    const own = guess.said?.[ui.axis];
+    if (own) return own;
+    if (ui.axis === "size_bytes" && guess.size) return [guess.size.bytes, guess.size.bytes, guess.size.bytes];
+    return guess.refusal || !guess.last ? null : guess.last[ui.axis] || null;
   }
   function draw() {
     const s = state();
@@ -208,16 +194,13 @@ function buildStudy(panel) {
     if (!points.length) return;
     const baseline = points.find((p) => p.is_baseline) || points[0];
     const guess = hollow();
-    const guessX = guess && guess.size && ui.axis === "size_bytes" ? guess.size.bytes * unit : null;
-    const xs = points.map((p) => p[ui.axis] * unit).concat(guessX ?? []);
-    const ys = points.flatMap((p) => [p.score, baseline.score + p.change[1], baseline.score + p.change[2]]).filter(Number.isFinite);
-    let low = Math.min(...ys), high = Math.max(...ys);
-    if (share() && high - low < 0.06) { low -= 0.03; high += 0.03; }
-    const pad = (high - low || Math.abs(high) || 1) * 0.06;
-    low -= pad; high += pad;
-    if (share()) high = Math.min(high, 1 + pad / 4);
+    const guessed = guess && across(guess);
+    const shownGuess = guess && (guess.said || guess.last);
+    const xs = points.map((p) => p[ui.axis] * unit).concat(guessed ? guessed[0] * unit : []);
+    const ys = points.flatMap((p) => [p.score, baseline.score + p.change[1], baseline.score + p.change[2]]).concat(guess?.said ? guess.said.score[0] : []).filter(Number.isFinite);
+    const [low, high] = heights(ys);
     const width = plot.clientWidth || 560;
-    const height = width < 420 ? 280 : 360;
+    const height = width < 420 ? 300 : 380;
     plot.style.height = `${height}px`;
     plot.setAttribute("viewBox", `0 0 ${width} ${height}`);
     const box = { left: 54, right: width - 14, top: 14, bottom: height - 42 };
@@ -232,11 +215,14 @@ function buildStudy(panel) {
       if (bottom > top) parts.push(g("rect", { x: box.left, y: top, width: box.right - box.left, height: bottom - top, fill: "var(--wb-shade)" }));
       parts.push(g("line", { x1: box.left, x2: box.right, y1: clampY, y2: clampY, stroke: "var(--wb-grey)", "stroke-dasharray": "2 3" }));
     }
-    if (Number.isFinite(limit().bytes) && ui.axis === "size_bytes") {
-      const at = Math.min(box.right, x(limit().bytes * unit));
+    const most = { size_bytes: limit().bytes, latency_ms: limit().ms }[ui.axis];
+    if (Number.isFinite(most)) {
+      const at = Math.min(box.right, x(most * unit));
       parts.push(g("rect", { x: at, y: box.top, width: box.right - at, height: box.bottom - box.top, fill: "var(--wb-shade)" }));
     }
-    for (const value of ticks(low, high, 6)) parts.push(g("line", { x1: box.left, x2: box.right, y1: y(value), y2: y(value), stroke: "var(--wb-line)", "stroke-opacity": 0.5 }), g("text", { x: box.left - 6, y: y(value) + 4, "text-anchor": "end", text: share() ? `${fmt.sig(100 * value)} %` : fmt.sig(value) }));
+    const factor = share() ? 100 : 1;
+    const marks = ticks(low, share() ? Math.min(1, high) : high, 6), words = tickText(marks.map((value) => factor * value));
+    for (const value of marks) parts.push(g("line", { x1: box.left, x2: box.right, y1: y(value), y2: y(value), stroke: "var(--wb-line)", "stroke-opacity": 0.5 }), g("text", { x: box.left - 6, y: y(value) + 4, "text-anchor": "end", text: words(factor * value) + (share() ? " %" : "") }));
     for (const value of ticks(0, max, Math.min(8, width / 60))) parts.push(g("text", { x: x(value), y: box.bottom + 16, "text-anchor": "middle", text: fmt.sig(value) }));
     parts.push(g("text", { x: box.right, y: height - 8, "text-anchor": "end", text: name }), g("text", { x: 6, y: height - 8, text: `${s.metric} ${s.higher_is_better ? "↑" : "↓"}` }));
     // the front
@@ -250,11 +236,12 @@ function buildStudy(panel) {
     parts.push(g("path", { d: path, fill: "none", stroke: "var(--wb-blue)", "stroke-width": 1.5 }));
     const chosen = panel.get("chosen");
     for (const p of [...points].sort((a, b) => a.is_baseline - b.is_baseline || (a.recipe === chosen) - (b.recipe === chosen))) parts.push(dot(p, x(p[ui.axis] * unit), y(p.score), y(baseline.score + p.change[1]), y(baseline.score + p.change[2]), chosen));
-    if (guessX !== null) {
-      const gx = x(guessX), text = `${guess.size.exact ? "" : "≈ "}${fmt.kb(guess.size.bytes)}, score open`;
-      parts.push(g("line", { class: "wb-estimate", "data-bytes": Math.round(guess.size.bytes), x1: gx, x2: gx, y1: box.top, y2: box.bottom, stroke: "var(--wb-orange)", "stroke-width": 2, "stroke-dasharray": "5 4" }),
-        g("circle", { cx: gx, cy: y(baseline.score), r: 6, fill: "var(--wb-bg)", stroke: "var(--wb-orange)", "stroke-width": 2 }),
-        g("text", { x: gx > width * 0.7 ? gx - 8 : gx + 8, y: box.bottom - 8, "text-anchor": gx > width * 0.7 ? "end" : "start", style: "fill:var(--wb-orange);font-weight:600", text }));
+    if (guessed && shownGuess) {
+      const at = { x: x(guessed[0] * unit), left: x(guessed[1] * unit), right: x(guessed[2] * unit), y: y(shownGuess.score[0]), top: y(shownGuess.score[2]), bottom: y(shownGuess.score[1]), box };
+      const known = guess.said ? bandWords(guess.said, share()) : "estimating …";
+      parts.push(hollowPoint(at, known, guess.said ? caution(guess.said) : "", { "data-for": guess.said ? guess.recipe : "", "data-score": guess.said ? guess.said.score[0] : "", opacity: guess.said ? null : 0.55 }));
+    } else if (guessed) {
+      parts.push(g("text", { x: x(guessed[0] * unit) + (x(guessed[0] * unit) > width * 0.7 ? -8 : 8), y: box.bottom - 8, "text-anchor": x(guessed[0] * unit) > width * 0.7 ? "end" : "start", style: "fill:var(--wb-orange);font-weight:600", text: guess.refusal ? "no estimate" : "estimating …" }), g("line", { class: "wb-estimate", "data-for": "", x1: x(guessed[0] * unit), x2: x(guessed[0] * unit), y1: box.top, y2: box.bottom, stroke: "var(--wb-orange)", "stroke-width": 2, "stroke-dasharray": "5 4" }));
     }
     const focused = plot.getRootNode().activeElement?.dataset?.recipe;
     put(plot, ...parts);
@@ -263,6 +250,18 @@ function buildStudy(panel) {
     sayVerdict(points);
   }
   const redraw = once(draw);
+  // In steps, so that the picture does not breathe while a slider moves.
+  function heights(ys) {
+    let low = Math.min(...ys), high = Math.max(...ys);
+    if (share()) {
+      const step = high - low > 0.3 ? 0.1 : high - low > 0.1 ? 0.05 : 0.01;
+      const bottom = Math.max(-0.02, Math.floor((low - step / 4) / step) * step);
+      return [bottom, Math.min(1 + 0.06 * (1 - bottom), Math.ceil((high + step / 4) / step) * step)];
+    }
+    const pad = (high - low || Math.abs(high) || 1) * 0.06;
+    low -= pad; high += pad;
+    return [low, high];
+  }
   function dot(p, cx, cy, y0, y1, chosen) {
     const isOn = p.recipe === chosen;
     const words = `${p.recipe}: ${state().metric} ${fmt.score(p.score, share())} (${p.difference_words}), ${fmt.kb(p.size_bytes)}, ${fmt.ms(p.latency_ms)}${inside(p) ? "" : ", outside the budget"}`;
@@ -273,20 +272,36 @@ function buildStudy(panel) {
       isOn ? g("circle", { cx, cy, r: 10, fill: "none", stroke: "var(--wb-orange)", "stroke-width": 2.5 }) : null);
   }
   const go = h("button", { type: "button", class: "wb-button wb-accent", "data-do": "measure", text: "Measure", onclick: measure });
+  let told = null;
   function sayLine(guess) {
     if (panel.isReadonly()) return put(line);
-    const recipe = joined(steps());
+    const recipe = wish();
     const known = state().points.some((p) => p.recipe === recipe);
     const code = h("code", { text: recipe === "baseline" ? "move a slider to make a variant" : recipe });
     go.dataset.off = String(known);
     go.setAttribute("aria-disabled", String(known));
     go.classList.toggle("wb-accent", !known);
-    put(line, ...(recipe === "baseline" ? [code] : [go, code, h("span", { class: "wb-small", text: known ? "measured" : guess?.size ? `${guess.size.exact ? "" : "≈ "}${fmt.kb(guess.size.bytes)}` : "" })]));
+    put(line, ...(recipe === "baseline" ? [code] : [go, code, h("span", { class: guess?.refusal ? "wb-warn" : "wb-small", text: known ? "measured" : wordsOf(guess) })]));
+    clearTimeout(told);
+    if (guess?.said && panel.root.contains(document.activeElement)) told = setTimeout(() => panel.say(`estimate: ${wordsOf(guess)}`), 600);
     return null;
+  }
+  function wordsOf(guess) {
+    if (!guess) return "";
+    if (guess.refusal) return `▲ no estimate: ${guess.refusal}`;
+    const size = guess.said ? guess.said.size_bytes[0] : guess.size?.bytes;
+    return [guess.said ? bandWords(guess.said, share()) : "", size ? `${guess.size?.exact ? "" : "≈ "}${fmt.kb(size)}` : "", guess.said ? `≈ ${fmt.ms(guess.said.latency_ms[0])}` : "", guess.said?.reason].filter(Boolean).join(" · ");
+  }
+  function sayHeld() {
+    const e = panel.get("estimate") || {};
+    layers.node.hidden = !(e.layers || []).length || !state().ref || panel.isReadonly();
+    if (!layers.node.hidden) bars.update();
+    held.title = e.account_words || "";
+    held.textContent = panel.isReadonly() || e.held_of === undefined ? "" : [e.held_of ? `band holds: ${Math.round(100 * e.held)} % of ${e.held_of} measured` : "band: nothing measured yet to hold it against", e.is_refined ? "" : "the table of layers is being filled"].filter(Boolean).join(" · ");
   }
   function sayVerdict(points) {
     const fits = points.filter(inside).sort((a, b) => a.size_bytes - b.size_bytes)[0];
-    const words = [share() ? `drop ≤ ${fmt.sig(100 * limit().drop)} pt` : `drop ≤ ${fmt.sig(limit().drop)}`, Number.isFinite(limit().bytes) ? `size ≤ ${fmt.kb(limit().bytes)}` : ""].filter(Boolean).join(", ");
+    const words = [share() ? `drop ≤ ${fmt.sig(100 * limit().drop)} pt` : `drop ≤ ${fmt.sig(limit().drop)}`, Number.isFinite(limit().bytes) ? `size ≤ ${fmt.kb(limit().bytes)}` : "", Number.isFinite(limit().ms) ? `latency ≤ ${fmt.ms(limit().ms)}` : ""].filter(Boolean).join(", ");
     put(verdict, ...(fits ? ["Smallest with ", words, ": ", h("button", { type: "button", class: "wb-quiet", text: fits.recipe, onclick: () => choose(fits.recipe) }), ` ${fmt.score(fits.score, share())}, ${fmt.kb(fits.size_bytes)}, ${fmt.ms(fits.latency_ms)}`] : [`Nothing measured fits ${words} yet.`]));
   }
   const list = () => twin.update(state().points.length);
@@ -321,8 +336,8 @@ function buildStudy(panel) {
       done.endpoint ? h("p", { class: "wb-small", style: "margin-top:8px" }, h("span", { class: "wb-good", text: "✓ served" }), ` ${done.endpoint}; wb.endpoints()[-1] shows it`) : ""];
     return put(chosenBox, h("h3", { text: "chosen" }), h("code", { text: p.recipe }),
       h("div", { class: "wb-big" }, fmt.score(p.score, share()), h("span", { class: "wb-small", text: `  ${s.metric}` })),
-      facts([p.is_baseline ? null : ["change, 90 % interval", p.difference_words], ["file", `${fmt.kb(p.size_bytes)}${p.is_baseline ? "" : ` (×${(p.size_bytes / base.size_bytes).toFixed(2)})`}`], ["after zstd", fmt.kb(p.stored_bytes)], ["latency p50", `${fmt.ms(p.latency_ms)} (${p.latency_words})`]]),
-      h("p", { style: "margin-top:12px", class: "wb-sentence", text: p.sentence }), ...p.notes.map((text) => h("p", { class: /saturat|no number/.test(text) ? "wb-warn" : "wb-small", text: `${/saturat|no number/.test(text) ? "▲" : "·"} ${text}` })),
+      facts([p.is_baseline ? null : ["change, 90 % interval", p.difference_words], ["file", `${fmt.kb(p.size_bytes)}${p.is_baseline ? "" : ` (×${(p.size_bytes / base.size_bytes).toFixed(2)})`}`], ["after zstd", fmt.kb(p.stored_bytes)], ["latency p50", `${fmt.ms(p.latency_ms)} (${p.latency_words.replace(" (no diff.)", ", no difference")})`]]),
+      done.found ? h("p", { style: "margin-top:12px", class: "wb-sentence", text: done.found }) : "", h("p", { style: "margin-top:12px", class: "wb-sentence", text: p.sentence }), ...p.notes.map((text) => h("p", { class: /saturat|no number/.test(text) ? "wb-warn" : "wb-small", text: `${/saturat|no number/.test(text) ? "▲" : "·"} ${text}` })),
       h("p", { class: "wb-small", text: `${fmt.count(s.samples)} samples · ${s.machine}` }), ...acts);
   }
 
@@ -332,15 +347,32 @@ function buildStudy(panel) {
     panel.status.textContent = s.ref || "";
     if (!s.ref) { middle.hidden = chosenBox.hidden = true; put(controls, empty("No study is open. Train a model first, then press “Compress this model”.")); return; }
     middle.hidden = chosenBox.hidden = false;
-    buildControls(); draw(); list(); details_();
+    buildControls(); draw(); list(); details_(); sayHeld();
   };
   panel.on("state", whole);
   panel.on("offer", whole);
-  panel.on("knobs", () => { if (!state().ref) return; stepsNow(); knobs(); redraw(); });
+  let methodsOn = "";
+  panel.on("knobs", () => {
+    if (!state().ref) return;
+    stepsNow(); knobs(); redraw();
+    const on = active(panel.get("offer"), panel.get("knobs") || {}).map((m) => m.key).join();
+    if (on !== methodsOn) { methodsOn = on; bars.rebuild(); }
+  });
+  let basis = "";
+  panel.on("estimate", () => {
+    const e = panel.get("estimate") || {}, now = `${e.is_refined} ${e.held_of}`;
+    asking.answered();
+    if (now !== basis) { basis = now; const recipe = wish(); if (e.asked === recipe && !state().points.some((p) => p.recipe === recipe)) asking.ask(recipe); }
+    if (state().ref) { redraw(); sayHeld(); }
+  });
   panel.on("budget", () => { if (!state().ref) return; const b = panel.get("budget") || {}; if (marks.drop) marks.drop.textContent = b.drop === null || b.drop === undefined ? "any" : share() ? `${fmt.sig(b.drop, 2)} pt` : fmt.sig(b.drop); redraw(); });
   panel.on("chosen", () => { if (!state().ref) return; draw(); list(); details_(); });
   panel.on("results", () => { if (state().ref) details_(); });
   panel.on("measuring", progress);
+  if (!panel.isReadonly()) { // once it is painted, the kernel gets ready to estimate
+    const ready = setTimeout(() => { if (state().ref) panel.send("estimate", { recipe: "" }); }, 1500);
+    panel.cleanup(() => clearTimeout(ready));
+  }
   panel.onkey = (event, typing) => { if (event.key === "Escape" && !typing && (panel.get("measuring") || {}).recipe) panel.send("stop"); };
 }
 export default { render: ({ model, el }) => frame(model, el, "study", "Compression explorer", buildStudy) };

@@ -13,9 +13,10 @@ from workbench.core.errors import InputError
 from workbench.core.optional import require
 from workbench.data.augment import Augment, parse_augment
 from workbench.data.dataset import Dataset
+from workbench.data.transforms import TRANSFORMS
 
 PARTS = ("train", "val", "test")
-_TILES, _SIDE, _ROWS, _BINS = 40, 64, 8, 16
+TILES, _SIDE, _ROWS, _BINS = 40, 64, 8, 16
 _MOST_COLUMNS, _MOST_SAMPLED = 12, 1000
 
 
@@ -34,6 +35,7 @@ def state(dataset: Dataset) -> dict[str, Any]:
         "labels": list(dataset.labels),
         "balance": balance(dataset),
         "findings": facts["findings"],
+        "augments": _augments(dataset.modality),
         "augment": " + ".join(_step(step) for step in facts["augment"] or ()),
         "size_bytes": facts["size_bytes"],
     }
@@ -60,14 +62,17 @@ def gallery(dataset: Dataset, part: str, label: int | None = None) -> dict[str, 
         part: "train", "val" or "test".
         label: Only this class.
     """
+    targets = np.asarray(getattr(dataset, part).targets)
+    return tiles_of(dataset, part, spread_rows(targets, TILES, label)) | {"label": label}
+
+
+def tiles_of(dataset: Dataset, part: str, chosen: np.ndarray) -> dict[str, Any]:
+    """Returns these samples of a part with their names, as one picture of tiles."""
     split = getattr(dataset, part)
-    chosen = spread_rows(np.asarray(split.targets), _TILES, label)
-    names = [name_of(dataset, split.targets[i]) for i in chosen]
     return {
         "part": part,
-        "label": label,
         "indices": [int(i) for i in chosen],
-        "names": names,
+        "names": [name_of(dataset, split.targets[i]) for i in chosen],
         **sheet(np.asarray(split.inputs[chosen], np.float32), _top(dataset)),
     }
 
@@ -80,7 +85,7 @@ def gallery_of(dataset: Dataset, part: str, indices: list[int]) -> dict[str, Any
 
 def contact_sheet(dataset: Dataset, columns: int = 10) -> dict[str, Any]:
     """Returns samples of train as one picture, in rows."""
-    chosen = spread_rows(np.asarray(dataset.train.targets), _TILES, None)
+    chosen = spread_rows(np.asarray(dataset.train.targets), TILES, None)
     tiles = np.asarray(dataset.train.inputs[chosen], np.float32)
     edge = ((0, 0), (0, 0), (0, 1), (0, 1))
     top = _top(dataset)
@@ -188,6 +193,18 @@ def _words(value: Any) -> str:
     if value is None:
         return "–"
     return f"{value:.4g}" if isinstance(value, float) else str(value)[:40]
+
+
+def _augments(modality: str) -> list[list[str]]:
+    """Returns each transform that fits, as text to try, and what it does."""
+    found = []
+    for key in TRANSFORMS:
+        transform = TRANSFORMS.get(key)
+        if modality in transform.modalities:
+            first = next(iter(transform.Config.model_fields.items()), None)
+            value = None if first is None or first[1].is_required() else first[1].default
+            found.append([key if value is None else f"{key}:{value}", transform.summary])
+    return found
 
 
 def _step(step: Any) -> str:

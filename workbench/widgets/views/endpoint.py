@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import orjson
 
 from workbench.core.errors import WorkbenchError
 from workbench.core.optional import is_installed
@@ -16,6 +19,10 @@ from workbench.widgets.views.dataset import name_of
 
 _LINE = re.compile(r"^(workbench_[a-z_]+?)(_bucket|_sum|_count)?\{([^}]*)\} (\S+)$", re.MULTILINE)
 _LE = re.compile(r'le="([^"]+)"')
+_WHAT = re.compile(r'what="([^"]+)"')
+_VERSION = re.compile(r'version="([^"]+)"')
+STAGES = ("decode", "queue", "predict", "encode")
+_TAIL_BYTES, _SHOWN = 200_000, 12
 
 
 def state(workspace: Workspace, selected: str | None, about: dict[str, Any]) -> dict[str, Any]:
@@ -45,13 +52,24 @@ def state(workspace: Workspace, selected: str | None, about: dict[str, Any]) -> 
 
 
 def figures(page: str) -> dict[str, Any]:
-    """Returns requests, errors and latencies from an endpoint's Prometheus page."""
+    """Returns requests, errors, latencies and limits from an endpoint's Prometheus page.
+
+    Looking at pages such as this one is not counted as a request.
+    `seconds` are sums since the start, by stage and for whole requests; `buckets` counts by the
+    upper edge in seconds, as text.
+    """
+    limits: dict[str, float] = {}
+    version = ""
     sums: dict[str, float] = {}
     counts: dict[str, float] = {}
     buckets: dict[float, float] = {}
     requests = errors = 0.0
     for name, kind, labels, value in _LINE.findall(page):
-        if name == "workbench_requests_total":
+        if name == "workbench_limit":
+            limits[_first(_WHAT, labels)] = float(value)
+        elif name == "workbench_queue":
+            version = _first(_VERSION, labels)
+        elif name == "workbench_requests_total" and 'dialect="app"' not in labels:
             requests += float(value)
             errors += 0 if 'status="2' in labels else float(value)
         elif kind == "_sum":
@@ -59,19 +77,85 @@ def figures(page: str) -> dict[str, Any]:
         elif kind == "_count":
             counts[name] = counts.get(name, 0.0) + float(value)
         elif kind == "_bucket" and name == "workbench_request_seconds":
-            found = _LE.search(labels)
-            edge = float(found.group(1)) if found else float("inf")
+            edge = float(_first(_LE, labels) or "inf")
             buckets[edge] = buckets.get(edge, 0.0) + float(value)
     return {
         "requests": int(requests),
         "errors": int(errors),
-        "p50_ms": _quantile(buckets, 0.5),
-        "p99_ms": _quantile(buckets, 0.99),
+        "p50_ms": quantile(buckets, 0.5),
+        "p99_ms": quantile(buckets, 0.99),
+        "buckets": buckets,
+        "limits": limits,
+        "version": version,
         "seconds": {
-            part: sums.get(f"workbench_{part}_seconds", 0.0)
-            for part in ("request", "queue", "predict")
+            part: sums.get(f"workbench_{part}_seconds", 0.0) for part in ("request", *STAGES)
         },
     }
+
+
+def between(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns percentiles and mean milliseconds by stage of the requests between two figures."""
+    buckets = {
+        edge: count - before["buckets"].get(edge, 0.0) for edge, count in after["buckets"].items()
+    }
+    count = after["requests"] - before["requests"]
+    split = [
+        [part, 1000 * (after["seconds"][part] - before["seconds"][part]) / count]
+        for part in STAGES
+        if count > 0
+    ]
+    return {
+        "count": count,
+        "errors_now": after["errors"] - before["errors"],
+        "p50_ms": quantile(buckets, 0.5),
+        "p99_ms": quantile(buckets, 0.99),
+        "split": split,
+    }
+
+
+def recent(folder: Path, models: Sequence[str], since: str) -> list[dict[str, Any]]:
+    """Returns the last lines of the request log for these models, newest first.
+
+    Args:
+        folder: Of the log.
+        models: Names.
+        since: ISO time in UTC; older lines are of another endpoint.
+    """
+    days = sorted(folder.glob("????-??-??.jsonl"))[-2:]
+    lines = [line for day in days for line in _tail(day)]
+    rows = [orjson.loads(line) for line in lines if line.endswith(b"}")]
+    found = [
+        row
+        for row in rows
+        if row.get("model") in models and row["time"] >= since and row["method"] == "POST"
+    ]
+    return [_request(row) for row in found[: -_SHOWN - 1 : -1]]
+
+
+def _request(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "time": row["time"][11:19],
+        "what": row["dialect"],
+        "version": row.get("version"),
+        "status": row["status"],
+        "error": row.get("error"),
+        "caller": row.get("caller"),
+        "rows": row.get("rows"),
+        "ms": row["total_ms"],
+        "split": [[part, row[f"{part}_ms"]] for part in STAGES if f"{part}_ms" in row],
+    }
+
+
+def _tail(path: Path) -> list[bytes]:
+    with path.open("rb") as file:
+        file.seek(0, 2)
+        file.seek(max(0, file.tell() - _TAIL_BYTES))
+        return file.read().split(b"\n")[1 if file.tell() > _TAIL_BYTES else 0 :]
+
+
+def _first(pattern: re.Pattern[str], text: str) -> str:
+    found = pattern.search(text)
+    return found.group(1) if found else ""
 
 
 def dataset_behind(workspace: Workspace, ref: str) -> Dataset | None:
@@ -108,7 +192,7 @@ def _row(endpoint: Endpoint) -> dict[str, Any]:
     }
 
 
-def _quantile(buckets: dict[float, float], share: float) -> float | None:
+def quantile(buckets: Mapping[float, float], share: float) -> float | None:
     """Returns the bucket's upper edge in ms below which `share` of the requests lie."""
     edges = sorted(buckets)
     if not edges or not buckets[edges[-1]]:

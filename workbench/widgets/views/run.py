@@ -86,7 +86,7 @@ class RunView:
             "rate": self.rows[-1].get("samples_per_s") if self.rows else None,
             "elapsed": elapsed,
             "left": self._left(done, total),
-            "cpu_seconds": record.metrics.get("train_cpu_seconds"),
+            "cpu_seconds": sum(float(r.get("cpu_seconds", 0)) for r in self.rows) or None,
             "started": _clock(record.started),
             "error": None if record.error is None else dict(record.error),
             "config": _config(record.config),
@@ -128,6 +128,10 @@ class RunView:
         scored = [(r[f"val_{metric}"], r["step"]) for r in self.rows if f"val_{metric}" in r]
         if not scored:
             return None
+        kept = int(self.record.metrics.get("best_epoch") or 0)  # once it has ended: what was saved
+        for value, epoch in scored:
+            if int(epoch) == kept:
+                return {"value": value, "epoch": kept}
         pick = min if metric in _LOWER else max
         value, epoch = pick(scored, key=lambda pair: pair[0])
         return {"value": value, "epoch": int(epoch)}

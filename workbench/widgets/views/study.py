@@ -78,6 +78,16 @@ def weight_bytes(study: Study) -> int:
     return sum(value.nbytes for value in initializers(graph).values() if value.ndim > 1)
 
 
+def search_of(study: Study) -> Any:
+    """Returns the study's verb for searching; None where there is none."""
+    return getattr(study, "search", None)
+
+
+def can_search(study: Study) -> bool:
+    """Returns whether the study can search by itself."""
+    return search_of(study) is not None
+
+
 def recommended(study: Study, max_drop: float = 0.01) -> Variant:
     """Returns the smallest variant whose drop stays within `max_drop`."""
     return study.smallest(max_drop)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from workbench.core.errors import WorkbenchError
+from workbench.core.records import Task
+from workbench.evaluation.step import primary_metric
 from workbench.flow.version import ModelVersion
 from workbench.flow.workspace import Workspace
 
@@ -33,7 +36,11 @@ def state(workspace: Workspace, name: str | None, selected: str | None) -> dict[
 def row(version: ModelVersion) -> dict[str, Any]:
     """Returns a version as a line of the table."""
     metrics = version.metrics
-    score = next(((k[4:], v) for k, v in metrics.items() if k.startswith("val_")), (None, None))
+    about = version.manifest.get("description") or {}
+    task: Task = "regression" if about.get("task") == "regression" else "classification"
+    scores = {k[4:]: v for k, v in metrics.items() if k.startswith("val_") and k != "val_loss"}
+    names = sorted(scores, key=lambda name: (name != primary_metric(task), name))
+    score = (names[0], scores[names[0]]) if names else (None, None)
     return {
         "ref": version.ref,
         "name": version.name,
@@ -68,6 +75,7 @@ def detail(
             {"name": name, "digest": blob["digest"], "size_bytes": blob["size_bytes"]}
             for name, blob in manifest["files"].items()
         ],
+        "card": _card(manifest),
         "environment": dict((manifest.get("environment") or {}).get("libraries") or {}),
         "earlier": {a: _earlier(workspace, version.name, a, n) for a, n in pointing.items()},
         "audit": _audit(workspace, version.name),
@@ -86,13 +94,47 @@ def _lineage(workspace: Workspace, version: ModelVersion) -> list[list[str]]:
     data = manifest.get("data") or {}
     steps = [
         ["data", str(data.get("ref") or "–")],
-        ["made from", str(manifest.get("parent") or "–")],
+        ["run", str(manifest.get("parent") or "–")],
         ["recipe", str(manifest.get("recipe") or "baseline")],
         ["version", version.ref],
     ]
     names = {version.ref, *(f"model:{version.name}@{a}" for a in version.aliases)}
     serving = [e.ref for e in workspace.endpoints() if names & set(e.info.refs)]
-    return [*steps, ["served by", ", ".join(serving) or "nothing now"]]
+    return [*steps, ["endpoint", ", ".join(serving) or "not served now"]]
+
+
+def _card(manifest: Mapping[str, Any]) -> list[list[str]]:
+    """Returns what the manifest says of use and making, as names with words."""
+    about = manifest.get("description") or {}
+    signature = about.get("signature") or {}
+    labels, metrics = about.get("labels") or [], manifest.get("metrics") or {}
+    energy = manifest.get("energy") or {}
+    seconds = energy.get("cpu_seconds")
+    rows = [
+        ["task", about.get("task")],
+        ["takes", about.get("modality") or "tensors"],
+        ["labels", f"{len(labels)}: {', '.join(map(str, labels[:8]))}" if labels else None],
+        *(
+            [
+                ["tensor " + t["name"], f"{t['dtype']} {'×'.join(map(str, t['shape']))}"]
+                for t in _tensors(signature)
+            ]
+        ),
+        *[[name, _figure(value)] for name, value in sorted(metrics.items())],
+        ["training", None if seconds is None else f"{seconds:.1f} CPU-s"],
+        ["energy", energy.get("method") if energy.get("energy_j") is None else None],
+        ["seed", manifest.get("seed")],
+        ["notebook", manifest.get("notebook_sha256")],
+    ]
+    return [[name, str(value)] for name, value in rows if value is not None]
+
+
+def _tensors(signature: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    return [*signature.get("inputs", ()), *signature.get("outputs", ())]
+
+
+def _figure(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def _audit(workspace: Workspace, name: str) -> list[list[str]]:

@@ -123,6 +123,13 @@ def test_json_that_is_no_picture_and_never_a_local_file(value):
         IMAGE.from_json(value, config())
 
 
+def test_all_bad_items_of_a_json_list_are_told(picture):
+    text = base64.b64encode(encoded(picture)).decode()
+    with pytest.raises(InputError, match="2 of 3 pictures") as caught:
+        IMAGE.from_json([text, "no base64!", {"path": "x"}], config())
+    assert [problem[:8] for problem in caught.value.problems] == ["input 1:", "input 2:"]
+
+
 @pytest.mark.parametrize(
     "value",
     [

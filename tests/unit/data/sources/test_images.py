@@ -38,6 +38,36 @@ def test_given_split_folders_are_kept(store, picture_folder, words):
     assert all(files[i].startswith(words[2]) for i in data.test.indices)
 
 
+def test_pictures_of_one_group_stay_in_one_split(store, picture_folder):
+    root = picture_folder()
+    for index, path in enumerate(sorted(root.rglob("*.png"))):
+        path.rename(path.with_name(f"patient{index % 12:02d}_{path.name}"))
+    data = load(store, root, groups=r"(patient\d+)_")
+    files = sorted(path.relative_to(root).as_posix() for path in root.rglob("*.png"))
+    patients = [
+        {files[i].split("/")[1][:9] for i in split.indices}
+        for split in (data.train, data.val, data.test)
+    ]
+    assert sum(map(len, patients)) == 12
+    assert set.union(*patients) == {f"patient{i:02d}" for i in range(12)}
+    assert data.fingerprint != load(store, root).fingerprint
+
+
+def test_bad_groups_of_pictures_are_told_with_their_files(store, picture_folder):
+    root = picture_folder()
+    with pytest.raises(InputError, match="no regular expression"):
+        load(store, root, groups="(patient")
+    odd = sorted(root.rglob("*.png"))[7]
+    odd.rename(odd.with_name("odd.png"))
+    with pytest.raises(InputError, match=r"odd\.png: '\[0-9\]\+\[\.\]png' is not found"):
+        load(store, root, groups="[0-9]+[.]png")
+
+
+def test_groups_beside_given_split_folders_are_refused(store, picture_folder):
+    with pytest.raises(InputError, match="train/ val/ test/"):
+        load(store, picture_folder(parts=("train", "val", "test")), groups="[0-9]+")
+
+
 def test_train_and_test_alone_give_a_val_of_train(store, picture_folder):
     data = load(store, picture_folder(parts=("train", "train", "test")))
     assert len(data.test) == 20

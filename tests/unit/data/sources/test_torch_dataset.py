@@ -40,6 +40,19 @@ def test_given_sets_are_kept(store):
     assert data.test.indices.tolist() == list(range(52, 62))
 
 
+def test_groups_and_time_of_items_decide_the_split(store):
+    groups = np.arange(40) // 4
+    data = load(store, "torch_dataset", dataset=Pairs(40), groups=groups)
+    parts = [set(groups[split.indices]) for split in (data.train, data.val, data.test)]
+    assert sum(map(len, parts)) == 10
+    late = load(store, "torch_dataset", dataset=Pairs(40), time=list(range(40, 0, -1)))
+    assert sorted(late.test.indices) == list(range(6))
+    with pytest.raises(InputError, match=r"(?s)groups and time.*give one"):
+        load(store, "torch_dataset", dataset=Pairs(40), groups=groups, time=groups)
+    with pytest.raises(InputError, match="groups has 3 entries, inputs has 40"):
+        load(store, "torch_dataset", dataset=Pairs(40), groups=[1, 2, 3])
+
+
 def test_a_random_dataset_is_told(store):
     data = load(store, "torch_dataset", dataset=Pairs(noise=np.random.default_rng(0)))
     assert "random_dataset" in {finding.kind for finding in data.findings}

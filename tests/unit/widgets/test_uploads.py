@@ -1,0 +1,71 @@
+"""Uploads: what is sent arrives byte for byte, and nothing leaves the upload's folder."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from workbench.core.errors import InputError
+from workbench.widgets import uploads
+from workbench.widgets.live.dataset import DatasetWidget
+
+ID = "0123456789abcdef"
+
+
+def test_a_file_in_pieces_arrives_as_it_was(tmp_path):
+    content = b"length;bloom\n" + os.urandom(3000)
+    upload = uploads.begin(tmp_path, ID, [["flowers.csv", len(content)]])
+    for at in range(0, len(content), 1000):
+        assert not upload.is_complete
+        upload.take("flowers.csv", at, content[at : at + 1000])
+    assert upload.is_complete
+    found = upload.found()
+    assert (tmp_path / "uploads" / ID / "flowers.csv").read_bytes() == content
+    assert (found["source"], found["columns"]) == ("table", ["length", "bloom"])
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "../evil.csv", "/etc/passwd", "a/../../b.png", ".bashrc", "x/.ssh/k.png", "a\\b.csv",
+        "a\0.csv", "", "pictures//a.png", "a/b/c/d/e.png", "model.pkl", "cats/notes.csv",
+    ],
+)  # fmt: skip
+def test_a_name_that_leads_elsewhere_or_is_no_data_is_refused(tmp_path, path):
+    with pytest.raises(InputError) as caught:
+        uploads.begin(tmp_path, ID, [[path, 3], ["fine.csv", 3]])
+    assert any(repr(path[:80]) in problem for problem in caught.value.problems)
+    assert not (tmp_path / "uploads").exists()
+
+
+def test_too_much_nothing_or_a_strange_id_are_refused_at_once(tmp_path):
+    with pytest.raises(InputError, match="200 MB") as caught:
+        uploads.begin(tmp_path, "../x", [["a.csv", 300_000_000]])
+    assert len(caught.value.problems) == 2
+    with pytest.raises(InputError, match="nothing was chosen"):
+        uploads.begin(tmp_path, ID, [])
+
+
+def test_a_piece_that_does_not_fit_is_refused(tmp_path):
+    upload = uploads.begin(tmp_path, ID, [["a.csv", 10]])
+    for path, at, piece in (("a.csv", 5, b"x"), ("a.csv", 0, b"x" * 11), ("b.csv", 0, b"x")):
+        with pytest.raises(InputError, match="does not fit"):
+            upload.take(path, at, piece)
+    upload.forget()
+    assert not upload.folder.exists()
+
+
+def test_the_panel_takes_pieces_and_says_what_can_be_loaded(road):
+    panel = DatasetWidget(road.workspace, has_form=True)
+    text = "\n".join(["size,kind", *(f"{i},{'ab'[i % 2]}" for i in range(60))]).encode()
+    panel.do_upload_begin(ID, [["kinds.csv", len(text)]])
+    message = {"do": "upload", "args": {"id": ID, "parts": [{"path": "kinds.csv", "at": 0}]}}
+    panel._received(panel, message, [memoryview(text)])
+    found = panel.uploading["found"]
+    assert found["columns"] == ["size", "kind"]
+    panel.do_load("table", {"path": found["path"], "target": "kind", "split": "0.6,0.2,0.2"})
+    assert panel.state["labels"] == ["a", "b"]
+    panel._received(panel, message, [memoryview(b"more")])
+    assert "does not fit" in panel.banner["message"]
+    assert panel.uploading == {}

@@ -1,0 +1,66 @@
+"""From located recipes to drops of the score with a band, by what was seen and measured so far."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from workbench.compression import conformal
+from workbench.compression.locate import Located
+from workbench.compression.score_map import Points, ScoreMap, unsquash
+
+STRANGE, _FIRST = 1.6, 1.5
+BELOW_CHANCE = 1.15
+
+
+@dataclass(frozen=True)
+class Known:
+    """A drop that is known.
+
+    Attributes:
+        located: The recipe.
+        drop: In points.
+        noise: Its standard error, in points; 0 if found on all samples that count.
+    """
+
+    located: Located
+    drop: float
+    noise: float
+
+
+class DropModel:
+    """See the module's docstring.
+
+    Args:
+        known: What was seen and measured.
+        most: The drop to chance, in points.
+        methods: How many methods shares are given for.
+    """
+
+    def __init__(self, known: Sequence[Known], most: float, methods: int) -> None:
+        self.kinds = {kind for item in known for kind in item.located.kinds}
+        points = _points([item for item in known if len(item.located.rows)], most, methods)
+        self.map = ScoreMap(most, points)
+        self.width = conformal.width(*self.map.left_out())
+
+    def drop(self, located: Located) -> tuple[float, float, float]:
+        """Returns the drop in points, and the ends of its band."""
+        center, spread = self.map.predict(located.score, located.shares)
+        half = self.width * spread * (_FIRST if located.is_first else 1.0)
+        if located.kinds - self.kinds:
+            half *= STRANGE
+        most = self.map.most * BELOW_CHANCE
+        value, low, high = unsquash(center), unsquash(center - half), unsquash(center + half)
+        return min(value, most), low, min(high, most)
+
+
+def _points(known: Sequence[Known], most: float, methods: int) -> Points:
+    shares = [item.located.shares for item in known]
+    return Points(
+        np.array([item.located.score for item in known]),
+        np.array(shares).reshape(len(known), methods),
+        np.clip([item.drop for item in known], None, most),
+        np.array([item.noise for item in known]),
+    )

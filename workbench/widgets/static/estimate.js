@@ -1,0 +1,283 @@
+// Estimates of recipes from the table that the kernel sends once; no DOM. The layout and every
+// formula are in workbench/compression/page_table.py, which this must equal.
+//
+//   const table = open(head, buffer);               // once a message: JSON head, ArrayBuffer or DataView
+//   estimate(table, "prune:0.5 + quantize_static")  // or { layer: "half", "*": "prune:0.3,scope=layer" }
+//
+// estimate returns null where only the kernel can say; else { score, size_bytes, latency_ms, macs } with
+// value, low and high each, is_provisional, needs_training and reason.
+
+const WHOLE = 32767, TINY = 1e-30, SAME = 1e-9;
+
+export function open(head, data) {
+  const buffer = data.buffer ?? data, start = data.byteOffset ?? 0, arrays = {};
+  for (const [name, { type, shape, offset }] of Object.entries(head.arrays)) {
+    const count = shape.reduce((a, b) => a * b, 1), kind = type === "i2" ? Int16Array : Float32Array;
+    const bytes = buffer.slice(start + offset, start + offset + count * kind.BYTES_PER_ELEMENT);
+    arrays[name] = kind === Int16Array ? new Int16Array(bytes) : Float64Array.from(new Float32Array(bytes));
+  }
+  const table = { ...head, ...arrays, places: arrays.places, treatments: head.treatments, exact: new Map(), axes: new Map(), known: new Set(head.drop.kinds) };
+  head.treatments.forEach((t, index) => {
+    table.exact.set(named(table, t.steps), index);
+    if (t.axis === undefined || !t.complete) return;
+    const key = named(table, t.steps, axisOf(t.steps));
+    const axis = table.axes.get(key) ?? table.axes.set(key, { rest: t.rest, steps: [] }).get(key);
+    axis.steps.push({ amount: t.amount, index });
+    axis.steps.sort((a, b) => a.amount - b.amount);
+  });
+  table.measuredKinds = new Set(head.measured_kinds);
+  return table;
+}
+
+export function estimate(table, recipe) {
+  const groups = parsed(table, recipe);
+  if (!groups) return null;
+  const steps = groups.flatMap((g) => g.steps);
+  if (steps.some((s) => table.methods[s.kind].trains)) return untrained(table, steps);
+  const chosen = treatmentsOf(table, groups);
+  if (!chosen) return null;
+  const cells = cellsOf(table, chosen);
+  if (!cells) return null;
+  return figures(table, chosen, cells);
+}
+
+// --- recipes ------------------------------------------------------------------------------------------
+
+export function stepsOf(table, part) {
+  if (part && !Array.isArray(part) && typeof part === "object") part = part.steps ?? [part];
+  if (typeof part === "string") part = ["", "baseline", "none"].includes(part.trim()) ? [] : part.split("+");
+  const steps = part.map((item) => (typeof item === "string" ? fromText(table, item.trim()) : filled(table, item)));
+  return steps.includes(null) ? null : steps;
+}
+
+function fromText(table, text) {
+  const [, kind, rest] = /^([A-Za-z_]\w*)\s*(.*)$/.exec(text) ?? [], method = table.methods[kind];
+  if (!method) return null;
+  const values = {};
+  for (const [index, piece] of rest.replace(/^,/, "").split(",").entries()) {
+    const text = piece.trim();
+    if (!text) continue;
+    if (index === 0 && text.startsWith(":")) values[method.fields[0]] = valueOf(text.slice(1));
+    else values[text.slice(0, text.indexOf("=")).trim()] = valueOf(text.slice(text.indexOf("=") + 1));
+  }
+  return filled(table, { kind, ...values });
+}
+
+function valueOf(text) {
+  const word = text.trim();
+  if (word === "true" || word === "false") return word === "true";
+  return word !== "" && Number.isFinite(Number(word)) ? Number(word) : word;
+}
+
+function filled(table, step) {
+  const method = table.methods[step.kind];
+  if (!method) return null;
+  const { version, ...values } = step;
+  return { ...method.defaults, ...values };
+}
+
+function named(table, steps, leftOut = -1) {
+  return steps.map((step, i) => {
+    const values = filled(table, step);
+    if (i === leftOut) values.amount = null;
+    return JSON.stringify(Object.keys(values).sort().map((k) => [k, values[k]]));
+  }).join("+");
+}
+
+const axisOf = (steps) => steps.findIndex((s) => s.amount !== undefined);
+
+function parsed(table, recipe) {
+  const isMap = recipe && typeof recipe === "object" && !Array.isArray(recipe) && !recipe.steps && !recipe.kind;
+  if (typeof recipe === "string" && recipe.trim().startsWith("{")) return parsed(table, JSON.parse(recipe));
+  if (!isMap) {
+    const steps = stepsOf(table, recipe);
+    return steps && [{ layers: table.layers, steps, isAll: true }];
+  }
+  const parts = recipe.layers && typeof recipe.layers === "object" ? recipe.layers : recipe, lists = new Map();
+  const rest = table.layers.filter((name) => !(name in parts));
+  for (const [name, part] of Object.entries(parts)) {
+    const steps = stepsOf(table, part), layers = name === "*" ? rest : [name];
+    if (!steps || (name !== "*" && !table.layers.includes(name))) return null;
+    const key = named(table, steps);
+    if (!lists.has(key)) lists.set(key, { layers: [], steps, isAll: false });
+    lists.get(key).layers.push(...layers);
+  }
+  for (const group of lists.values()) group.isAll = group.layers.length === table.layers.length;
+  return [...lists.values()];
+}
+
+function treatmentsOf(table, groups) {
+  const chosen = [];
+  for (const { layers, steps, isAll } of groups) {
+    if (steps.some((s) => s.scope === "global") && !isAll && layers.length > 1) return null;
+    for (const name of layers) {
+      const layer = table.layers.indexOf(name);
+      const own = steps.map((s) => (s.scope === "global" ? localized(table, s, layer, isAll) : s)).filter(Boolean);
+      if (own.includes(undefined)) return null;
+      if (own.length) chosen.push({ layer, steps: own });
+    }
+  }
+  return chosen;
+}
+
+function localized(table, step, layer, isAll) {
+  if (!isAll) return { ...step, scope: "layer" };
+  const { amount, ...rest } = step;
+  const place = table.rankings.findIndex((r) => Object.keys(rest).every((k) => r[k] === rest[k]));
+  if (place < 0) return { ...step, scope: "unknown" };
+  const A = table.amounts, L = table.layers.length;
+  const at = (i) => (i < 0 ? 0 : i >= A.length ? 1 : table.global_shares[(place * A.length + i) * L + layer]);
+  const where = (i) => (i < 0 ? 0 : i >= A.length ? 1 : A[i]);
+  let above = A.findIndex((a) => a >= amount - SAME);
+  if (above < 0) above = A.length;
+  const low = where(above - 1), share = (amount - low) / (where(above) - low);
+  const found = at(above - 1) + share * (at(above) - at(above - 1));
+  return found > 0 ? { ...step, amount: Math.min(found, 1 - 1e-6), scope: "layer" } : null;
+}
+
+// --- cells --------------------------------------------------------------------------------------------
+
+function cellsOf(table, chosen) {
+  const cells = new Map();
+  for (const { layer, steps } of chosen) {
+    const parts = partsOf(table, layer, steps);
+    if (!parts) return null;
+    for (const [row, weight] of parts) cells.set(row, (cells.get(row) ?? 0) + weight);
+  }
+  return cells;
+}
+
+const rowOf = (table, layer, index) => (index === undefined ? -1 : table.rows[layer * table.treatments.length + index]);
+
+function partsOf(table, layer, steps) {
+  const own = rowOf(table, layer, table.exact.get(named(table, steps)));
+  if (own >= 0) return [[own, 1]];
+  const place = axisOf(steps), axis = table.axes.get(named(table, steps, place));
+  if (place < 0 || !axis) return null;
+  const amount = steps[place].amount, same = axis.steps.find((s) => Math.abs(s.amount - amount) < SAME);
+  if (same) return [[rowOf(table, layer, same.index), 1]];
+  const last = axis.steps[axis.steps.length - 1];
+  if (amount > last.amount) return last.amount >= table.nearly_all ? [[rowOf(table, layer, last.index), 1]] : null;
+  const above = axis.steps.find((s) => s.amount > amount), below = axis.steps.filter((s) => s.amount <= amount).pop();
+  let low = 0, rest = null;
+  if (below) [low, rest] = [below.amount, rowOf(table, layer, below.index)];
+  else if (axis.rest.length) {
+    rest = rowOf(table, layer, table.exact.get(named(table, axis.rest)));
+    if (rest < 0) return null;
+  }
+  if (above.amount - low > table.close) return null;
+  const share = (amount - low) / (above.amount - low), found = [[rowOf(table, layer, above.index), share]];
+  return rest === null ? found : [[rest, 1 - share], ...found];
+}
+
+// --- figures ------------------------------------------------------------------------------------------
+
+function figures(table, chosen, cells) {
+  const kinds = new Set(), shared = new Set(), shares = new Float64Array(table.order.length), int8 = new Set(), others = new Set();
+  let changes = false;
+  for (const { layer, steps } of chosen) {
+    kinds.add(steps.map((s) => s.kind).join(" + "));
+    shared.add(graphSteps(table, steps));
+    for (const { kind } of steps) {
+      shares[table.order.indexOf(kind)] += table.layer_shares[layer];
+      changes ||= table.methods[kind].changes;
+      if (table.methods[kind].other) others.add(kind);
+    }
+    if (table.methods[steps[steps.length - 1].kind].int8) int8.add(layer);
+  }
+  let bytes = table.size_bytes, macs = table.macs;
+  for (const [row, weight] of cells) {
+    bytes += weight * table.cell_bytes[row];
+    macs += weight * table.cell_macs[row];
+  }
+  for (const key of shared) bytes += table.shared_bytes[key] ?? 0;
+  if (changes && table.common >= 0) cells.set(table.common, 1);
+  const margin = chosen.length ? table.size_margin : 0, unseen = [...kinds].filter((k) => !table.measuredKinds.has(k)).sort();
+  const reason = table.measured < table.enough ? `provisional: ${table.measured} of ${table.enough} measurements`
+    : unseen.length ? `provisional: ${unseen.join(", ")} was never measured here` : "";
+  return {
+    score: cells.size ? scored(table, sensitivity(table, cells), shares, kinds) : band(table.score, table.score, table.score),
+    size_bytes: band(bytes, bytes * (1 - margin), bytes * (1 + margin)),
+    latency_ms: latency(table, int8, others),
+    macs: band(Math.round(macs), Math.round(macs), Math.round(macs)),
+    is_provisional: reason !== "", needs_training: false, reason,
+  };
+}
+
+const band = (value, low, high) => ({ value, low, high });
+
+function graphSteps(table, steps) {
+  return steps.filter((s) => table.methods[s.kind].is_graph).map((s) => text(table, s)).join(" + ");
+}
+
+function text(table, step) {
+  const { fields, defaults } = table.methods[step.kind], show = (v) => String(v);
+  const more = fields.slice(1).filter((f) => step[f] !== defaults[f]).map((f) => `,${f}=${show(step[f])}`);
+  return step.kind + (fields.length ? `:${show(step[fields[0]])}` : "") + more.join("");
+}
+
+function sensitivity(table, cells) {
+  const rows = [...cells.keys()].sort((a, b) => a - b), count = table.lengths.length;
+  const sizes = rows.map((r) => cells.get(r) * table.lengths[r]);
+  let total = 0;
+  for (let i = 0; i < rows.length; i++) {
+    const start = rows[i] * count - (rows[i] * (rows[i] - 1)) / 2 - rows[i];
+    let sum = (sizes[i] * table.cosines[start + rows[i]]) / 2;
+    for (let j = i + 1; j < rows.length; j++) sum += sizes[j] * table.cosines[start + rows[j]];
+    total += sizes[i] * sum;
+  }
+  return Math.max(total / WHOLE, TINY);
+}
+
+function scored(table, sensitivity, shares, kinds) {
+  const d = table.drop, x = Math.log(sensitivity), P = table.logs.length, M = shares.length;
+  const inner = Math.exp(Math.min(Math.max(d.power * (x - d.log_start), -50), 50));
+  let middle = Math.asinh((d.most * -Math.expm1(-inner)) / d.unit), explained = 0;
+  const k = new Float64Array(P);
+  for (let p = 0; p < P; p++) {
+    let far = ((x - table.logs[p]) / d.length_log) ** 2;
+    for (let m = 0; m < M; m++) far += (shares[m] / d.length_share - table.places[p * M + m]) ** 2;
+    k[p] = d.amplitude ** 2 * Math.exp(-0.5 * far);
+    middle += k[p] * table.alpha[p];
+  }
+  for (let p = 0; p < P; p++) {
+    let sum = 0;
+    for (let q = 0; q < P; q++) sum += table.inverse[p * P + q] * k[q];
+    explained += k[p] * sum;
+  }
+  const spread = Math.sqrt(Math.max(d.amplitude ** 2 - explained, 0) + d.noise ** 2);
+  const half = d.width * spread * ([...kinds].some((kind) => !table.known.has(kind)) ? d.strange : 1);
+  const most = d.most * d.below_chance, back = (value) => d.unit * Math.sinh(value);
+  const sign = table.higher_is_better ? -0.01 : 0.01, top = table.top ?? Infinity;
+  const ends = [back(middle - half), Math.min(back(middle + half), most)].map((e) => table.score + sign * e).sort((a, b) => a - b);
+  return band(Math.min(table.score + sign * Math.min(back(middle), most), top), ends[0], Math.min(ends[1], top));
+}
+
+function latency(table, int8, others) {
+  const { float_ms, int8_ms, price_ms, factors, is_split, margins } = table.latency;
+  let value = float_ms, margin = int8.size ? margins.unknown : margins.known;
+  if (int8.size && int8_ms !== null) {
+    value = int8_ms;
+    margin = int8.size === is_split ? margins.known : margins.mixed;
+    if (int8.size !== is_split) {
+      for (let l = 0; l < table.layers.length; l++) {
+        if (!int8.has(l)) value += table.float_ms[l] - table.int8_ms[l] + price_ms * table.crossing[l];
+      }
+    }
+  }
+  for (const method of others) {
+    if (method in factors) value *= factors[method];
+    else margin = Math.max(margin, margins.unknown);
+  }
+  return band(value, value * (1 - margin), value * (1 + margin));
+}
+
+function untrained(table, steps) {
+  const amount = Math.max(0, ...steps.map((s) => s.amount ?? 0)), kept = 1 - amount;
+  const scaled = (before) => band(before * kept ** 1.5, before * Math.max(kept ** 2 * 0.7, 0.02), before);
+  const ends = [table.chance, table.score].sort((a, b) => a - b);
+  return {
+    score: band((ends[0] + ends[1]) / 2, ends[0], ends[1]), size_bytes: scaled(table.baseline_bytes), latency_ms: scaled(table.latency.float_ms),
+    macs: scaled(table.macs), is_provisional: true, needs_training: true, reason: "needs training: the score lies between chance and the baseline",
+  };
+}

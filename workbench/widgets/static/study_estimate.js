@@ -1,0 +1,106 @@
+// Estimates in the explorer: asked for at most ten times a second, one at a time, drawn hollow with their band.
+
+const APART_MS = 100, PATIENCE_MS = 8000;
+
+// Asks the kernel about the newest recipe only. A question is let go when its answer comes or is long overdue.
+function asker(panel) {
+  let next = null, flying = null, sent = -1e9, timer = null;
+  function pump() {
+    timer = null;
+    const now = performance.now();
+    if (next === null || (flying !== null && now - sent < PATIENCE_MS)) return;
+    if (now - sent < APART_MS) { timer ??= setTimeout(pump, APART_MS - (now - sent)); return; }
+    flying = next;
+    next = null;
+    sent = now;
+    panel.send("estimate", { recipe: flying });
+  }
+  panel.cleanup(() => clearTimeout(timer));
+  return {
+    ask(recipe) { if (recipe !== flying) { next = recipe; pump(); } else next = null; },
+    answered() { if ((panel.get("estimate") || {}).asked === flying) { flying = null; pump(); } },
+  };
+}
+
+// The estimate of exactly this recipe, if it is there.
+function saidOf(panel, recipe) {
+  const said = panel.get("estimate") || {};
+  return said.asked === recipe ? said : null;
+}
+function bandWords(said, share) {
+  const [value, low, high] = said.score;
+  const ends = share ? `${(100 * Math.max(0, low)).toFixed(1)}–${(100 * high).toFixed(1)}` : `${fmt.sig(low, 3)}–${fmt.sig(high, 3)}`;
+  return `≈ ${fmt.score(value, share)} (${ends})`;
+}
+const caution = (said) => (said.needs_training ? "needs training" : said.is_provisional ? "provisional" : "");
+
+// The hollow point with its band. `at` holds the places: x, y, the band's ends, the plot's box.
+function hollowPoint(at, words, note, data) {
+  const { x, y, top, bottom, left, right, box } = at;
+  const inside = Math.max(box.top + 8, Math.min(box.bottom - 24, y));
+  const isRight = x > (box.left + box.right) / 2;
+  const line = (props) => g("line", { stroke: "var(--wb-orange)", "stroke-width": 2, ...props });
+  const clip = (v) => Math.max(box.top, Math.min(box.bottom, v));
+  const [t, b] = [clip(top), clip(bottom)];
+  const text = { x: isRight ? x - 14 : x + 14, "text-anchor": isRight ? "end" : "start", style: "fill:var(--wb-orange);font-weight:600;paint-order:stroke;stroke:var(--wb-bg);stroke-width:3px" };
+  return g("g", { class: "wb-estimate", ...data },
+    g("rect", { x: x - 6, width: 12, y: t, height: Math.max(0, b - t), fill: "var(--wb-orange)", "fill-opacity": 0.16 }),
+    line({ x1: x, x2: x, y1: t, y2: b, "stroke-dasharray": "5 4" }),
+    top >= box.top ? line({ x1: x - 6, x2: x + 6, y1: t, y2: t }) : null, bottom <= box.bottom ? line({ x1: x - 6, x2: x + 6, y1: b, y2: b }) : null,
+    right - left > 8 ? line({ x1: Math.max(box.left, left), x2: Math.min(box.right, right), y1: y, y2: y, "stroke-width": 1.5, "stroke-dasharray": "2 3" }) : null,
+    g("circle", { cx: x, cy: clip(y), r: 6.5, fill: "var(--wb-bg)", stroke: "var(--wb-orange)", "stroke-width": 2.5 }),
+    g("text", { ...text, y: inside + 4, text: words }), note ? g("text", { ...text, y: inside + 18, text: note }) : null);
+}
+
+// Bars of what each layer adds to the expected harm; a click gives the layer a knob of its own.
+function layerRows(panel, measure) {
+  const box = h("div", { class: "wb-layers" });
+  let names = "", open = "", cells = {};
+  const knobs = () => panel.get("knobs") || {};
+  const own = (name) => (knobs()[OWN] || {})[name];
+  function set(name, values) {
+    const all = { ...(knobs()[OWN] || {}) };
+    if (values === null) delete all[name]; else all[name] = values;
+    panel.model.set("knobs", { ...knobs(), [OWN]: all });
+    panel.model.save_changes();
+  }
+  function knobsOf(name) {
+    const mine = own(name) || {};
+    const off = h("input", { type: "checkbox", checked: Boolean(mine.off), "aria-label": `leave ${name} as it is`, onchange: (e) => { set(name, e.target.checked ? { off: true } : null); build(); update(); } });
+    const sliders = mine.off ? [] : active(panel.get("offer"), knobs()).filter((m) => m.knobs[0]?.kind === "number" && m.knobs[0].max <= 1).map((m) => {
+      const knob = m.knobs[0], value = mine[m.key]?.[knob.name] ?? knobs()[m.key][knob.name] ?? knob.default ?? 0.3;
+      const out = h("output", { class: "wb-value", text: ` ${value}` });
+      const input = h("input", { type: "range", min: 0.01, max: 0.99, step: 0.01, value, "aria-label": `${name}: ${m.key} ${knob.name}`, "data-layer-knob": `${name}/${m.key}`,
+        oninput: (e) => { out.textContent = ` ${e.target.value}`; set(name, { ...(own(name) || {}), [m.key]: { [knob.name]: Number(e.target.value) } }); }, onkeydown: (e) => { if (e.key === "Enter") measure(); } });
+      input.addEventListener("pointerup", () => setTimeout(measure));
+      return h("label", { class: "wb-knob" }, h("span", { class: "wb-label" }, `${m.key.replaceAll("_", " ")} ${knob.name}`, out), input);
+    });
+    return h("div", { class: "wb-own" }, h("label", { class: "wb-small" }, off, " leave this layer as it is"), sliders,
+      h("button", { type: "button", class: "wb-quiet", text: "as all others", onclick: () => { open = ""; set(name, null); build(); update(); } }));
+  }
+  function build() {
+    const rows = (panel.get("estimate") || {}).layers || [];
+    cells = {};
+    put(box, ...rows.flatMap(([name]) => {
+      const bar = h("i"), share = h("b", {});
+      const button = h("button", { type: "button", class: "wb-layer", "data-layer": name, "aria-expanded": String(open === name), onclick: () => { open = open === name ? "" : name; build(); update(); } },
+        h("span", { text: name }), h("span", { class: "wb-layer-bar" }, bar), share);
+      cells[name] = { bar, share, button };
+      return [button, open === name ? knobsOf(name) : null];
+    }));
+  }
+  function update() {
+    const said = panel.get("estimate") || {}, rows = said.layers || [];
+    const now = rows.map(([name]) => name).join("|");
+    if (now !== names) { names = now; build(); }
+    const top = Math.max(...rows.map(([, part]) => part), 1e-9);
+    for (const [name, part, size] of rows) {
+      const cell = cells[name];
+      cell.bar.style.width = `${(100 * part) / top}%`;
+      cell.share.textContent = `${own(name) ? "◇ " : ""}${Math.round(100 * part)} %`;
+      cell.button.title = `${name}: ${Math.round(100 * part)} % of the expected harm of ${said.layers_of}; ${Math.round(100 * size)} % of the weights. Click for a knob of its own.`;
+      cell.button.setAttribute("aria-label", `${name}: ${Math.round(100 * part)} % of the expected harm${own(name) ? ", own knob" : ""}`);
+    }
+  }
+  return { box, update, rebuild() { names = ""; update(); } };
+}
