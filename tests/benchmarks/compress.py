@@ -32,7 +32,7 @@ from workbench.compression.goal import Goal, drop_of
 from workbench.compression.hypervolume import Front
 from workbench.compression.measured import Measured
 from workbench.compression.recipe import Recipe, Step, parse
-from workbench.compression.search import Search, with_structure
+from workbench.compression.search import Search, split_structure, with_structure
 from workbench.compression.study import StudyEngine
 from workbench.core.errors import WorkbenchError
 from workbench.core.optional import is_installed, require
@@ -68,14 +68,22 @@ class Trace:
 
 
 class Oracle:
-    """Measures recipes without timing them; remembers figures and what they cost."""
+    """Measures recipes without timing them; remembers figures and what they cost.
+
+    Whoever asks pays what it would have cost alone: a recipe, and the network behind it when that
+    was not yet among those `seen`.
+    """
 
     def __init__(self, engine: StudyEngine) -> None:
         self.engine = engine
         self.base = engine.baseline()
         self._known: dict[str, tuple[Measured | None, float]] = {}
+        self._networks: dict[float, float] = {}
 
-    def measure(self, recipe: Recipe) -> tuple[Measured | None, float]:
+    def measure(self, recipe: Recipe, seen: set[float]) -> tuple[Measured | None, float]:
+        amount = split_structure(recipe)[0]
+        network = 0.0 if not amount or amount in seen else self._network(amount, recipe)
+        seen.add(amount or 0.0)
         key = str(recipe)
         if key not in self._known:
             start = time.process_time()
@@ -86,7 +94,16 @@ class Oracle:
             except WorkbenchError:
                 found = None
             self._known[key] = (found, time.process_time() - start)
-        return self._known[key]
+        found, cost = self._known[key]
+        return found, cost + network
+
+    def _network(self, amount: float, recipe: Recipe) -> float:
+        if amount not in self._networks:
+            step = next(s for s in recipe.all_steps() if s.plugin.stage == "structure")
+            start = time.process_time()
+            self.engine.build(Recipe(steps=(step,)))
+            self._networks[amount] = time.process_time() - start
+        return self._networks[amount]
 
 
 class Space:
@@ -141,6 +158,7 @@ class Space:
 
 def ours(oracle: Oracle, estimator: Estimator, count: int, seed: int) -> Trace:
     trace, spent, start = Trace(), 0.0, time.process_time()
+    seen: set[float] = set()
     corner = (SIZE * oracle.base.size_bytes, DROP)
     search = Search(estimator, Goal(max_drop=DROP / 100), seed=seed, only_front=True, corner=corner)
     search.prepare()
@@ -149,7 +167,7 @@ def ours(oracle: Oracle, estimator: Estimator, count: int, seed: int) -> Trace:
         spent += time.process_time() - start
         if recipe is None:
             break
-        found, cost = oracle.measure(recipe)
+        found, cost = oracle.measure(recipe, seen)
         spent += cost
         start = time.process_time()
         if found is None:
@@ -176,6 +194,7 @@ def by_optuna(kind: str) -> Callable[[Oracle, Space, int, int], Trace]:
         for amount, picks in space.seeds():
             study.enqueue_trial({"structure": amount, **{f"l{i}": p for i, p in enumerate(picks)}})
         trace, spent, start = Trace(), 0.0, time.process_time()
+        seen: set[float] = set()
         for _ in range(count * 3):
             if len(trace.items) >= count:
                 break
@@ -187,7 +206,7 @@ def by_optuna(kind: str) -> Callable[[Oracle, Space, int, int], Trace]:
             ]
             recipe = space.recipe(amount, picks)
             spent += time.process_time() - start
-            found, cost = (oracle.base, 0.0) if recipe.is_baseline else oracle.measure(recipe)
+            found, cost = (oracle.base, 0.0) if recipe.is_baseline else oracle.measure(recipe, seen)
             spent += cost
             start = time.process_time()
             if found is None:
@@ -204,6 +223,7 @@ def by_optuna(kind: str) -> Callable[[Oracle, Space, int, int], Trace]:
 def mutation(oracle: Oracle, space: Space, count: int, seed: int) -> Trace:
     rng = np.random.default_rng(seed)
     trace, spent = Trace(), 0.0
+    seen: set[float] = set()
     waiting = list(space.seeds())
     known: list[tuple[Measured, float, list[int]]] = []
     while len(trace.items) < count:
@@ -211,7 +231,7 @@ def mutation(oracle: Oracle, space: Space, count: int, seed: int) -> Trace:
             amount, picks = waiting.pop(0)
         else:
             amount, picks = mutated(known, space, rng)
-        found, cost = oracle.measure(space.recipe(amount, picks))
+        found, cost = oracle.measure(space.recipe(amount, picks), seen)
         spent += cost
         if found is not None:
             known.append((found, amount, picks))
@@ -239,9 +259,10 @@ def mutated(
 def at_random(oracle: Oracle, space: Space, count: int, seed: int) -> Trace:
     rng = np.random.default_rng(seed)
     trace, spent = Trace(), 0.0
+    seen: set[float] = set()
     while len(trace.items) < count:
         recipe = space.recipe(*space.random(rng))
-        found, cost = (None, 0.0) if recipe.is_baseline else oracle.measure(recipe)
+        found, cost = (None, 0.0) if recipe.is_baseline else oracle.measure(recipe, seen)
         spent += cost
         if found is not None:
             trace.items.append(found)
@@ -251,8 +272,9 @@ def at_random(oracle: Oracle, space: Space, count: int, seed: int) -> Trace:
 
 def ort_defaults(oracle: Oracle, space: Space, count: int, seed: int) -> Trace:
     trace, spent = Trace(), 0.0
+    seen: set[float] = set()
     for text in ("quantize_dynamic", "quantize_static"):
-        found, cost = oracle.measure(parse(text))
+        found, cost = oracle.measure(parse(text), seen)
         spent += cost
         if found is not None:
             trace.items.append(found)

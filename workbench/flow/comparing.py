@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from workbench.compression.blame import blame_of
 from workbench.compression.comparison import Blame, Change, ClassHarm, Comparison, Flip
 from workbench.compression.goal import SHARES
+from workbench.compression.recipe import parse
 from workbench.core.records import Sample
 from workbench.data.dataset import Dataset
+from workbench.flow.measuring import EventSink
 from workbench.flow.variant import Variant
+
+if TYPE_CHECKING:
+    from workbench.flow.study import Study
 
 _SHOWN = 5
 
@@ -79,6 +85,23 @@ class VariantComparison:
     def _saves(self) -> str:
         saves = dict(self.record.saves or {})
         return str(saves.get("reason") or "nothing")
+
+
+def compare(study: Study, variant: Variant, tell: EventSink) -> VariantComparison:
+    """Returns a variant of a study beside its baseline.
+
+    Args:
+        study: The study.
+        variant: One of its variants.
+        tell: Called with each event.
+    """
+    recipe = variant.measured.recipe_json
+    answer = study.ask({"task": "compare", "recipe": recipe}, tell)
+    record = Comparison.from_json(answer["compared"])
+    if not variant.is_baseline:
+        shares, words = blame_of(parse(recipe), study.estimator)
+        record = record.with_blame(shares, words)
+    return VariantComparison(record.with_savings(variant.measured), variant, study.data)
 
 
 def _interval(metric: str, record: Comparison) -> str:

@@ -22,10 +22,7 @@ from workbench.store import Context, NullContext, Store
 from workbench.store.studies import StudyRecord
 
 if TYPE_CHECKING:
-    from workbench.compression import blame as blames
-    from workbench.compression import comparison as comparisons
     from workbench.compression import estimator as estimators
-    from workbench.compression import goal as goals
     from workbench.compression import recipe as recipes
     from workbench.compression import study as engines
     from workbench.compression.confirmation import Confirmed
@@ -34,29 +31,25 @@ if TYPE_CHECKING:
         comparing,
         evaluating,
         own_module,
-        searching,
         study_bench,
         study_table,
         tradeoff_plot,
     )
     from workbench.flow import measuring_tasks as tasks
     from workbench.flow import report as reports
+    from workbench.flow.comparing import VariantComparison
     from workbench.flow.targets import exchange, target
     from workbench.flow.targets.target import Target
 else:
     engines = lazy("workbench.compression.study")
     estimators = lazy("workbench.compression.estimator")
-    blames = lazy("workbench.compression.blame")
     comparing = lazy("workbench.flow.comparing")
-    comparisons = lazy("workbench.compression.comparison")
-    goals = lazy("workbench.compression.goal")
     recipes = lazy("workbench.compression.recipe")
     evaluating = lazy("workbench.flow.evaluating")
     exchange = lazy("workbench.flow.targets.exchange")
     target = lazy("workbench.flow.targets.target")
     own_module = lazy("workbench.flow.own_module")
     reports = lazy("workbench.flow.report")
-    searching = lazy("workbench.flow.searching")
     study_bench = lazy("workbench.flow.study_bench")
     tasks = lazy("workbench.flow.measuring_tasks")
     study_table = lazy("workbench.flow.study_table")
@@ -185,18 +178,14 @@ class Study(Shown):
         Raises:
             InputError: With everything that is wrong with these values.
         """
-        goal = goals.checked_goal(
-            max_drop=max_drop,
-            max_size=max_size,
-            max_latency_ms=max_latency_ms,
-            minimize=minimize,
-            budget=budget,
-            metric=self.baseline.metric,
-        )
-        inputs = {"model": self._record.model, "data": self._record.dataset}
-        work = searching.Searching(
-            self._store, study_bench.StudyBench(self), goal, {"study": self.ref}, inputs
-        )
+        limits = {
+            "max_drop": max_drop,
+            "max_size": max_size,
+            "max_latency_ms": max_latency_ms,
+            "minimize": minimize,
+            "budget": budget,
+        }
+        work = study_bench.searching_of(self, limits)
         self._search_id = work.run_id
         try:
             with Bar("search") as bar:
@@ -205,7 +194,9 @@ class Study(Shown):
             self._search_id = None
         return self._found(best.recipe).with_report(report)
 
-    def compare(self, variant: Variant | str | Sequence[Any] | Mapping[str, Any]) -> Any:
+    def compare(
+        self, variant: Variant | str | Sequence[Any] | Mapping[str, Any]
+    ) -> VariantComparison:
         """Returns what a variant changes: flipped answers, harmed classes, blame, what it saves.
 
         Args:
@@ -217,13 +208,7 @@ class Study(Shown):
         """
         own = variant if isinstance(variant, Variant) else self.measure(variant)
         with Bar("compare") as bar:
-            recipe = own.measured.recipe_json
-            answer = self.ask({"task": "compare", "recipe": recipe}, bar.show)
-        record = comparisons.Comparison.from_json(answer["compared"])
-        if not own.is_baseline:
-            shares, words = blames.blame_of(recipes.parse(recipe), self.estimator)
-            record = record.with_blame(shares, words)
-        return comparing.VariantComparison(record.with_savings(own.measured), own, self.data)
+            return comparing.compare(self, own, bar.show)
 
     @property
     def targets(self) -> dict[str, Target]:
@@ -242,9 +227,7 @@ class Study(Shown):
         Raises:
             InputError: It cannot be written, or holds other files.
         """
-        own = [v for v in self.variants if not v.is_baseline and v.path.exists()]
-        inputs = self.data.val.batch(range(min(exchange.SAMPLES, len(self.data.val))))[0]
-        made: Path = exchange.export(self.ref, [self.baseline, *own], inputs, Path(folder))
+        made: Path = exchange.export_study(self, Path(folder))
         return made
 
     def import_bench(self, path: Path | str, name: str | None = None) -> Target:
@@ -257,12 +240,11 @@ class Study(Shown):
         Raises:
             InputError: With everything that is wrong with the file.
         """
-        digests = [variant.digest for variant in self.variants]
-        data = exchange.read_result(Path(path), self.ref, digests)
-        data["name"] = name or data["name"]
+        found = exchange.read_result(Path(path), self.ref, [v.digest for v in self.variants])
+        found["name"] = name or found["name"]
         key = f"targets:{self._record.id}"
-        self._store.cache.put(key, {**(self._store.cache.get(key) or {}), data["name"]: data})
-        return self.targets[data["name"]]
+        self._store.cache.put(key, {**(self._store.cache.get(key) or {}), found["name"]: found})
+        return self.targets[found["name"]]
 
     def cancel(self) -> None:
         """Ends the measurement or search under way, if any; what was measured is kept."""

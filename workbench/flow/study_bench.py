@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from workbench.compression.confirmation import Confirmed
+from workbench.compression.goal import checked_goal
 from workbench.compression.growing import Refused
 from workbench.compression.measured import Measured
 from workbench.compression.recipe import Recipe
-from workbench.flow.searching import TimedContext
+from workbench.flow.searching import Searching, TimedContext
 
 if TYPE_CHECKING:
     from workbench.flow.study import Study
@@ -70,3 +72,18 @@ class StudyBench:
     def estimator(self) -> Any:
         """Returns the study's estimator."""
         return self._study.estimator
+
+
+def searching_of(study: Study, limits: Mapping[str, Any]) -> Searching:
+    """Returns a search of a study, not yet begun.
+
+    Args:
+        study: The study.
+        limits: `max_drop`, `max_size`, `max_latency_ms`, `minimize` and `budget` as given.
+
+    Raises:
+        InputError: With everything that is wrong with them.
+    """
+    goal = checked_goal(**limits, metric=study.baseline.metric)
+    inputs = {"model": study.record.model, "data": study.record.dataset}
+    return Searching(study.store, StudyBench(study), goal, {"study": study.ref}, inputs)

@@ -7,7 +7,7 @@ import math
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -17,7 +17,10 @@ from workbench.flow.targets.target import Target
 from workbench.flow.variant import Variant
 from workbench.runtime.session import open_session
 
-SAMPLES = 64
+if TYPE_CHECKING:
+    from workbench.flow.study import Study
+
+_SAMPLES = 64
 _FORMAT = 1
 _SCRIPT = Path(__file__).parent / "measure_here.py"
 _FIGURES = ("p50_ms", "p95_ms", "runs", "agreement", "max_error")
@@ -59,6 +62,14 @@ def export(study: str, variants: Sequence[Variant], inputs: np.ndarray, folder: 
         (folder / "README.txt").write_text(_READ_ME.format(study=study), encoding="utf-8")
         shutil.copyfile(_SCRIPT, folder / _SCRIPT.name)
     return folder
+
+
+def export_study(study: Study, folder: Path) -> Path:
+    """Writes the folder of a study, with its variants that are still there; returns it."""
+    own = [v for v in study.variants if not v.is_baseline and v.path.exists()]
+    samples = study.data.val
+    inputs = samples.batch(range(min(_SAMPLES, len(samples))))[0]
+    return export(study.ref, [study.baseline, *own], inputs, folder)
 
 
 def read_result(path: Path, study: str, digests: Sequence[str]) -> dict[str, Any]:
