@@ -101,6 +101,7 @@ def test_compress_searches_compares_and_reports(tmp_path):
     assert done.notebook.stat().st_size <= 200_000
 
 
+@pytest.mark.full
 def test_the_second_tutorial_runs_with_a_small_budget():
     path = find_pipeline("compress").parents[1] / "tutorials" / "02-compress.ipynb"
     parameters = {"budget": "5 s", "epochs": 3, "depth": 8}

@@ -204,6 +204,8 @@ class Searching:
         """Searches; returns why it ended."""
         try:
             self._count.known = len(self._bench.known())
+            if not self._bench.is_aside and self._left() > self._expected():
+                self._one(context)  # so that there is something, however long the estimates take
             self._preparing = Preparing(
                 lambda: self._ready_search(context), is_aside=self._bench.is_aside
             )
