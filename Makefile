@@ -6,7 +6,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 TEST_ENV := OMP_NUM_THREADS=1 PYTHONWARNINGS=default
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-full check format docs bench clean lab dashboards bench-ui picture
+.PHONY: help install demo test test-full check format docs bench clean lab dashboards bench-ui picture bench-estimator bench-compress
 
 help:  ## Show what each target does
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -48,6 +48,10 @@ docs: install  ## Write workbench/REFERENCE.md from the code
 bench: install  ## Print each figure of the README beside its goal
 	@$(BIN)/python -m tests.benchmarks
 
+bench-compress: install  ## The search beside optuna, mutation, random and ONNX Runtime's defaults
+	@$(BIN)/python -m pip install --quiet --editable '.[bench-compress]'
+	@$(TEST_ENV) $(BIN)/python -m tests.benchmarks.compress $(ARGS)
+
 clean:  ## Remove the environment and the workspace of this folder
 	@rm -rf .venv .workbench reports dist
 
@@ -56,6 +60,9 @@ lab: install  ## JupyterLab on the first tutorial; its study is there, or made b
 
 dashboards: install  ## The trade-off dashboard by Voila, read-only
 	@$(BIN)/workbench dashboards
+
+bench-estimator: install  ## Figures of the estimates beside their goals (ARGS=--full: five seeds)
+	@$(TEST_ENV) $(BIN)/python -m tests.benchmarks.estimator $(ARGS)
 
 bench-ui: install  ## Figures of the screen beside their goals (ARGS=--full: ten minutes; ARGS="--json FILE")
 	@$(TEST_ENV) $(BIN)/python -m tests.browser.bench $(ARGS)

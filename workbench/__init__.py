@@ -18,6 +18,7 @@ if TYPE_CHECKING:
         WorkbenchError,
     )
     from workbench.flow.verbs import (
+        compress,
         delete,
         endpoints,
         evaluate,
@@ -52,6 +53,7 @@ __all__ = [
     "WorkbenchError",
     "Workspace",
     "app",
+    "compress",
     "delete",
     "endpoints",
     "evaluate",

@@ -58,7 +58,11 @@ def _verbs() -> str:
 def _commands() -> str:
     os.environ["COLUMNS"] = "100"
     group: Any = typer.main.get_command(app)
-    rows = [f"| `workbench {n}` | {_line(c.help)} |" for n, c in sorted(group.commands.items())]
+    known = dict(group.commands)
+    for name, part in group.commands.items():
+        for own, command in getattr(part, "commands", {}).items():
+            known[f"{name} {own}"] = command
+    rows = [f"| `workbench {n}` | {_line(c.help)} |" for n, c in sorted(known.items())]
     return "\n".join(["## Commands\n", "| command | what it does |", "| --- | --- |", *rows])
 
 

@@ -10,7 +10,7 @@ import workbench as wb
 
 VERBS = (
     *("load", "train", "run", "study", "evaluate", "export", "register", "promote", "rollback"),
-    *("verify", "serve", "import_model", "endpoints", "models", "runs", "delete", "gc"),
+    *("verify", "serve", "import_model", "endpoints", "models", "runs", "delete", "gc", "compress"),
 )
 
 

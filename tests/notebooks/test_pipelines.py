@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 import workbench as wb
-from workbench.flow.pipeline import pipelines, run_pipeline
+from workbench.flow.pipeline import find_pipeline, pipelines, run_pipeline
 
 QUICK = {"epochs": 3, "recipes": ["quantize_dynamic", "prune:0.3"]}
 
@@ -82,3 +82,30 @@ def _cell(source, tags=()):
         "outputs": [],
         "execution_count": None,
     }
+
+
+def test_compress_searches_compares_and_reports(tmp_path):
+    parameters = {
+        "family": "mlp",
+        "epochs": 3,
+        "max_drop": 0.03,
+        "budget": "4 s",
+        "name": "digits-small",
+        "report": str(tmp_path / "compress.html"),
+    }
+    done = run_pipeline(wb.Workspace().store, "compress", parameters, is_shown=False)
+    assert wb.run(f"run:{done.run_id}").status == "succeeded"
+    assert wb.verify("model:digits-small@champion").number == 1
+    page = (tmp_path / "compress.html").read_text(encoding="utf-8")
+    assert "variants measured" in page
+    assert done.notebook.stat().st_size <= 200_000
+
+
+@pytest.mark.full
+def test_the_second_tutorial_runs_with_a_small_budget():
+    path = find_pipeline("compress").parents[1] / "tutorials" / "02-compress.ipynb"
+    parameters = {"budget": "5 s", "epochs": 3, "depth": 8}
+    done = run_pipeline(wb.Workspace().store, str(path), parameters, is_shown=False)
+    text = done.notebook.read_text(encoding="utf-8")
+    assert "prune:0.7" in text
+    assert "binds" in text

@@ -97,17 +97,24 @@ def apply(
         restructure: Applies one structural step and exports its result (remembered by the study).
         recent: Subjects after their weights changed; shared by recipes that differ later.
     """
-    for group in groups_of(recipe, subject):
-        for step in _of(group.steps, StructureMethod):
-            names = [layer.name for layer in group.layers]
-            present = [la for la in subject.layers if la.name in names or not recipe.layers]
-            subject = restructure(subject, step, tuple(present))
+    for step, names in _structure_work(groups_of(recipe, subject)).items():
+        present = [la for la in subject.layers if la.name in names or not recipe.layers]
+        subject = restructure(subject, step, tuple(present))
     check_support(recipe, subject, is_restructured=True)
     groups = groups_of(recipe, subject)
     key = subject.structure + "".join(map(str, _weight_work(groups)))
     start = subject
     changed = recent.get(key, lambda: _change_weights(groups, start, tools))
     return change_graph_of(groups, changed, tools)
+
+
+def _structure_work(groups: Iterable[Group]) -> dict[Step, list[str]]:
+    """Returns the layers of each structural step: layers that share one change together."""
+    work: dict[Step, list[str]] = {}
+    for group in groups:
+        for step in _of(group.steps, StructureMethod):
+            work.setdefault(step, []).extend(layer.name for layer in group.layers)
+    return work
 
 
 def _weight_work(groups: Iterable[Group]) -> list[tuple[list[str], list[str]]]:
@@ -125,6 +132,11 @@ def _clashes(recipe: Recipe) -> list[str]:
                 problems.append(
                     f"'{other}' and '{step}' in one file: the options of {step.method} must be "
                     "the same for all layers that have it"
+                )
+            elif step.plugin.produces == other.plugin.produces == "int8":
+                problems.append(
+                    f"'{other}' and '{step}' in one file: both write steps between float and int8 "
+                    "around the same tensors; take one of them for all layers"
                 )
     return problems
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from workbench.compression.tools import Ranges, Split, spread
 from workbench.core import optional
+from workbench.core.errors import InputError
 from workbench.core.ids import digest_json
 from workbench.exporting.graph import copy_graph
 from workbench.runtime.session import Session, open_session
@@ -25,6 +26,7 @@ _BINS = 2048
 _BATCH = 64
 _BYTES_AT_ONCE = 64_000_000
 _VERSION = 1
+FEWEST = 8
 
 
 class Calibrator:
@@ -58,7 +60,7 @@ class Calibrator:
         if key not in self._known:
             stored = None if self._cache is None else self._cache.get(key)
             if stored is None:
-                inputs = spread(self._train, samples)
+                inputs = _checked(self._train, samples)
                 stored = {
                     name: list(pair)
                     for name, pair in observe(
@@ -81,6 +83,32 @@ class Calibrator:
                 "samples": samples,
             }
         )
+
+
+def _checked(train: Split, count: int) -> np.ndarray:
+    """Returns training samples to calibrate on.
+
+    Raises:
+        InputError: They are too few, or hold values that are no numbers.
+    """
+    if len(train) < FEWEST:
+        raise InputError(
+            f"{len(train)} training sample{'s' * (len(train) != 1)} cannot show which values "
+            f"occur; at least {FEWEST} would be right.",
+            hint="Give the training split more samples, or take a method that needs no data "
+            "(quantize_weights, quantize_dynamic, half).",
+        )
+    inputs = spread(train, count)
+    bad = np.flatnonzero(~np.isfinite(inputs).reshape(len(inputs), -1).all(axis=1))
+    if len(bad):
+        places = np.unique(np.linspace(0, len(train) - 1, min(count, len(train))).round())[bad]
+        named = ", ".join(str(int(place)) for place in places[:5])
+        raise InputError(
+            f"{len(bad)} of {len(inputs)} calibration samples hold NaN or infinite values: "
+            f"train {named}{', …' * (len(places) > 5)}.",
+            hint="Repair or remove these samples; ranges found on them would be meaningless.",
+        )
+    return inputs
 
 
 def observe(

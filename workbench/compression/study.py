@@ -13,7 +13,10 @@ import numpy as np
 
 from workbench.compression.apply import apply, check_support
 from workbench.compression.calibration import Calibrator
+from workbench.compression.comparison import Comparison, compared
+from workbench.compression.confirmation import Confirmed, confirm
 from workbench.compression.front import pareto_front
+from workbench.compression.growing import Refused, outputs_or_refusal
 from workbench.compression.measure import TimedPair, outputs_on, stored_bytes, time_pair
 from workbench.compression.measured import Measured
 from workbench.compression.reasons import Figures, describe
@@ -23,13 +26,14 @@ from workbench.compression.structures import Structures, imported_subject
 from workbench.compression.subject import Subject
 from workbench.compression.tools import Data, Tools, spread
 from workbench.core import optional
-from workbench.core.errors import InputError, NotFoundError
+from workbench.core.errors import InputError, NotFoundError, StateError
+from workbench.core.files import storing
 from workbench.core.ids import digest_bytes, digest_json
 from workbench.core.records import Description, Interval
 from workbench.evaluation import METRICS, paired_difference, primary_metric
 from workbench.exporting.graph import initializers, save_graph
 from workbench.runtime.cpu import Cpu, describe_cpu
-from workbench.runtime.session import open_session
+from workbench.runtime.session import Session, open_session
 from workbench.store import Artifact, Context, NullContext, Store
 
 if TYPE_CHECKING:
@@ -115,6 +119,8 @@ class StudyEngine:
         with tempfile.TemporaryDirectory() as folder:
             work = context or NullContext(Path(folder))
             measured = self._measure(parsed, work, Path(folder))
+        if isinstance(measured, Refused):
+            raise StateError(f"'{recipe}' was given up, which only a search may do.")
         self.store.cache.put(self._key(parsed), measured.to_json())
         return measured
 
@@ -162,14 +168,78 @@ class StudyEngine:
         """Returns the path of the variant's ONNX file."""
         return self.store.artifacts.path(self.store.artifacts.get(measured.artifact), "model.onnx")
 
-    def _measure(self, recipe: Recipe, context: Context, folder: Path) -> Measured:
+    def trial(
+        self, recipe: Recipe, max_drop: float, context: Context | None = None
+    ) -> Measured | Refused:
+        """Measures a variant, but gives it up early if it clearly loses more than `max_drop`.
+
+        Args:
+            recipe: What to do.
+            max_drop: In the metric's units.
+            context: Progress, stop and pause.
+
+        Raises:
+            UnsupportedError: It cannot work on this model; the reasons are in the message.
+            ParityError: The patched file answers differently from the module.
+        """
+        known = self.find(recipe)
+        if known is not None:
+            return known
+        key = self._key(recipe).replace("measured:", "refused:")
+        given_up = self.store.cache.get(key)
+        if given_up is not None and given_up["at_least"] > max_drop:
+            return Refused.from_json(given_up)
+        with tempfile.TemporaryDirectory() as folder:
+            work = context or NullContext(Path(folder))
+            found = self._measure(recipe, work, Path(folder), max_drop)
+        is_refused = isinstance(found, Refused)
+        self.store.cache.put(key if is_refused else self._key(recipe), found.to_json())
+        return found
+
+    def confirm(
+        self, artifact: str, context: Context, budget_s: float | None = None
+    ) -> Confirmed | None:
+        """Scores a variant on samples that no choice was made by; None if there are none.
+
+        Args:
+            artifact: Digest of the variant's ONNX artifact.
+            context: Progress and stop.
+            budget_s: Wall time.
+        """
+        path = self.store.artifacts.path(self.store.artifacts.get(artifact), "model.onnx")
+        baseline = self.path(self.baseline(context))
+        unseen = self.dataset.test
+        return confirm(
+            baseline, path, unseen, self.metric, context, threads=self.threads, budget_s=budget_s
+        )
+
+    def compare(self, measured: Measured, context: Context) -> Comparison:
+        """Returns what a variant changes against the baseline, on the validation split."""
+        before = self._outputs_of_baseline(self.baseline(context), context)
+        session = open_session(self.path(measured), self.threads)
+        after = outputs_on(session, self.dataset.val, context)
+        about = self.description
+        targets = np.asarray(self.dataset.val.targets)
+        return compared(
+            measured.recipe, self.metric, before, after, targets, about.labels, about.output
+        )
+
+    def _measure(
+        self, recipe: Recipe, context: Context, folder: Path, max_drop: float | None = None
+    ) -> Measured | Refused:
         baseline = None if recipe.is_baseline else self.baseline(context)
         context.progress(0, 3, f"building {recipe}")
         subject = self.build(recipe, context)
-        artifact = self._save(recipe, subject, folder)
-        path = self.store.artifacts.path(artifact, "model.onnx")
+        with storing(f"the variant '{recipe}'"):
+            path = save_graph(subject.graph, folder / "model.onnx")
         context.progress(1, 3, f"scoring {recipe}")
-        outputs = outputs_on(open_session(path, self.threads), self.dataset.val, context)
+        session = open_session(path, self.threads)
+        outputs = self._scored(recipe, session, baseline, max_drop, context)
+        if isinstance(outputs, Refused):
+            return outputs
+        with storing(f"the variant '{recipe}'"):
+            artifact = self._save(recipe, path)
+        path = self.store.artifacts.path(artifact, "model.onnx")
         context.progress(2, 3, f"timing {recipe}")
         reference = path if baseline is None else self.path(baseline)
         timed = time_pair(
@@ -208,8 +278,23 @@ class StudyEngine:
             notes=self._notes(subject, outputs),
         )
 
-    def _save(self, recipe: Recipe, subject: Subject, folder: Path) -> Artifact:
-        path = save_graph(subject.graph, folder / "model.onnx")
+    def _scored(
+        self,
+        recipe: Recipe,
+        session: Session,
+        baseline: Measured | None,
+        max_drop: float | None,
+        context: Context,
+    ) -> np.ndarray | Refused:
+        if baseline is None or max_drop is None:
+            return outputs_on(session, self.dataset.val, context)
+        before = self._outputs_of_baseline(baseline, context)
+        found = outputs_or_refusal(
+            session, self.dataset.val, before, self.metric, max_drop, context, self.seed
+        )
+        return Refused(str(recipe), *found) if isinstance(found, tuple) else found
+
+    def _save(self, recipe: Recipe, path: Path) -> Artifact:
         meta = {
             "description": self.description.to_json(),
             "parent": self.model.digest,

@@ -54,6 +54,11 @@ class Data(Protocol):
         ...
 
     @property
+    def test(self) -> Split:
+        """For confirming what was chosen, never for choosing; may be empty."""
+        ...
+
+    @property
     def task(self) -> Any:
         """What is predicted: classification or regression."""
         ...

@@ -86,6 +86,13 @@ class IntegrityError(WorkbenchError):
     code = "integrity"
 
 
+class StorageError(WorkbenchError):
+    """The workspace cannot be written to: the disk is full, or read-only."""
+
+    code = "storage"
+    http_status = 507
+
+
 class UnsafeError(WorkbenchError):
     """Loading this would run code or leave the allowed folder, so it is refused."""
 

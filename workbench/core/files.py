@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from workbench.core.errors import InputError
+from workbench.core.errors import InputError, StorageError
 
 
 @contextmanager
@@ -22,4 +22,21 @@ def writing(path: Path) -> Iterator[None]:
         raise InputError(
             f"'{path}' cannot be written: {error.strerror or error}.",
             hint="Give a path in a folder of yours with space left.",
+        ) from error
+
+
+@contextmanager
+def storing(what: str) -> Iterator[None]:
+    """Turns a failure to write into the workspace (full, read-only) into words.
+
+    Raises:
+        StorageError: The block raised an `OSError`.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise StorageError(
+            f"{what} cannot be stored: {error.strerror or error}.",
+            hint="Free some space (`workbench gc` removes what nothing needs) and ask again; what "
+            "was measured before is kept.",
         ) from error

@@ -15,7 +15,7 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from workbench.core.errors import RunFailedError, error_from_dict
+from workbench.core.errors import CancelledError, RunFailedError, error_from_dict
 from workbench.core.optional import require
 from workbench.store import Store
 
@@ -50,11 +50,19 @@ class MeasuringWorker:
         Raises:
             WorkbenchError: Whatever the measurement raised.
         """
+        return dict(self.ask({"task": "measure", "recipe": recipe}, on_event)["measured"])
+
+    def ask(self, task: Mapping[str, Any], on_event: EventSink) -> dict[str, Any]:
+        """Returns the answer to a task of `measuring_child`; ends the worker if interrupted.
+
+        Raises:
+            WorkbenchError: Whatever the task, or `on_event`, raised.
+        """
         with self._turn:
             self._cancel_idle()
             process = self._started()
             try:
-                _send(process, recipe)
+                _send(process, task)
                 return self._answer(process, on_event)
             except BaseException as error:
                 if not isinstance(error, Exception):
@@ -115,20 +123,36 @@ class MeasuringWorker:
         return self._process
 
     def _answer(self, process: subprocess.Popen[bytes], on_event: EventSink) -> dict[str, Any]:
+        stopped: CancelledError | None = None
         stream = process.stdout if process.stdout is not None else ()
         for line in stream:
             message = json.loads(line)
-            if "measured" in message:
-                return dict(message["measured"])
+            if stopped is not None and "kind" not in message:
+                raise stopped
+            if "answer" in message:
+                return dict(message["answer"])
             if "error" in message:
                 raise error_from_dict(message["error"])
-            on_event(message["kind"], message["data"])
+            if stopped is None:
+                stopped = self._told(on_event, message)
         self.close()  # it may not be quite dead yet; the next measurement must not send to it
-        raise RunFailedError(
+        raise stopped or RunFailedError(
             "The measuring process ended without an answer.",
             hint="Perhaps the machine ran out of memory; its log is measuring.log in the "
             "workspace. Measuring again starts a new one.",
         )
+
+    def _told(self, on_event: EventSink, message: Mapping[str, Any]) -> CancelledError | None:
+        """Passes an event on; who takes it may stop the work by a `CancelledError`."""
+        try:
+            on_event(message["kind"], message["data"])
+        except CancelledError as error:
+            self.cancel()
+            return error
+        except BaseException:
+            self.close()  # its answer would be taken for that to the next question
+            raise
+        return None
 
     def _kill_if_still_at(self, number: int) -> None:
         if self._number == number and self._turn.locked():
@@ -147,11 +171,11 @@ class MeasuringWorker:
             self._idle = None
 
 
-def _send(process: subprocess.Popen[bytes], recipe: Any) -> None:
+def _send(process: subprocess.Popen[bytes], task: Mapping[str, Any]) -> None:
     if process.stdin is None:
         return
     try:
-        process.stdin.write(json.dumps({"recipe": recipe}).encode() + b"\n")
+        process.stdin.write(json.dumps(dict(task)).encode() + b"\n")
         process.stdin.flush()
     except BrokenPipeError:
         process.wait()

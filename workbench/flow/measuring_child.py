@@ -1,7 +1,7 @@
 """Entry point of a measuring worker: `python -m workbench.flow.measuring_child ROOT STUDY BYTES`.
 
-Reads a cloudpickled module and loss of BYTES bytes (often 0), then a recipe a line; writes events
-and the answer as JSON lines. Ends when its input ends.
+Reads a cloudpickled module and loss of BYTES bytes (often 0), then a task a line (see
+`measuring_tasks`); writes events and the answer as JSON lines. Ends when its input ends.
 """
 
 from __future__ import annotations
@@ -10,24 +10,31 @@ import json
 import os
 import signal
 import sys
+import time
 import traceback
 from collections.abc import Mapping
 from pathlib import Path
 from types import FrameType
 from typing import IO, Any
 
-from workbench.compression.recipe import parse
 from workbench.compression.study import StudyEngine
 from workbench.core.errors import CancelledError, RunFailedError, WorkbenchError
 from workbench.core.optional import require
 from workbench.data.dataset import open_dataset
+from workbench.flow.measuring_tasks import perform
 from workbench.store import NullContext, open_store
+
+_ALIVE_S = 0.2
 
 
 class _Work(NullContext):
-    """The context of measurements; SIGUSR1 cancels the one under way."""
+    """The context of measurements; SIGUSR1 cancels the one under way.
+
+    It tells now and then that it works, so that whoever waits has an occasion to stop it.
+    """
 
     is_cancelled = False
+    _told = 0.0
 
     def cancel(self, _signal: int, _frame: FrameType | None) -> None:
         self.is_cancelled = True
@@ -39,6 +46,11 @@ class _Work(NullContext):
     def check(self) -> None:
         if self.is_cancelled:
             raise CancelledError("The measurement was cancelled; what was measured is kept.")
+        moment = time.monotonic()
+        if moment - self._told > _ALIVE_S:
+            self._told = moment
+            self.event("alive")
+            self.events.clear()
 
 
 def main(root: str, study_id: str, payload_bytes: str) -> int:
@@ -63,20 +75,17 @@ def main(root: str, study_id: str, payload_bytes: str) -> int:
     signal.signal(signal.SIGUSR1, context.cancel)
     for line in sys.stdin.buffer:
         context.is_cancelled = False
-        _write(answers, _measured(engine, json.loads(line)["recipe"], context))
+        _write(answers, _answered(engine, json.loads(line), context))
     return 0
 
 
-def _measured(engine: StudyEngine, recipe: Any, context: _Work) -> dict[str, Any]:
+def _answered(engine: StudyEngine, task: Any, context: _Work) -> dict[str, Any]:
     try:
-        return {"measured": engine.measure(parse(recipe), context).to_json()}
+        return {"answer": perform(engine, task, context)}
     except WorkbenchError as error:
+        if isinstance(error, RunFailedError):
+            traceback.print_exc()
         return {"error": error.to_dict()}
-    except Exception as error:  # noqa: BLE001 (the border of this process: told and logged)
-        traceback.print_exc()
-        words = f"Measuring failed unexpectedly: {type(error).__name__}: {error}"
-        hint = "The traceback is in measuring.log in the workspace."
-        return {"error": RunFailedError(words, hint=hint).to_dict()}
 
 
 def _live(size: int) -> tuple[Any, Any]:

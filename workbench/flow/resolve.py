@@ -164,3 +164,8 @@ def _names_file(text: str) -> bool:
 def looks_like_file(thing: Any) -> bool:
     """Returns whether `thing` is a path, given as text or as `Path`."""
     return isinstance(thing, Path) or (isinstance(thing, str) and not is_ref(thing))
+
+
+def is_own(thing: Any) -> bool:
+    """Returns whether `thing` is a model of the user's own: a module, or the path of a file."""
+    return looks_like_file(thing) or hasattr(thing, "state_dict")

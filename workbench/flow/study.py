@@ -17,24 +17,41 @@ from workbench.flow.measuring import EventSink, MeasuringWorker
 from workbench.flow.progress import Bar
 from workbench.flow.refining import Refining
 from workbench.flow.resolve import Model
-from workbench.flow.variant import Variant
-from workbench.store import NullContext, Store
+from workbench.flow.variant import Variant, confirmed_key
+from workbench.store import Context, NullContext, Store
 from workbench.store.studies import StudyRecord
 
 if TYPE_CHECKING:
     from workbench.compression import estimator as estimators
     from workbench.compression import recipe as recipes
     from workbench.compression import study as engines
+    from workbench.compression.confirmation import Confirmed
     from workbench.compression.estimate import Estimate
-    from workbench.flow import evaluating, own_module, study_table, tradeoff_plot
+    from workbench.flow import (
+        comparing,
+        evaluating,
+        own_module,
+        study_bench,
+        study_table,
+        tradeoff_plot,
+    )
+    from workbench.flow import measuring_tasks as tasks
     from workbench.flow import report as reports
+    from workbench.flow.comparing import VariantComparison
+    from workbench.flow.targets import exchange, target
+    from workbench.flow.targets.target import Target
 else:
     engines = lazy("workbench.compression.study")
     estimators = lazy("workbench.compression.estimator")
+    comparing = lazy("workbench.flow.comparing")
     recipes = lazy("workbench.compression.recipe")
     evaluating = lazy("workbench.flow.evaluating")
+    exchange = lazy("workbench.flow.targets.exchange")
+    target = lazy("workbench.flow.targets.target")
     own_module = lazy("workbench.flow.own_module")
     reports = lazy("workbench.flow.report")
+    study_bench = lazy("workbench.flow.study_bench")
+    tasks = lazy("workbench.flow.measuring_tasks")
     study_table = lazy("workbench.flow.study_table")
     tradeoff_plot = lazy("workbench.flow.tradeoff_plot")
 
@@ -66,6 +83,7 @@ class Study(Shown):
         self._refining: Refining | None = None
         self._busy = 0
         self._worker: MeasuringWorker | None = None
+        self._search_id: str | None = None
 
     def __repr__(self) -> str:
         return f"Study({self.ref!r}, {len(self.variants)} variants)"
@@ -74,6 +92,11 @@ class Study(Shown):
     def ref(self) -> str:
         """The study's ref."""
         return self._record.ref
+
+    @property
+    def is_inline(self) -> bool:
+        """Whether it measures in this process."""
+        return self._inline
 
     @property
     def record(self) -> StudyRecord:
@@ -122,12 +145,112 @@ class Study(Shown):
         with Bar("measure") as bar:
             tell = on_event or bar.show
             if not parsed.is_baseline and self._known(str(recipes.Recipe())) is None:
-                self._keep(self._measured(recipes.Recipe(), tell))
-            return self._keep(self._measured(parsed, tell))
+                self.keep(self._measured(recipes.Recipe(), tell))
+            return self.keep(self._measured(parsed, tell))
+
+    def search(
+        self,
+        max_drop: float = 0.01,
+        max_size: str | float | None = None,
+        max_latency_ms: float | None = None,
+        minimize: str = "size_bytes",
+        budget: str | float = "60 s",
+        *,
+        on_event: EventSink | None = None,
+    ) -> Variant:
+        """Returns the best variant that it finds within the limits and the time.
+
+        Every variant it measures is stored at once, so nothing is lost however it ends: by its
+        budget, by `stop` of its run (`wb.runs("search")`), by Ctrl-C, or by a power cut. Called
+        again it continues from what is there. If no variant keeps all limits, the nearest one is
+        returned and `.found.words` names the limit that binds. The choice is scored once on
+        samples that no choice was made by, the test split: `.confirmed`.
+
+        Args:
+            max_drop: Largest accepted loss of the score, absolute, in the metric's units: 0.01 is
+                one point of accuracy.
+            max_size: Largest accepted file, as "60 kB" or in bytes; None for any.
+            max_latency_ms: Largest accepted latency in milliseconds; None for any.
+            minimize: "size_bytes" or "latency_ms".
+            budget: Wall time as "60 s", "2 min" or in seconds, the confirmation included.
+            on_event: Called with each event; by default a bar shows them.
+
+        Raises:
+            InputError: With everything that is wrong with these values.
+        """
+        limits = {
+            "max_drop": max_drop,
+            "max_size": max_size,
+            "max_latency_ms": max_latency_ms,
+            "minimize": minimize,
+            "budget": budget,
+        }
+        work = study_bench.searching_of(self, limits)
+        self._search_id = work.run_id
+        try:
+            with Bar("search") as bar:
+                best, report = work.run(on_event or bar.show)
+        finally:
+            self._search_id = None
+        return self._found(best.recipe).with_report(report)
+
+    def compare(
+        self, variant: Variant | str | Sequence[Any] | Mapping[str, Any]
+    ) -> VariantComparison:
+        """Returns what a variant changes: flipped answers, harmed classes, blame, what it saves.
+
+        Args:
+            variant: A variant of this study, or a recipe, which is measured if it was not yet.
+
+        Returns:
+            A record that prints as text, with `.flips`, `.classes` (most harmed first),
+            `.changes` (regression), `.blame`, `.record`, `.sample(flip)` and `.to_json()`.
+        """
+        own = variant if isinstance(variant, Variant) else self.measure(variant)
+        with Bar("compare") as bar:
+            return comparing.compare(self, own, bar.show)
+
+    @property
+    def targets(self) -> dict[str, Target]:
+        """Machines on which the variants were timed, besides this one, by name."""
+        stored = self._store.cache.get(f"targets:{self._record.id}") or {}
+        return {name: target.Target.from_json(row) for name, row in stored.items()}
+
+    def export_bench(self, folder: Path | str) -> Path:
+        """Writes a folder that times the variants on another machine; returns its path.
+
+        It needs only numpy and onnxruntime there: `python measure_here.py` writes `result.json`.
+
+        Args:
+            folder: Where to.
+
+        Raises:
+            InputError: It cannot be written, or holds other files.
+        """
+        made: Path = exchange.export_study(self, Path(folder))
+        return made
+
+    def import_bench(self, path: Path | str, name: str | None = None) -> Target:
+        """Takes what another machine measured as a further target of the study.
+
+        Args:
+            path: The `result.json`.
+            name: What to call the machine; by default as it calls itself.
+
+        Raises:
+            InputError: With everything that is wrong with the file.
+        """
+        found = exchange.read_result(Path(path), self.ref, [v.digest for v in self.variants])
+        found["name"] = name or found["name"]
+        key = f"targets:{self._record.id}"
+        self._store.cache.put(key, {**(self._store.cache.get(key) or {}), found["name"]: found})
+        return self.targets[found["name"]]
 
     def cancel(self) -> None:
-        """Ends the measurement under way, if there is one; what was measured is kept."""
-        if self._worker is not None:
+        """Ends the measurement or search under way, if any; what was measured is kept."""
+        if self._search_id is not None:
+            self._store.runs.set_control(self._search_id, "stop")
+        elif self._worker is not None:
             self._worker.cancel()
 
     def estimate(self, recipe: str | Sequence[Any] | Mapping[str, Any]) -> Estimate:
@@ -254,30 +377,58 @@ class Study(Shown):
     def _known(self, recipe: str) -> Variant | None:
         return next((v for v in self.variants if v.recipe == recipe), None)
 
-    def _keep(self, measured: Measured) -> Variant:
+    def _found(self, recipe: str) -> Variant:
+        kept = self._known(recipe)
+        if kept is None:
+            raise StateError(f"The variant '{recipe}' was not stored.")
+        return kept
+
+    def _found_by(self, artifact: str) -> Variant:
+        return next(v for v in self.variants if v.digest == artifact)
+
+    def keep(self, measured: Measured) -> Variant:
+        """Stores what was measured of a recipe and returns it as a variant."""
         record = self._record
         self._store.studies.add_variant(
             record.id, measured.artifact, measured.recipe, measured.to_json()
         )
-        kept = self._known(measured.recipe)
-        if kept is None:
-            raise StateError(f"The variant '{measured.recipe}' was not stored.")
-        return kept
+        return self._found(measured.recipe)
+
+    def keep_confirmed(self, artifact: str, confirmed: Confirmed) -> None:
+        """Stores how a variant did on unseen samples."""
+        self._store.cache.put(confirmed_key(self._record.id, artifact), confirmed.to_json())
+
+    def confirmation_of(self, artifact: str) -> Confirmed | None:
+        """Returns how a variant did on unseen samples, if that is known."""
+        return self._found_by(artifact).confirmation
+
+    def ask(
+        self, task: Mapping[str, Any], tell: EventSink, context: Context | None = None
+    ) -> dict[str, Any]:
+        """Returns the answer to a task (see `measuring_tasks`), by the worker or inline.
+
+        Args:
+            task: What to do, JSON-able.
+            tell: Called with each event.
+            context: Inline: stop and pause; by default never.
+        """
+        if self._inline:
+            done = tasks.perform(self._own_engine(), task, context or self._context(tell))
+            return dict(done)
+        if self._worker is None:
+            self._worker = MeasuringWorker(self._store, self._record.id, self._live())
+        self._busy += 1
+        try:
+            return self._worker.ask(task, tell)
+        finally:
+            self._busy -= 1
 
     def _live(self) -> tuple[Any, Any] | None:
         return None if self._module is None else (self._module, self._loss)
 
     def _measured(self, recipe: Any, tell: EventSink) -> Measured:
-        if not self._inline:
-            if self._worker is None:
-                self._worker = MeasuringWorker(self._store, self._record.id, self._live())
-            self._busy += 1
-            try:
-                return Measured.from_json(self._worker.measure(recipe.to_json(), tell))
-            finally:
-                self._busy -= 1
-        measured: Measured = self._own_engine().measure(recipe, self._context(tell))
-        return measured
+        answer = self.ask({"task": "measure", "recipe": recipe.to_json()}, tell)
+        return Measured.from_json(answer["measured"])
 
     def _own_engine(self) -> Any:
         if self._engine is None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from workbench.compression.confirmation import Confirmed
 from workbench.compression.measured import Measured
 from workbench.core.records import Interval
 from workbench.core.shown import Shown
@@ -12,7 +13,15 @@ from workbench.flow.resolve import ONNX_FILE, Model
 from workbench.store import Store
 from workbench.store.studies import StudyRecord, VariantRecord
 
+if TYPE_CHECKING:
+    from workbench.flow.search_report import SearchReport
+
 _KB = 1000
+
+
+def confirmed_key(study_id: str, artifact: str) -> str:
+    """Returns where the store remembers how a variant did on unseen samples."""
+    return f"confirmed:{study_id}:{artifact}"
 
 
 class Variant(Shown):
@@ -26,23 +35,57 @@ class Variant(Shown):
 
     shown_as = "variant"
 
-    def __init__(self, store: Store, study: StudyRecord, record: VariantRecord) -> None:
+    def __init__(
+        self,
+        store: Store,
+        study: StudyRecord,
+        record: VariantRecord,
+        found: SearchReport | None = None,
+    ) -> None:
         self._store: Store = store
         self._study = study
         self._record = record
+        self._found = found
         self.measured = Measured.from_json(record.measured)
 
     def __repr__(self) -> str:
-        m = self.measured
+        m, confirmed = self.measured, self.confirmation
+        beside = "" if confirmed is None else f" (confirmed {confirmed.score:.4f})"
         return (
-            f"Variant({self.recipe!r}, {m.metric} {m.score:.4f}, {m.size_bytes / _KB:.1f} kB, "
-            f"{m.latency_ms:.3f} ms)"
+            f"Variant({self.recipe!r}, {m.metric} {m.score:.4f}{beside}, "
+            f"{m.size_bytes / _KB:.1f} kB, {m.latency_ms:.3f} ms)"
         )
+
+    def with_report(self, found: SearchReport) -> Variant:
+        """Returns the variant as the choice of a search."""
+        return Variant(self._store, self._study, self._record, found)
+
+    @property
+    def found(self) -> SearchReport | None:
+        """What the search that returned it has to say, `.words` first; None without a search."""
+        return self._found
+
+    @property
+    def confirmation(self) -> Confirmed | None:
+        """How it did on samples no choice was made by, beside the baseline; None if unknown."""
+        stored = self._store.cache.get(confirmed_key(self._study.id, self.digest))
+        return None if stored is None else Confirmed.from_json(stored)
+
+    @property
+    def confirmed(self) -> float | None:
+        """Its score on samples that no choice was made by; None if it was not confirmed."""
+        confirmation = self.confirmation
+        return None if confirmation is None else confirmation.score
 
     @property
     def ref(self) -> str:
         """The variant's ref."""
         return self._record.ref
+
+    @property
+    def study_id(self) -> str:
+        """Id of the study it belongs to."""
+        return self._study.id
 
     @property
     def digest(self) -> str:
@@ -143,4 +186,11 @@ class Variant(Shown):
 
     def to_json(self) -> dict[str, Any]:
         """Returns the variant as JSON-able values."""
-        return {"ref": self.ref, "drop": self.drop, **self.measured.to_json()}
+        confirmation, found = self.confirmation, self._found
+        return {
+            "ref": self.ref,
+            "drop": self.drop,
+            **self.measured.to_json(),
+            "confirmed": None if confirmation is None else confirmation.to_json(),
+            **({} if found is None else {"found": found.to_json()}),
+        }

@@ -38,6 +38,7 @@ def _verb(method: F) -> F:
     return cast(F, verb)
 
 
+compress = _verb(Workspace.compress)
 delete = _verb(Workspace.delete)
 endpoints = _verb(Workspace.endpoints)
 evaluate = _verb(Workspace.evaluate)

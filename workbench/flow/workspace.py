@@ -15,6 +15,7 @@ from workbench.flow.batch import is_batch
 from workbench.flow.progress import Bar
 from workbench.flow.registering import manifest_of
 from workbench.flow.run import Run
+from workbench.flow.variant import Variant
 from workbench.flow.version import ModelVersion
 from workbench.store import Store, open_store
 from workbench.store.gc import collect
@@ -158,6 +159,58 @@ class Workspace:
         found = resolve.resolve_model(self.store, model)
         dataset = resolve.resolve_data(self.store, data, found)
         return flow_study.make_study(self.store, found, dataset, inline=self.inline)
+
+    def compress(
+        self,
+        model: Any,
+        data: Any = None,
+        *,
+        max_drop: float = 0.01,
+        max_size: str | float | None = None,
+        max_latency_ms: float | None = None,
+        minimize: str = "size_bytes",
+        budget: str | float = "60 s",
+    ) -> Variant:
+        """Returns the best compressed variant of a model: study and search in one.
+
+        Args:
+            model: A run, version, study or ref; or a model of your own: a `torch.nn.Module` or an
+                ONNX file, which is imported first and then needs `data`.
+            data: A dataset or ref; by default the one the model was made from.
+            max_drop: Largest accepted loss of the score, absolute: 0.01 is one point of accuracy.
+            max_size: Largest accepted file, as "60 kB" or in bytes; None for any.
+            max_latency_ms: Largest accepted latency; None for any.
+            minimize: "size_bytes" or "latency_ms".
+            budget: Wall time of the search, as "60 s" or in seconds.
+
+        Returns:
+            The variant, with `.score`, `.confirmed` on unseen samples, `.path`, and
+            `.found.words`: what was found and, if no variant keeps all limits, which one binds.
+
+        Raises:
+            InputError: With everything that is wrong with the limits.
+        """
+        if resolve.is_own(model):
+            model = self.import_model(model, data)
+        return self.study(model, data).search(
+            max_drop=max_drop,
+            max_size=max_size,
+            max_latency_ms=max_latency_ms,
+            minimize=minimize,
+            budget=budget,
+        )
+
+    def variant(self, ref: str) -> tuple[Study, Variant]:
+        """Returns a variant by its ref, and the study it belongs to.
+
+        Raises:
+            NotFoundError: There is none.
+        """
+        found = flow_study.find(self.store, parse_ref(ref))
+        if not isinstance(found, Variant):
+            raise InputError(f"'{ref}' is no variant.", hint="As in variant:1f1d7a02e3a7.")
+        study = flow_study.open_study(self.store, found.study_id, inline=self.inline)
+        return study, found
 
     def register(self, model: Any, name: str) -> ModelVersion:
         """Makes a signed, numbered version of a variant, a run or an imported model.

@@ -138,7 +138,7 @@ def _answer(table: RouteTable, gate: Gate, request: Request) -> Response:
         request.params, request.caller = match.params, token.name if token else None
         response = match.route.handler(request, None)  # type: ignore[arg-type]
     except WorkbenchError as error:
-        return error_response(error)
+        return error_response(error, {"error": str(error)})
     if not isinstance(response, Response):
         raise TypeError("a page must answer at once")
     return response

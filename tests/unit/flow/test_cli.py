@@ -16,7 +16,18 @@ from workbench.flow.cli.app import parse_options
 from workbench.flow.cli.main import app
 
 COMMANDS = [
-    *("demo", "run", "load", "train", "import", "study", "evaluate", "export", "register"),
+    *(
+        "demo",
+        "run",
+        "load",
+        "train",
+        "import",
+        "study",
+        "compress",
+        "evaluate",
+        "export",
+        "register",
+    ),
     *("promote", "rollback", "verify", "models", "runs", "endpoints", "serve", "predict"),
     *("stop", "ps", "delete", "gc", "methods", "doctor"),
 ]

@@ -27,6 +27,7 @@ _FOR = "dynamic quantization"
 _OPERATORS = ("MatMul", "Gemm", "LSTM", "Attention")
 _SPLIT_GEMM = "_MatMul"  # what ONNX Runtime calls the product of a Gemm that it splits
 _FOLDER_NAME = "dynamic.onnx"
+_FLOAT = 1
 
 
 class QuantizeDynamicConfig(Config):
@@ -84,7 +85,8 @@ class QuantizeDynamic(GraphMethod):
                 reduce_range=reduce,
                 weight_type=library.QuantType.QInt8,
                 nodes_to_exclude=others,
-                extra_options={"MatMulConstBOnly": True},
+                # Behind operators of other domains, type inference stops; all here is float.
+                extra_options={"MatMulConstBOnly": True, "DefaultTensorType": _FLOAT},
             )
             return graphs.strip(graphs.load_graph(path))
 

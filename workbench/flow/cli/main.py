@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from workbench.flow.cli import batch, registry, road, screens, serving
+from workbench.flow.cli import batch, compressing, registry, road, screens, serving
 from workbench.flow.cli.app import app, main
 
-__all__ = ["app", "batch", "main", "registry", "road", "screens", "serving"]
+__all__ = ["app", "batch", "compressing", "main", "registry", "road", "screens", "serving"]
 
 if __name__ == "__main__":
     main()

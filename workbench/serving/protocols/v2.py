@@ -1,7 +1,9 @@
 """Open Inference Protocol, version 2: REST with JSON, and the binary tensor extension.
 
-Source: https://github.com/kserve/open-inference-protocol and, for binary tensors,
-https://github.com/triton-inference-server/server/blob/main/docs/protocol/extension_binary_data.md
+Source: https://github.com/kserve/open-inference-protocol and, for binary tensors, the repository
+index and the configuration, extension_binary_data.md, extension_model_repository.md and
+extension_model_configuration.md in
+https://github.com/triton-inference-server/server/tree/main/docs/protocol
 """
 
 from __future__ import annotations
@@ -71,6 +73,7 @@ class V2(Dialect):
         for base in ("/v2/models/{model}", "/v2/models/{model}/versions/{version}"):
             routes += [
                 Route("GET", base, "predict", ask.model, key, "Tensors and versions of a model"),
+                Route("GET", f"{base}/config", "predict", ask.config, key, "Its configuration"),
                 Route(
                     "GET", f"{base}/ready", "predict", ask.model_ready, key, "Whether it answers"
                 ),
@@ -132,7 +135,11 @@ class _Questions:
             {
                 "name": "workbench",
                 "version": _VERSION,
-                "extensions": ["binary_tensor_data", "model_repository(index)"],
+                "extensions": [
+                    "binary_tensor_data",
+                    "model_configuration",
+                    "model_repository(index)",
+                ],
             }
         )
 
@@ -150,6 +157,21 @@ class _Questions:
                 "platform": "onnxruntime_onnx",
                 "inputs": [_spec(spec) for spec in served.signature.inputs],
                 "outputs": [_spec(spec) for spec in served.signature.outputs],
+            }
+        )
+
+    def config(self, request: Request, answer: Answer) -> Response:
+        """The batch dimension goes without saying where requests share runs."""
+        served = self._find(request, answer)
+        batcher = served.batcher
+        return json_response(
+            {
+                "name": served.name,
+                "platform": "onnxruntime_onnx",
+                "backend": "onnxruntime",
+                "max_batch_size": batcher.limits.rows if batcher.can_batch else 0,
+                "input": [_configured(s, batcher.can_batch) for s in served.signature.inputs],
+                "output": [_configured(s, batcher.can_batch) for s in served.signature.outputs],
             }
         )
 
@@ -328,6 +350,13 @@ def _tensor_schema(spec: TensorSpec) -> dict[str, Any]:
 def _spec(spec: TensorSpec) -> dict[str, Any]:
     shape = [dim if isinstance(dim, int) else -1 for dim in spec.shape]
     return {"name": spec.name, "datatype": DATATYPES[spec.dtype], "shape": shape}
+
+
+def _configured(spec: TensorSpec, is_batched: bool) -> dict[str, Any]:
+    dims = [dim if isinstance(dim, int) else -1 for dim in spec.shape]
+    kind = DATATYPES[spec.dtype]
+    data_type = f"TYPE_{'STRING' if kind == 'BYTES' else kind}"
+    return {"name": spec.name, "data_type": data_type, "dims": dims[int(is_batched) :]}
 
 
 PLUGIN = V2()

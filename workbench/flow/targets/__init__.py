@@ -1,0 +1,1 @@
+"""Targets: machines other than this one on which a study's variants were timed."""
