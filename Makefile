@@ -6,7 +6,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 TEST_ENV := OMP_NUM_THREADS=1 PYTHONWARNINGS=default
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-full check format docs bench clean lab dashboards bench-ui bench-compress
+.PHONY: help install demo test test-full check format docs bench clean lab dashboards bench-ui picture bench-estimator bench-compress
 
 help:  ## Show what each target does
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -61,5 +61,11 @@ lab: install  ## JupyterLab on the first tutorial; its study is there, or made b
 dashboards: install  ## The trade-off dashboard by Voila, read-only
 	@$(BIN)/workbench dashboards
 
-bench-ui: install  ## Figures of the screen beside their goals (needs chromium and playwright)
-	@$(TEST_ENV) $(BIN)/python -m tests.browser.bench
+bench-estimator: install  ## Figures of the estimates beside their goals (ARGS=--full: five seeds)
+	@$(TEST_ENV) $(BIN)/python -m tests.benchmarks.estimator $(ARGS)
+
+bench-ui: install  ## Figures of the screen beside their goals (ARGS=--full: ten minutes; ARGS="--json FILE")
+	@$(TEST_ENV) $(BIN)/python -m tests.browser.bench $(ARGS)
+
+picture: install  ## Take the README's picture: the explorer on the demo's study, in a real JupyterLab
+	@$(TEST_ENV) $(BIN)/python -m tests.browser.picture

@@ -5,6 +5,7 @@ No browser: CI fails, others skip.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import socket
@@ -16,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from tests.browser.lab import CHROMIUM, FLAGS, Page, start_lab
+from workbench.store import open_store
 
 ROOT = Path(__file__).parents[2]
 
@@ -65,6 +67,10 @@ def desk(tmp_path_factory) -> Iterator[Path]:
     else:
         make_study(folder)
     yield folder
+    runs = open_store(folder / ".workbench").runs
+    for record in runs.list():
+        if not record.is_finished:
+            runs.set_control(record.id, "stop")
     stop = [sys.executable, "-m", "workbench.flow.cli.main", "stop", "--all"]
     env = {**os.environ, **environment(folder)}
     subprocess.run(stop, cwd=folder, env=env, check=False, timeout=60)
@@ -132,5 +138,8 @@ def page(browser):
     context = browser.new_context(viewport={"width": 1500, "height": 1100})
     context.set_default_timeout(30000)
     context.grant_permissions(["clipboard-read", "clipboard-write"])
-    yield Page(context.new_page())
+    shown = Page(context.new_page())
+    yield shown
+    with contextlib.suppress(Exception):  # Voila has no kernel to end; a test may have left Lab
+        shown.leave()
     context.close()

@@ -9,6 +9,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
 from collections.abc import Sequence
@@ -23,6 +24,7 @@ FLAGS = [
     "--disable-background-networking", "--disable-component-update", "--disable-sync",
 ]  # fmt: skip
 TOKEN = "browser-tests"
+_PAUSE_S = 0.2
 SHOTS = (
     Path(os.environ.get("WORKBENCH_SCREENSHOTS", ""))
     if os.environ.get("WORKBENCH_SCREENSHOTS")
@@ -48,23 +50,33 @@ class Server:
     ) -> None:  # fmt: skip
         self.url = url
         self.log = log
+        self._ended = threading.Event()
         with log.open("wb") as out:
             self.process = subprocess.Popen(
                 [python, "-m", *command], cwd=cwd, env={**os.environ, **env},
                 stdout=out, stderr=subprocess.STDOUT, start_new_session=True,
             )  # fmt: skip
+        threading.Thread(target=self._watch, daemon=True).start()
 
     def wait(self, path: str = "", timeout_s: float = 60) -> Server:
+        """Returns when it answers `path`; fails at once when its process ends."""
         end = time.monotonic() + timeout_s
-        while time.monotonic() < end:
-            try:
-                with urllib.request.urlopen(self.url + path, timeout=5) as answer:
-                    if answer.status == 200:
-                        return self
-            except OSError:
-                time.sleep(0.2)
-            assert self.process.poll() is None, self.log.read_text()[-3000:]
-        raise AssertionError("the server did not answer:\n" + self.log.read_text()[-3000:])
+        while not self._answers(path):
+            ended = self._ended.wait(_PAUSE_S)
+            assert not ended, self.log.read_text()[-3000:]
+            assert time.monotonic() < end, self.log.read_text()[-3000:]
+        return self
+
+    def _answers(self, path: str) -> bool:
+        try:
+            with urllib.request.urlopen(self.url + path, timeout=5) as answer:
+                return answer.status == 200
+        except OSError:
+            return False
+
+    def _watch(self) -> None:
+        self.process.wait()
+        self._ended.set()
 
     def stop(self) -> None:
         if self.process.poll() is None:
@@ -144,11 +156,7 @@ class Page:
             timeout=60000,
         )
         self.page.wait_for_selector(".jp-NotebookPanel:not(.lm-mod-hidden) .jp-Cell", timeout=60000)
-        self.page.wait_for_function(
-            "window.jupyterapp.shell.currentWidget?.sessionContext?.session?.kernel?.status"
-            " === 'idle'",
-            timeout=60000,
-        )
+        self.kernel_idle()
 
     def command(self, name: str, args: dict[str, Any] | None = None) -> None:
         self.page.evaluate(
@@ -157,6 +165,24 @@ class Page:
 
     def run_all(self) -> None:
         self.command("notebook:run-all-cells")
+
+    def save(self) -> None:
+        """Saves the notebook."""
+        self.page.evaluate("window.jupyterapp.commands.execute('docmanager:save')")
+
+    def leave(self) -> None:
+        """Ends the notebook's kernel, so that panels nobody looks at cost nothing."""
+        self.page.evaluate(
+            "() => window.jupyterapp?.shell?.currentWidget?.sessionContext?.shutdown()"
+        )
+
+    def kernel_idle(self) -> None:
+        """Waits until the kernel has nothing to do."""
+        self.page.wait_for_function(
+            "window.jupyterapp.shell.currentWidget?.sessionContext?.session?.kernel?.status"
+            " === 'idle'",
+            timeout=60000,
+        )
 
     def restart_kernel(self) -> None:
         self.page.evaluate(

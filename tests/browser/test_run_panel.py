@@ -2,12 +2,36 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import signal
+from pathlib import Path
+
 from tests.browser.lab import write_notebook
+from workbench.core.host import process_start
 
 CELL = """import workbench as wb
 run = wb.train(wb.load("digits"), family="cnn", epochs=400, seed=1, early_stopping=None)
 run"""
 PANEL = "section[data-panel=run]"
+
+
+def more_epochs(page) -> None:
+    seen = int(page.page.locator(PANEL).get_attribute("data-epochs"))
+    newer = f"Number(document.querySelector('{PANEL}').dataset.epochs) > {seen}"
+    page.page.wait_for_function(newer, timeout=60000)
+
+
+def process_of(desk, ref: str) -> int:
+    """The process that trains: the newest one, for an earlier one may still be ending."""
+    wanted = {ref.removeprefix("run:").encode(), str(desk / ".workbench").encode()}
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            if wanted <= set(path.read_bytes().split(b"\0")):
+                pid = int(path.parent.name)
+                found.append((float(process_start(pid) or 0), pid))
+    return max(found)[1]
 
 
 def in_state(page, status: str) -> None:
@@ -25,14 +49,20 @@ def test_a_run_outlives_its_kernel_and_is_stopped_and_resumed(lab, desk, page):
     panel = page.page.locator(PANEL)
     ref = panel.locator(".wb-status").inner_text().split()[-1]
 
+    page.save()
+    page.page.reload()
+    in_state(page, "running")
+    more_epochs(page)
+
     page.restart_kernel()
     page.page.wait_for_selector(f"{PANEL}[data-gone]")
     assert f'wb.run("{ref}")' in panel.inner_text()
-
-    write_notebook(desk / "again.ipynb", [f'import workbench as wb\nwb.run("{ref}")'])
-    page.open_notebook(lab, "again.ipynb")
-    page.run_all()
+    page.shot("run-gone", PANEL)
+    page.kernel_idle()
+    panel.get_by_role("button", name="Re-attach").click()
+    page.page.wait_for_selector(f"{PANEL}:not([data-gone])")
     in_state(page, "running")
+    more_epochs(page)
     panel.get_by_role("button", name="Pause").click()
     in_state(page, "paused")
     panel.get_by_role("button", name="Resume").click()
@@ -40,6 +70,10 @@ def test_a_run_outlives_its_kernel_and_is_stopped_and_resumed(lab, desk, page):
     panel.get_by_role("button", name="Stop").dblclick()
     in_state(page, "cancelled")
     assert f'wb.run("{ref}").stop()' in panel.locator(".wb-line").inner_text()
+    panel.get_by_role("button", name="Resume").click()
+    in_state(page, "running")
+    os.kill(process_of(desk, ref), signal.SIGKILL)
+    in_state(page, "interrupted")
     panel.get_by_role("button", name="Resume").click()
     in_state(page, "running")
     panel.focus()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import signal
 
 from tests.browser.lab import write_notebook
 
@@ -71,4 +73,26 @@ def test_letting_go_of_a_slider_measures_and_a_dot_tells_its_figures(lab, desk, 
     baseline.focus()
     page.page.keyboard.press("Enter")
     panel.get_by_text("This is the model itself.").wait_for()
+    assert page.errors() == []
+
+
+def test_estimates_follow_the_slider_while_the_kernel_does_not_answer(lab, desk, page):
+    pid = desk / "kernel.pid"
+    tell = f"import os, pathlib\npathlib.Path({str(pid)!r}).write_text(str(os.getpid()))\n"
+    write_notebook(desk / "busy.ipynb", [tell + CELL])
+    page.open_notebook(lab, "busy.ipynb")
+    page.run_all()
+    panel = page.page.locator("section[data-panel=study]")
+    page.page.wait_for_selector("section[data-panel=study][data-computes]", timeout=60000)
+    os.kill(int(pid.read_text()), signal.SIGSTOP)
+    try:
+        knob = panel.locator("input[data-knob='prune.amount']")
+        knob.focus()
+        for key in ("Home", "ArrowRight", *["Shift+ArrowRight"] * 3):
+            page.page.keyboard.press(key)
+        estimate = panel.locator(f".wb-estimate[data-for='prune:{knob.input_value()}']")
+        estimate.wait_for()
+        assert re.search(r"≈ [\d.]+ % \([\d.]+–[\d.]+\)", estimate.text_content())
+    finally:
+        os.kill(int(pid.read_text()), signal.SIGCONT)
     assert page.errors() == []

@@ -7,7 +7,7 @@ inputs to their grid. Where an operator was replaced, the layer is changed alone
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from workbench.compression.apply import Group, change_graph_of, is_out_last, layer_weight
-from workbench.compression.macs import count_macs
+from workbench.compression.macs import count_macs, node_macs
 from workbench.compression.method import GraphMethod, WeightMethod
 from workbench.compression.moments import Moments, repaired
 from workbench.compression.ordering import ordered_nodes
 from workbench.compression.recipe import Step
+from workbench.compression.replaced import factors_of, matrix_of, product_of
 from workbench.compression.sizes import file_size, layer_sizes
 from workbench.compression.subject import Layer, Subject
 from workbench.compression.suffix import run_graph
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 
 _BIAS = 2
 BATCH_NORM_GAIN, CORRECTION_GAIN = 100.0, 4.0
-_UNUSED = "unused_input"
+_UNUSED, _CORRECT = "unused_input", "correct"
 _PASSED_OVER = frozenset({"Cast", "Identity"})
 
 
@@ -61,6 +62,7 @@ class Effect:
         bias: Likewise.
         grid: Of its input, None if that stays as it is.
         graph: The whole graph with this layer changed alone, where `weight` is None.
+        near: Weight and bias that come close, where `weight` is None and there are such.
         bytes: What it adds to the file.
         macs: What it adds to the multiply-accumulates.
     """
@@ -69,6 +71,7 @@ class Effect:
     bias: np.ndarray | None = None
     grid: Grid | None = None
     graph: onnx.ModelProto | None = None
+    near: tuple[np.ndarray, np.ndarray] | None = None
     bytes: int = 0
     macs: int = 0
 
@@ -81,12 +84,14 @@ class Effects:
         subject: The model.
         tools: Data, CPU, calibration.
         moments: Of each layer's input by name, for those whose outputs are repaired.
+        all_moments: Gives those of any Conv or Gemm, for layers whose operator was split in two.
         folder: For graphs that are run once.
     """
 
     subject: Subject
     tools: Tools
     moments: Mapping[str, Moments]
+    all_moments: Callable[[], Mapping[str, Moments]]
     folder: Path
     shared_bytes: dict[str, int] = field(default_factory=dict)
     _weights: dict[tuple[str, str], tuple[np.ndarray, np.ndarray | None]] = field(
@@ -112,15 +117,20 @@ class Effects:
         if not steps:
             return {name: Effect(*weights[name]) for name in chosen}
         start = self._patched(weights)
-        graph = self._through(start, steps, tuple(self.layers.values()))
+        graph = self._through(start, _plain(steps), tuple(self.layers.values()))
         lifted = self._lifted(graph)
+        split = self._split(graph, [name for name in chosen if name not in lifted])
+        if _plain(steps) != steps and any(n not in lifted and n not in split for n in chosen):
+            graph = self._through(start, steps, tuple(self.layers.values()))
         sizes = layer_sizes(graph, {name: self.layers[name].node for name in lifted})
-        self._note_shared(steps, graph, sizes)
-        found = {}
+        if set(sizes) == set(self.layers):
+            own = sum(sizes[name] - self._sizes[name] for name in sizes)
+            self.shared_bytes[_shared(steps)] = file_size(graph) - self.size - own
+        found = split
         for name in chosen:
             if name in lifted:
                 found[name] = replace(lifted[name], bytes=sizes[name] - self._sizes[name])
-            else:
+            elif name not in split:
                 found[name] = self._alone(start, steps, self.layers[name])
         return found
 
@@ -183,9 +193,11 @@ class Effects:
     def _alone(self, start: Subject, steps: Treatment, layer: Layer) -> Effect:
         changed = self._weights_of_one(start, layer)
         graph = self._through(changed, steps, (layer,))
+        node, shape = self.nodes[layer.node], self.base[layer.initializer].shape
         return Effect(
             graph=graph,
-            bytes=file_size(graph) - self.size,
+            near=matrix_of(graph, node, shape, self.folder),
+            bytes=file_size(graph) - self.size - self._shared_bytes_of(steps),
             macs=count_macs(graph) - self.macs,
         )
 
@@ -197,13 +209,45 @@ class Effects:
         values = {name: changed[name] for name in names}
         return replace(self.subject, graph=with_initializers(self.subject.graph, values))
 
-    def _note_shared(
-        self, steps: Treatment, graph: onnx.ModelProto, sizes: Mapping[str, int]
-    ) -> None:
-        """Remembers what the steps add once, however many layers they treat."""
-        if set(sizes) == set(self.layers):
-            own = sum(sizes[name] - self._sizes[name] for name in sizes)
-            self.shared_bytes[_joined(steps)] = file_size(graph) - self.size - own
+    def _shared_bytes_of(self, steps: Treatment) -> int:
+        """Returns what the steps add once, however many layers they treat."""
+        key = _shared(steps)
+        if key not in self.shared_bytes:
+            once = tuple(step for step in steps if not _is_local(step))
+            graph = self._through(self.subject, once, ()) if once else self.subject.graph
+            self.shared_bytes[key] = file_size(graph) - self.size
+        return self.shared_bytes[key]
+
+    def _split(self, graph: onnx.ModelProto, names: list[str]) -> dict[str, Effect]:
+        """Returns the effects on layers that are two factors now, outputs repaired as one layer."""
+        values, found = (initializers(graph), {}) if names else ({}, {})
+        macs, before = ({}, {}) if not names else (node_macs(graph), node_macs(self.subject.graph))
+        for name in names:
+            node, old = self.nodes[self.layers[name].node], self.base[self.layers[name].initializer]
+            pair = factors_of(graph, node, values)
+            product = None if pair is None else product_of(pair, node, old.shape, values)
+            if pair is None or product is None:
+                continue
+            weight, bias = self._repaired(name, product[0], old)
+            sizes = layer_sizes(graph, {str(i): part.name for i, part in enumerate(pair)})
+            found[name] = Effect(
+                weight,
+                bias if name in self.all_moments() else product[1],
+                bytes=sum(sizes.values()) - self._sizes[name],
+                macs=sum(macs.get(p.output[0], 0) for p in pair) - before.get(node.output[0], 0),
+            )
+        return found
+
+    def _repaired(
+        self, name: str, weight: np.ndarray, before: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray | None]:
+        moments = self.all_moments().get(name)
+        if moments is None:
+            return weight, None
+        flip = is_out_last(self.subject, self.layers[name])
+        rows, old = (weight.T, before.T) if flip else (weight, before)
+        fixed, bias = repaired(rows, self.bias_of(name), old, moments, CORRECTION_GAIN)
+        return np.ascontiguousarray(fixed.T if flip else fixed), bias
 
     def _lifted(self, graph: onnx.ModelProto) -> dict[str, Effect]:
         makers = {name: node for node in graph.graph.node for name in node.output}
@@ -229,13 +273,37 @@ class Effects:
 
 
 def shared_key(treatment: Treatment) -> str:
-    """Returns the graph steps of a treatment: what files that share them pay for once."""
+    """Returns the graph steps that treat layers together: files pay for them once."""
+    return _shared(graph_steps(treatment))
+
+
+def group_key(treatment: Treatment) -> str:
+    """Returns all graph steps of a treatment: layers that share them are done in one graph."""
     return _joined(graph_steps(treatment))
 
 
 def graph_steps(treatment: Treatment) -> Treatment:
     """Returns the steps that edit the graph."""
     return tuple(step for step in treatment if isinstance(step.plugin, GraphMethod))
+
+
+def _plain(steps: Treatment) -> Treatment:
+    """Returns the steps without the correction of outputs, which is done here layer by layer."""
+    return tuple(
+        Step(step.method, step.config.model_copy(update={_CORRECT: False}))
+        if getattr(step.config, _CORRECT, False) is True
+        else step
+        for step in steps
+    )
+
+
+def _shared(steps: Treatment) -> str:
+    """Returns the steps that are not done layer by layer; if there are none, all."""
+    return _joined(tuple(step for step in steps if not _is_local(step)) or steps)
+
+
+def _is_local(step: Step) -> bool:
+    return isinstance(step.plugin, GraphMethod) and step.plugin.is_local
 
 
 def _joined(steps: tuple[Step, ...]) -> str:

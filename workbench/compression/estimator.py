@@ -17,7 +17,7 @@ from workbench.compression.drops import DropModel, Known
 from workbench.compression.estimate import Estimate, Report
 from workbench.compression.latency_probe import latency_table
 from workbench.compression.latency_table import LatencyTable
-from workbench.compression.locate import Located, Locator
+from workbench.compression.locate import MIXED_SIZE_MARGIN, SIZE_MARGIN, Located, Locator
 from workbench.compression.looks import Looker, candidates, spread_out
 from workbench.compression.measured import Measured
 from workbench.compression.page_table import PageTable, page_table
@@ -33,7 +33,6 @@ from workbench.store import Context, NullContext
 
 _LOOKS = 40
 _ENOUGH = 5
-_SIZE_MARGIN = 0.005
 _REGRESSION_MOST = 300.0
 _ACCURACY = "accuracy"
 _PATIENCE_S = 0.1
@@ -59,6 +58,7 @@ class Estimator:
         self._locator: Locator | None = None
         self._latency: LatencyTable | None = None
         self._drops: DropModel | None = None
+        self._kinds: frozenset[str] | None = None
         self.baseline = engine.baseline()
         self.subject = engine.build(Recipe())
         self._kept = TableStore(engine, samples, seed)
@@ -132,6 +132,7 @@ class Estimator:
             work.progress(index, len(wanted) + looks, f"probing {key_of(treatment)}")
             with self._lock:
                 self.locator.add(dict.fromkeys(self.locator.names, treatment))
+                self._drops = None
         self.save()
 
     def _look(self, work: Context, looks: int) -> None:
@@ -185,7 +186,7 @@ class Estimator:
                 self._account.add(self.estimate(recipe), measured)
                 self._kept.save_account(self._account)
             self.measured[measured.recipe] = measured
-            self._drops = None
+            self._drops = self._kinds = None
             self._learn_latency()
             self.save()
 
@@ -212,7 +213,8 @@ class Estimator:
                 "higher_is_better": self.baseline.higher_is_better,
                 "top": 1.0 if self.baseline.metric == _ACCURACY else None,
                 "chance": self.baseline.score - self.most / 100,
-                "size_margin": _SIZE_MARGIN,
+                "size_margin": SIZE_MARGIN,
+                "mixed_size_margin": MIXED_SIZE_MARGIN,
                 "baseline_bytes": self.baseline.size_bytes,
                 "measured": len(self.measured),
                 "enough": _ENOUGH,
@@ -233,7 +235,7 @@ class Estimator:
 
     def _estimate_of(self, recipe: Recipe, located: Located, known: Measured | None) -> Estimate:
         latency = self.latency.of(located.int8, located.others)
-        margin = 0.0 if recipe.is_baseline else _SIZE_MARGIN
+        margin = located.size_margin
         size = Interval(located.bytes, located.bytes * (1 - margin), located.bytes * (1 + margin))
         score = self._score_band(located)
         if known is not None:
@@ -296,8 +298,11 @@ class Estimator:
                 found.append(Known(self.locator.locate(recipe), drop, 0.0))
         return found
 
-    def _kinds_measured(self) -> set[str]:
-        return {kind for item in self._observed() for kind in item.located.kinds}
+    def _kinds_measured(self) -> frozenset[str]:
+        if self._kinds is None:
+            found = {kind for item in self._observed() for kind in item.located.kinds}
+            self._kinds = frozenset(found)
+        return self._kinds
 
     def _worth_a_look(self, count: int) -> list[Recipe]:
         if count <= 0:

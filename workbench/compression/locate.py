@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from workbench.compression.effects import shared_key
+from workbench.compression.effects import graph_steps, shared_key
 from workbench.compression.method import Method, WeightMethod
 from workbench.compression.methods import METHODS
 from workbench.compression.probing import Prober
@@ -23,7 +23,9 @@ from workbench.compression.treatments import (
 )
 
 CLOSE, NEARLY_ALL = 0.35, 0.95
+SIZE_MARGIN, MIXED_SIZE_MARGIN = 0.005, 0.03
 _NOTHING = 1e-30
+_REMEMBERED = 20_000
 INT8 = "int8"
 
 
@@ -37,6 +39,7 @@ class Located:
         score: From the Gram matrix.
         shares: Of the weights each method treats, in the order of `Locator.methods`.
         bytes: Of the file.
+        size_margin: Relative error that `bytes` may have.
         macs: A sample.
         kinds: Kinds of treatments.
         int8: Layers in int8.
@@ -49,6 +52,7 @@ class Located:
     score: float
     shares: np.ndarray
     bytes: float
+    size_margin: float
     macs: float
     kinds: frozenset[str]
     int8: tuple[str, ...]
@@ -85,11 +89,13 @@ class Locator:
 
     def locate(self, recipe: Recipe) -> Located:
         """Returns what the table holds of a recipe; treatments not in it are added."""
-        chosen = treatments_of(recipe, self.prober.subject)
-        chosen = {name: steps for name, steps in chosen.items() if name in self.layer_shares}
-        key = (recipe.digest, self._is_first(chosen))
+        key = (recipe.digest, self._is_first(recipe))
         if key not in self._located:
-            self._located[key] = self._look_up(chosen, is_first=key[1])
+            if len(self._located) >= _REMEMBERED:
+                self._located.clear()
+            chosen = treatments_of(recipe, self.prober.subject)
+            chosen = {n: steps for n, steps in chosen.items() if n in self.layer_shares}
+            self._located[key] = self._look_up(chosen, is_first=key[1] and bool(chosen))
         return self._located[key]
 
     def add(self, chosen: Mapping[str, Treatment], *, projected: bool = False) -> None:
@@ -105,18 +111,16 @@ class Locator:
             for treatment in set(chosen.values()):
                 self._note_ladder(treatment)
 
-    def _is_first(self, chosen: Mapping[str, Treatment]) -> bool:
+    def _is_first(self, recipe: Recipe) -> bool:
         """Returns whether gradients answer: before the table is there, where they can."""
-        if len(self.table) > 0 or not self.prober.can_project:
-            return False
-        return bool(chosen)
+        return not (len(self.table) or recipe.is_baseline) and self.prober.can_project
 
     def _look_up(self, chosen: Mapping[str, Treatment], *, is_first: bool) -> Located:
         table = self.first if is_first else self.table
         cells = self._cells(chosen, is_first=is_first)
         facts = [(table.facts[table.rows[cell]], weight) for cell, weight in cells.items()]
         size = self.prober.plain.size + sum(f.bytes * w for f, w in facts)
-        shared = {shared_key(treatment) for treatment in chosen.values()}
+        shared = set(map(shared_key, {key_of(t): t for t in chosen.values()}.values()))
         size += sum(table.shared_bytes.get(key, 0) for key in shared)
         if COMMON in table and any(changes_weights(t) for t in chosen.values()):
             cells[COMMON] = 1.0
@@ -128,6 +132,7 @@ class Locator:
             score=table.score(rows, weights) if len(rows) else _NOTHING,
             shares=self._shares(chosen),
             bytes=size,
+            size_margin=_size_margin(chosen),
             macs=self.prober.plain.macs + sum(f.macs * w for f, w in facts),
             kinds=frozenset(map(kind_of, chosen.values())),
             int8=tuple(n for n, t in chosen.items() if t[-1].plugin.produces == INT8),
@@ -141,24 +146,24 @@ class Locator:
         missing = {name: chosen[name] for name, found in parts.items() if found is None}
         if missing:
             self.add(missing, projected=is_first)
+        table = self.first if is_first else self.table
         cells: dict[Cell, float] = {}
         for name, treatment in chosen.items():
-            for part, weight in parts[name] or [(treatment, 1.0)]:
-                if part:
-                    cell = (name, key_of(part))
-                    cells[cell] = cells.get(cell, 0.0) + weight
-        table = self.first if is_first else self.table
-        return {cell: weight for cell, weight in cells.items() if cell in table}
+            for key, weight in parts[name] or [(key_of(treatment), 1.0)]:
+                if (name, key) in table:
+                    cells[name, key] = cells.get((name, key), 0.0) + weight
+        return cells
 
     def _parts(
         self, name: str, treatment: Treatment, *, is_first: bool
-    ) -> list[tuple[Treatment, float]] | None:
+    ) -> list[tuple[str, float]] | None:
         """Returns what in the table makes up a treatment, and how much of each; None if nothing."""
-        if (name, key_of(treatment)) in (self.first if is_first else self.table):
-            return [(treatment, 1.0)]
+        key = key_of(treatment)
+        if (name, key) in (self.first if is_first else self.table):
+            return [(key, 1.0)]
         return None if is_first else self._between(name, treatment)
 
-    def _between(self, name: str, treatment: Treatment) -> list[tuple[Treatment, float]] | None:
+    def _between(self, name: str, treatment: Treatment) -> list[tuple[str, float]] | None:
         """Returns the two neighbours on the axis of a treatment, if they are close enough.
 
         Beyond the last, where hardly a weight is left, the last stands for it.
@@ -174,12 +179,12 @@ class Locator:
         if not below and known and amount < known[0][0] and is_rest_known:
             below = [(0.0, rest)]
         if below and not above and below[-1][0] >= NEARLY_ALL:
-            return [(below[-1][1], 1.0)]
+            return [(key_of(below[-1][1]), 1.0)]
         if not below or not above or above[0][0] - below[-1][0] > CLOSE:
             return None
         (low, first), (high, second) = below[-1], above[0]
         share = (amount - low) / (high - low)
-        return [(first, 1 - share), (second, share)]
+        return [(key_of(first), 1 - share), (key_of(second), share)]
 
     def _note_ladder(self, treatment: Treatment) -> None:
         axis = axis_of(treatment)
@@ -204,6 +209,14 @@ class Locator:
 def may_change_latency(method: Method) -> bool:
     """Returns whether a method, besides those that give int8, may change the latency."""
     return not isinstance(method, WeightMethod) and method.produces != INT8
+
+
+def _size_margin(chosen: Mapping[str, Treatment]) -> float:
+    """Returns how far the sum over the layers may be off; edits of one layer can interact."""
+    if not chosen:
+        return 0.0
+    is_mixed = any(len(graph_steps(treatment)) > 1 for treatment in chosen.values())
+    return MIXED_SIZE_MARGIN if is_mixed else SIZE_MARGIN
 
 
 def _other_methods(chosen: Mapping[str, Treatment]) -> tuple[str, ...]:

@@ -22,7 +22,7 @@ from workbench.evaluation.compare import paired_bootstrap
 from workbench.exporting.graph import save_graph
 from workbench.runtime.session import open_session
 
-SAMPLES = 256
+_SAMPLES, _QUICK_MACS = (192, 1024), 2_200_000_000
 _MOST_BYTES = 600_000_000
 _ACCURACY = "accuracy"
 _NORMAL, _RESAMPLES = 1.645, 100
@@ -62,16 +62,17 @@ class Looker:
     Args:
         engine: The study's engine.
         prober: Knows what treatments do to layers.
-        samples: At most as many are looked at.
+        samples: At most as many are looked at; by default what is quick for this model.
         seed: For their choice.
     """
 
     def __init__(
-        self, engine: StudyEngine, prober: Prober, samples: int = SAMPLES, seed: int = 0
+        self, engine: StudyEngine, prober: Prober, samples: int | None = None, seed: int = 0
     ) -> None:
         self._engine = engine
         self._prober = prober
-        self._count = prober.fitting(samples, _MOST_BYTES)
+        quick = int(np.clip(_QUICK_MACS // max(prober.plain.macs, 1), *_SAMPLES))
+        self._count = prober.fitting(samples or quick, _MOST_BYTES)
         self._is_weighted = engine.metric == _ACCURACY
         self._before = engine.outputs_of_baseline()
         self._samples = self._chosen(seed)

@@ -41,10 +41,12 @@ band unit·sinh(μ ∓ half); value and upper end are at most most·below_chance
 baseline's less drop/100 (plus, where lower is better), at most `top`; without cells it is that.
 
 **The rest.** Size: `size_bytes`, plus the cells' bytes, plus `shared_bytes` of each different list
-of graph steps; ± `size_margin`. MACs: `macs` plus the cells'. Latency: `float_ms` without int8
-layers; `int8_ms` with all; else int8_ms + Σ over float layers of (float_ms_l − int8_ms_l +
-price_ms·crossing_l); then times the factor of each method that is `other`; relative margins
-`known`, `mixed`, or `unknown` where int8 was not measured or a factor is missing.
+of graph steps, those that are `is_local` left out unless there are no others; ± `size_margin`, or
+± `mixed_size_margin` where a layer has several graph steps. MACs: `macs` plus the cells'. Latency:
+`float_ms` without int8 layers; `int8_ms` with all; else int8_ms + Σ over float layers of
+(float_ms_l − int8_ms_l + price_ms·crossing_l); then times the factor of each method that is
+`other`; relative margins `known`, `mixed`, or `unknown` where int8 was not measured or a factor is
+missing.
 """
 
 from __future__ import annotations
@@ -59,10 +61,9 @@ import numpy as np
 from workbench.compression import latency_table as latencies
 from workbench.compression import score_map
 from workbench.compression.drops import BELOW_CHANCE, STRANGE, DropModel
-from workbench.compression.effects import shared_key
 from workbench.compression.latency_table import LatencyTable
 from workbench.compression.locate import CLOSE, INT8, NEARLY_ALL, Locator, may_change_latency
-from workbench.compression.method import StructureMethod, WeightMethod
+from workbench.compression.method import GraphMethod, StructureMethod, WeightMethod
 from workbench.compression.methods import METHODS
 from workbench.compression.recipe import Step, parse
 from workbench.compression.sensitivity import COMMON, SensitivityTable
@@ -192,10 +193,7 @@ def _global_shares(locator: Locator, rankings: Sequence[Mapping[str, Any]]) -> n
 
 def _entry(locator: Locator, treatment: Treatment) -> dict[str, Any]:
     axis = axis_of(treatment)
-    entry: dict[str, Any] = {
-        "steps": [_step(step) for step in treatment],
-        "shared": shared_key(treatment),
-    }
+    entry: dict[str, Any] = {"steps": [_step(step) for step in treatment]}
     if axis is not None:
         standard, rest, amount = axis
         ladder = locator.ladders.get(key_of(standard), {})
@@ -215,6 +213,7 @@ def _method(key: str) -> dict[str, Any]:
         "trains": method.trains or isinstance(method, StructureMethod),
         "changes": changes_weights((Step(key, method.Config.model_construct()),)),
         "is_graph": method.stage == "graph",
+        "is_local": isinstance(method, GraphMethod) and method.is_local,
         "int8": method.produces == INT8,
         "other": may_change_latency(method),
     }

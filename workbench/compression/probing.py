@@ -18,6 +18,7 @@ from workbench.compression.effects import (
     CORRECTION_GAIN,
     Effect,
     Effects,
+    group_key,
     shared_key,
 )
 from workbench.compression.gauss_newton import Projections
@@ -71,6 +72,7 @@ class Prober:
         self._projections: Projections | None = None
         self._recent: dict[Cell, Effect] = {}
         self._recent_bytes = 0
+        self._all_moments: dict[str, Moments] | None = None
 
     @property
     def plain(self) -> Effects:
@@ -78,20 +80,24 @@ class Prober:
         return self._plain[1]
 
     def effects(self, chosen: Mapping[str, Treatment]) -> dict[str, Effect]:
-        """Returns the effect on each layer of its treatment, remembered where it was probed."""
+        """Returns the effect on each layer of its treatment, remembered where it was probed.
+
+        Where the operator is another, weights that come close stand in for it.
+        """
         groups: dict[tuple[bool, str], dict[str, Treatment]] = {}
         found: dict[str, Effect] = {}
         for name, treatment in chosen.items():
             known = self._recent.get((name, key_of(treatment)))
             if known is None:
-                group = (changes_weights(treatment), shared_key(treatment))
+                group = (changes_weights(treatment), group_key(treatment))
                 groups.setdefault(group, {})[name] = treatment
             else:
                 found[name] = known
         for (is_changing, _), group_of in groups.items():
             source = (self._world_of_weights() if is_changing else self._plain)[1]
-            found.update(source.of(group_of))
-            self._remember(group_of, found)
+            effects = source.of(group_of)
+            self._remember(group_of, effects)
+            found.update({name: _standing_in(effect) for name, effect in effects.items()})
         return found
 
     def forget(self) -> None:
@@ -101,10 +107,10 @@ class Prober:
 
     def _remember(self, group: Mapping[str, Treatment], effects: Mapping[str, Effect]) -> None:
         for name, treatment in group.items():
-            weight = effects[name].weight
+            weight = _standing_in(effects[name]).weight
             size = 0 if weight is None else weight.nbytes
             if self._recent_bytes + size <= _MOST_EFFECTS:
-                self._recent[name, key_of(treatment)] = replace(effects[name], graph=None)
+                self._recent[name, key_of(treatment)] = _standing_in(effects[name])
                 self._recent_bytes += size
 
     def runner(self, samples: np.ndarray, weights: np.ndarray, *, is_changing: bool) -> LookRunner:
@@ -174,17 +180,16 @@ class Prober:
         groups: dict[tuple[bool, str], dict[str, Treatment]] = {}
         for name, treatment in chosen.items():
             if (name, key_of(treatment)) not in table:
-                group = (changes_weights(treatment), shared_key(treatment))
+                group = (changes_weights(treatment), group_key(treatment))
                 groups.setdefault(group, {})[name] = treatment
-        for (is_changing, shared), group_of in groups.items():
-            self._add_group(table, group_of, is_changing, shared, projected)
+        for (is_changing, _), group_of in groups.items():
+            self._add_group(table, group_of, is_changing, projected)
 
     def _add_group(
         self,
         table: SensitivityTable,
         chosen: Mapping[str, Treatment],
         is_changing: bool,
-        shared: str,
         projected: bool,
     ) -> None:
         if is_changing and not projected:
@@ -202,6 +207,7 @@ class Prober:
         ]
         facts = [Fact(float(e.bytes), float(e.macs)) for e in found.values()]
         table.add(cells, np.stack(features), facts)
+        shared = shared_key(next(iter(chosen.values())))
         if shared in effects.shared_bytes:
             table.shared_bytes[shared] = effects.shared_bytes[shared]
 
@@ -305,7 +311,13 @@ class Prober:
         return probes, self._world_effects(subject, moments)
 
     def _world_effects(self, subject: Subject, moments: dict[str, Moments]) -> Effects:
-        return Effects(subject, self._tools, moments, self._folder)
+        return Effects(subject, self._tools, moments, self._moments_of_all, self._folder)
+
+    def _moments_of_all(self) -> dict[str, Moments]:
+        if self._all_moments is None:
+            known = [la for la in self.layers if la.op_type in _CORRECTED]
+            self._all_moments = self._moments(self.subject, known)
+        return self._all_moments
 
     def _part(self, name: str) -> Path:
         folder = self._folder / name
@@ -321,3 +333,9 @@ class Prober:
         shapes = tensor_shapes(self.subject.graph)
         nodes = {node.name: node for node in self.subject.graph.graph.node}
         return [shapes.get(nodes[layer.node].input[0], (0,)) for layer in self.layers]
+
+
+def _standing_in(effect: Effect) -> Effect:
+    if effect.weight is None and effect.near is not None:
+        return replace(effect, weight=effect.near[0], bias=effect.near[1], graph=None, near=None)
+    return replace(effect, graph=None, near=None)

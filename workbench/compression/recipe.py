@@ -9,6 +9,7 @@ import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from workbench.compression.method import STAGES, Format, Method
@@ -35,6 +36,10 @@ class Step:
     config: Config
 
     def __str__(self) -> str:
+        return self._text
+
+    @cached_property
+    def _text(self) -> str:
         fields = list(type(self.config).model_fields)
         values = self.config.to_json()
         text = self.method + (f":{_text(values[fields[0]])}" if fields else "")
@@ -66,6 +71,10 @@ class Recipe:
     layers: Mapping[str, tuple[Step, ...]] = field(default_factory=dict)
 
     def __str__(self) -> str:
+        return self._text
+
+    @cached_property
+    def _text(self) -> str:
         if self.layers:
             texts = {name: _joined(steps) for name, steps in self.layers.items()}
             return json.dumps(texts, ensure_ascii=False)
@@ -79,7 +88,7 @@ class Recipe:
         """Whether nothing is done."""
         return not self.steps and not any(self.layers.values())
 
-    @property
+    @cached_property
     def digest(self) -> str:
         """The same for equal recipes, however they were written."""
         return digest_json(self.to_json())

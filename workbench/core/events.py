@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -22,11 +23,17 @@ class Event:
 
 
 class EventWriter:
-    """Appends events to a file, one flushed line each. Threads may share it."""
+    """Appends events to a file, one flushed line each. Threads may share it.
+
+    A line that a killed writer left half-written is ended first, so that it spoils no other.
+    """
 
     def __init__(self, path: Path) -> None:
         self._lock = threading.Lock()
+        is_torn = _is_torn(path)
         self._file: IO[str] = path.open("a", encoding="utf-8")
+        if is_torn:
+            self._file.write("\n")
 
     def write(self, kind: str, **data: Any) -> None:
         """Appends one event."""
@@ -41,23 +48,32 @@ class EventWriter:
 
 
 class EventReader:
-    """Reads an event log from where it last stopped."""
+    """Reads an event log from where it last stopped. Threads may share it."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._offset = 0
+        self._lock = threading.Lock()
 
     def new_events(self) -> Iterator[Event]:
-        """Yields the events appended since the last call; a line still being written waits."""
-        if not self._path.exists():
-            return
-        with self._path.open("rb") as file:
-            file.seek(self._offset)
-            for line in file:
-                if not line.endswith(b"\n"):
-                    return
-                self._offset += len(line)
-                yield _event(line)
+        """Yields the events appended since the last call.
+
+        A line still being written waits; one that a killed writer left half-written is left out.
+        """
+        for line in self._new_lines():
+            event = _event(line)
+            if event is not None:
+                yield event
+
+    def _new_lines(self) -> list[bytes]:
+        with self._lock:
+            if not self._path.exists():
+                return []
+            with self._path.open("rb") as file:
+                file.seek(self._offset)
+                lines = [line for line in file if line.endswith(b"\n")]
+            self._offset += sum(map(len, lines))
+            return lines
 
 
 def read_events(path: Path) -> list[Event]:
@@ -65,6 +81,17 @@ def read_events(path: Path) -> list[Event]:
     return list(EventReader(path).new_events())
 
 
-def _event(line: bytes) -> Event:
-    data = json.loads(line)
-    return Event(data.pop("time"), data.pop("kind"), data)
+def _event(line: bytes) -> Event | None:
+    try:
+        data = json.loads(line)
+        return Event(data.pop("time"), data.pop("kind"), data)
+    except (ValueError, KeyError, AttributeError):
+        return None
+
+
+def _is_torn(path: Path) -> bool:
+    if not path.exists() or not path.stat().st_size:
+        return False
+    with path.open("rb") as file:
+        file.seek(-1, os.SEEK_END)
+        return file.read() != b"\n"

@@ -68,6 +68,18 @@ def scales(column: Column) -> np.ndarray:
     return result
 
 
+def example_cell(column: Column) -> Any:
+    """Returns a cell as JSON has it: the median, the most frequent category, the median day."""
+    if column.kind == "category":
+        return column.categories[0] if column.categories else ""
+    if column.kind == "date":
+        moment = from_days(column.fill)
+        if column.form != "iso":
+            return moment.strftime(column.form)
+        return moment.isoformat() if column.clock else moment.date().isoformat()
+    return column.fill
+
+
 def encode(column: Column, cells: Sequence[Any], problems: list[str]) -> np.ndarray:
     """Returns the features of n cells, float32 (n, features); cells that cannot be read are told.
 

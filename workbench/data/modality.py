@@ -96,6 +96,10 @@ class Modality(Plugin):
     def sample_shape(self, config: Any) -> tuple[int, ...]:
         """Returns the shape of one decoded sample."""
 
+    def example(self, config: Any) -> Any:
+        """Returns one sample as a person would write it in JSON, to show what goes in."""
+        return np.zeros(self.sample_shape(config)).tolist()
+
     def storage_dtype(self, config: Any) -> str:
         """Returns the dtype in which prepared samples lose nothing: uint8 or float32."""
         return "float32"

@@ -1,44 +1,63 @@
-"""The ASGI app for all that is not prediction: /, /metrics, tokens, and the 404 of the rest."""
+"""The ASGI app for all that is not prediction: console, description, metrics, tokens, the 404."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from workbench.core.errors import InputError, WorkbenchError, unknown_name
+from workbench.serving import console
 from workbench.serving.asgi import AsgiApp, Receive, Scope, Send
+from workbench.serving.console import asset_routes, page, wants_page
 from workbench.serving.jsonbody import parse_object
 from workbench.serving.messages import Request, Response, error_response, json_response
 from workbench.serving.metrics import CONTENT_TYPE, Metrics
-from workbench.serving.protocol import Endpoint
+from workbench.serving.openapi import describe
+from workbench.serving.protocol import Dialect, Endpoint
 from workbench.serving.routes import Route, RouteTable
 from workbench.serving.security import SCOPES, Gate, hash_token, new_token
 
-_FIRST_PATHS = ("/predict", "/v2", "/v2/health/ready", "/metrics")
+_FIRST_PATHS = ("/predict", "/v2", "/v2/health/ready", "/openapi.json", "/metrics")
 
 
 class Pages:
     """The handlers of the app."""
 
-    def __init__(self, endpoint: Endpoint, metrics: Metrics) -> None:
+    def __init__(
+        self, endpoint: Endpoint, metrics: Metrics, dialects: Sequence[Dialect] = ()
+    ) -> None:
         self._endpoint = endpoint
         self._gate: Gate = endpoint.gate
         self._metrics = metrics
+        self._dialects = {dialect.key: dialect for dialect in dialects}
 
     def routes(self) -> list[Route]:
         """Returns the app's paths with what each needs."""
+        tokens = "/manage/tokens"
         return [
-            Route("GET", "/", None, self._root),
-            Route("GET", "/metrics", "predict", self._show_metrics),
-            Route("GET", "/manage/tokens", "manage", self._list_tokens),
-            Route("POST", "/manage/tokens", "manage", self._add_token),
-            Route("DELETE", "/manage/tokens/{name}", "manage", self._revoke_token),
+            Route("GET", "/", None, self._root, summary="The console, or what is served"),
+            *asset_routes(),
+            Route("GET", "/openapi.json", None, self._describe, summary="This description"),
+            Route("GET", "/metrics", "predict", self._show_metrics, summary="For Prometheus"),
+            Route("GET", tokens, "manage", self._list_tokens, summary="List the tokens"),
+            Route("POST", tokens, "manage", self._add_token, summary="Make a token"),
+            Route(
+                "DELETE", f"{tokens}/{{name}}", "manage", self._revoke_token, summary="Revoke one"
+            ),
         ]
 
     def _root(self, request: Request, answer: Any) -> Response:
+        if wants_page(request):
+            return page()
         body: dict[str, Any] = {"service": "workbench", "paths": list(_FIRST_PATHS)}
         if self._gate.is_known(request):
             body["models"] = self._endpoint.router.names()
         return json_response(body)
+
+    def _describe(self, request: Request, answer: Any) -> Response:
+        routes = [r for d in self._dialects.values() for r in d.routes(self._endpoint)]
+        models = list(self._endpoint.router) if self._gate.is_known(request) else []
+        return json_response(describe([*routes, *self.routes()], self._dialects, models))
 
     def _show_metrics(self, request: Request, answer: Any) -> Response:
         return Response(200, self._metrics.render(), content_type=CONTENT_TYPE)
@@ -85,9 +104,15 @@ def _token_problems(values: dict[str, Any]) -> list[str]:
     return problems
 
 
-def make_app(endpoint: Endpoint, metrics: Metrics) -> AsgiApp:
-    """Returns the app. It checks tokens itself, so it can also run under another server."""
-    table = RouteTable(Pages(endpoint, metrics).routes())
+def make_app(endpoint: Endpoint, metrics: Metrics, dialects: Sequence[Dialect] = ()) -> AsgiApp:
+    """Returns the app. It checks tokens itself, so it can also run under another server.
+
+    Args:
+        endpoint: Models and gate.
+        metrics: Shown at /metrics.
+        dialects: Described in /openapi.json.
+    """
+    table = RouteTable(Pages(endpoint, metrics, dialects).routes())
     gate = endpoint.gate
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
@@ -104,7 +129,8 @@ def make_app(endpoint: Endpoint, metrics: Metrics) -> AsgiApp:
 
 def _answer(table: RouteTable, gate: Gate, request: Request) -> Response:
     try:
-        gate.check_host(request)
+        if request.path not in console.PATHS:
+            gate.check_host(request)
         match = table.find(request.method, request.path)
         if match is None:
             raise unknown_name("path", request.path.decode("latin-1")[:200], _FIRST_PATHS)
@@ -112,7 +138,7 @@ def _answer(table: RouteTable, gate: Gate, request: Request) -> Response:
         request.params, request.caller = match.params, token.name if token else None
         response = match.route.handler(request, None)  # type: ignore[arg-type]
     except WorkbenchError as error:
-        return error_response(error)
+        return error_response(error, {"error": str(error)})
     if not isinstance(response, Response):
         raise TypeError("a page must answer at once")
     return response

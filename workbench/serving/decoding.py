@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any, Protocol
 
@@ -15,6 +16,7 @@ from workbench.data.modalities import MODALITIES
 from workbench.data.modality import Modality
 from workbench.serving.tensors import as_tensor, cast_to, describe, input_error
 
+_LONG = 4096
 Inputs = dict[str, NDArray[Any]]
 
 
@@ -22,6 +24,9 @@ class Decoder(Protocol):
     """Makes tensors of one model from a person's input. Never reads a file of the server."""
 
     takes: str
+
+    def example(self) -> Any:
+        """Returns a JSON value of one sample; None if it would be long."""
 
     def from_json(self, value: Any) -> Inputs:
         """Returns the tensors for JSON values."""
@@ -71,6 +76,11 @@ class ModalityDecoder:
         shape = ", ".join(str(size) for size in modality.sample_shape(config))
         self.takes = f"{modality.key}: {modality.summary}; prepared to float32 [{shape}]"
 
+    def example(self) -> Any:
+        """Returns one sample as the modality writes it."""
+        size = math.prod(self._modality.sample_shape(self._config))
+        return self._modality.example(self._config) if size <= _LONG else None
+
     def from_json(self, value: Any) -> Inputs:
         """Takes a sample, a batch, or base64 texts of files."""
         if value is None or value == []:
@@ -106,6 +116,16 @@ class TensorDecoder:
         self._signature = signature
         shapes = "; ".join(f"{spec.name}: {describe(spec)}" for spec in signature.inputs)
         self.takes = f"tensors only, since the model declares no preprocessing ({shapes})"
+
+    def example(self) -> Any:
+        """Returns ones: nested lists for the only input, or an object of them."""
+        specs = self._signature.inputs
+        shapes = {s.name: [1 if isinstance(d, str) else d for d in s.shape] for s in specs}
+        if sum(math.prod(shape) for shape in shapes.values()) > _LONG:
+            return None
+        ones = {s.name: np.full(shapes[s.name], "" if s.dtype == "str" else 1) for s in specs}
+        values = {name: value.tolist() for name, value in ones.items()}
+        return values if len(values) > 1 else next(iter(values.values()))
 
     def from_json(self, value: Any) -> Inputs:
         """Takes nested lists for the only input, or an object of them by input name."""

@@ -2,15 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from workbench.core.records import Description
+from workbench.core.signature import Signature
 from workbench.serving.errors import ModelError
 
 Answers = list[dict[str, Any]]
+
+
+def predictions_of(
+    outputs: Mapping[str, NDArray[Any]], signature: Signature, description: Description | None
+) -> Answers:
+    """Returns one answer a row from all outputs of a model, of which the first one counts.
+
+    Raises:
+        ModelError: As `to_predictions`.
+    """
+    spec = signature.outputs[0]
+    first = outputs[spec.name]
+    if first.ndim == 1 and not spec.is_batched:
+        first = first[np.newaxis]
+    return to_predictions(first, description)
 
 
 def to_predictions(output: NDArray[Any], description: Description | None) -> Answers:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 from workbench.core.errors import WorkbenchError
 from workbench.core.plugins import Plugin
@@ -39,7 +39,13 @@ class Example:
 
 
 class Dialect(Plugin):
-    """One way to talk to the endpoint. Decodes a request into tensors and encodes the outputs."""
+    """One way to talk to the endpoint. Decodes a request into tensors and encodes the outputs.
+
+    Attributes:
+        media: Content types of a prediction request.
+    """
+
+    media: ClassVar[tuple[str, ...]] = ("application/json",)
 
     @abstractmethod
     def routes(self, endpoint: Endpoint) -> Sequence[Route]:
@@ -51,6 +57,14 @@ class Dialect(Plugin):
 
     def error_fields(self, error: WorkbenchError) -> dict[str, Any]:
         """Returns what the dialect adds to the error's own fields."""
+        return {}
+
+    def request_schema(self, served: Served) -> dict[str, Any]:
+        """Returns the JSON schema of a prediction request for `served`; {} is any JSON."""
+        return {}
+
+    def response_schema(self, served: Served) -> dict[str, Any]:
+        """Returns the JSON schema of the answer to a prediction request."""
         return {}
 
     @abstractmethod

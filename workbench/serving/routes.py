@@ -28,6 +28,8 @@ class Route:
         scope: What the caller's token must allow; None is open.
         handler: Returns a response, a coroutine of one, or None if it will fill the answer itself.
         dialect: Key of the protocol plug-in, for metrics and for the form of errors.
+        summary: What it does, for the description in /openapi.json.
+        predicts: Whether its body is a sample and its answer a prediction.
     """
 
     method: str
@@ -35,6 +37,8 @@ class Route:
     scope: Scope | None
     handler: Handler
     dialect: str = ""
+    summary: str = ""
+    predicts: bool = False
 
 
 @dataclass(frozen=True)

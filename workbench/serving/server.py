@@ -9,6 +9,7 @@ from time import perf_counter
 from typing import Any
 
 from workbench.core.errors import UnexpectedError, WorkbenchError
+from workbench.serving import console
 from workbench.serving.answer import Answer
 from workbench.serving.app import make_app
 from workbench.serving.asgi import run_app
@@ -52,7 +53,7 @@ class Server:
         self._metrics = metrics
         self._log = log
         self._lines = Lines()
-        self._app = make_app(endpoint, metrics)
+        self._app = make_app(endpoint, metrics, dialects)
         self._server: asyncio.Server | None = None
         self._sweeper: asyncio.TimerHandle | None = None
         self._tasks: set[asyncio.Task[None]] = set()
@@ -93,7 +94,8 @@ class Server:
             WorkbenchError: The request is refused.
         """
         gate = self._endpoint.gate
-        gate.check_host(request)
+        if request.path not in console.PATHS:
+            gate.check_host(request)
         match = self._table.find(request.method, request.path)
         if match is None:
             return

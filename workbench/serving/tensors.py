@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from workbench.core.errors import InputError, did_you_mean
 from workbench.core.signature import Signature, TensorSpec
+from workbench.serving.errors import ModelError
 
 _MAX_PROBLEMS = 20
 _MAX_DEPTH = 32
@@ -80,6 +81,20 @@ def as_tensor(data: Any, spec: TensorSpec, shape: Sequence[int] | None = None) -
             f"{wanted} would be right"
         )
     return array.reshape(shape)
+
+
+def check_finite(name: str, value: NDArray[Any]) -> None:
+    """Refuses to write an output as JSON that JSON cannot carry.
+
+    Raises:
+        ModelError: A value is NaN or infinite.
+    """
+    if value.dtype.kind == "f" and not np.isfinite(value).all():
+        raise ModelError(
+            f"The output '{name}' holds values that are not finite (NaN or infinity), "
+            "which JSON cannot carry.",
+            hint="Ask for it as a binary tensor, or check the model on this input.",
+        )
 
 
 def cast_to(array: NDArray[Any], spec: TensorSpec) -> NDArray[Any]:

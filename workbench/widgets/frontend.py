@@ -5,10 +5,10 @@ from __future__ import annotations
 import base64
 import html
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
-from workbench.core.errors import StateError, WorkbenchError
+from workbench.core.errors import WorkbenchError
 from workbench.flow.batch import is_batch
 
 Output = tuple[dict[str, Any], dict[str, Any]]
@@ -101,27 +101,10 @@ def show(
     if shell is None:
         raise NotImplementedError
     try:
-        is_live = live is not None and not is_batch()
-        outputs: list[Output] = []
-        if live is not None and is_live:
-            outputs.append(({"text/plain": repr(record), **_widget(live(record))}, {}))
-        outputs += _twin(card(record), is_second=is_live, words="" if is_live else repr(record))
+        for data, metadata in _outputs(record, card, live if not is_batch() else None):
+            shell.display_pub.publish(data=data, metadata=metadata)
     except WorkbenchError as error:
-        outputs = [(_error(error), {})]
-    for data, metadata in outputs:
-        shell.display_pub.publish(data=data, metadata=metadata)
-
-
-def model_id(record: Any) -> str:
-    """Returns the id of a record's live panel, by which a page that lost its kernel shows it.
-
-    Raises:
-        StateError: No panel can run here.
-    """
-    shown = record._repr_mimebundle_().get(_WIDGET)
-    if shown is None:
-        raise StateError("No panel can run in this kernel.", hint="Run the cell again.")
-    return str(shown["model_id"])
+        shell.display_pub.publish(data=_error(error))
 
 
 def error_card(error: WorkbenchError) -> str:
@@ -135,18 +118,24 @@ def error_card(error: WorkbenchError) -> str:
     )
 
 
-def _twin(card: Twin, *, is_second: bool, words: str) -> list[Output]:
-    """Returns the twin's outputs: its pictures as PNG, which GitHub shows, too, then its facts."""
-    outputs: list[Output] = []
-    drawn = card.png()
-    if drawn is not None:
+def _outputs(
+    record: Any, card: Callable[[Any], Twin], live: Callable[[Any], Any] | None
+) -> Iterator[Output]:
+    """Yields the panel, which is on the page before its twin is drawn, then the twin."""
+    words = repr(record)
+    if live is not None:
+        yield {"text/plain": words, **_widget(live(record))}, {}
+        words = ""
+    twin = card(record)
+    drawn = twin.png()
+    if drawn is not None:  # GitHub shows PNG, and nothing that is inside HTML
         png, width = drawn
-        data = {"image/png": base64.b64encode(png).decode(), "text/plain": card.label}
-        outputs.append((data, {"image/png": {"width": width, "alt": card.label}}))
-    facts = card.html(has_pictures=False)
-    if is_second:
+        data = {"image/png": base64.b64encode(png).decode(), "text/plain": twin.label}
+        yield data, {"image/png": {"width": width, "alt": twin.label}}
+    facts = twin.html(has_pictures=False)
+    if live is not None:
         facts = f'<div class="wb-twin"><style>{_STYLE}</style>{facts}</div>'
-    return [*outputs, ({"text/html": facts, "text/plain": words}, {})]
+    yield {"text/html": facts, "text/plain": words}, {}
 
 
 def _widget(panel: Any) -> dict[str, Any]:

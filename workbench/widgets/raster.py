@@ -42,7 +42,7 @@ def as_png(pictures: Sequence[Picture]) -> tuple[bytes, int]:
         sheet.paste(part, (x, _GAP * _SCALE))
         x += part.width + _GAP * _SCALE
     kept = io.BytesIO()
-    sheet.quantize(64, dither=Image.Dither.NONE).save(kept, "PNG", optimize=True)
+    sheet.quantize(64, Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE).save(kept, "PNG")
     return kept.getvalue(), width // _SCALE
 
 

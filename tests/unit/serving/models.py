@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import functools
+import io
 from pathlib import Path
 
 import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
+from PIL import Image
 from sklearn.datasets import load_digits
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import train_test_split
@@ -77,6 +79,25 @@ def save_digits_one(path: Path) -> Path:
 def save_square(path: Path) -> Path:
     """Writes a model without a batch dimension: x[3] → x² [3]."""
     return _save(path, [helper.make_node("Mul", ["input", "input"], ["output"])], [3], [3], {})
+
+
+def save_echo(path: Path) -> Path:
+    """Writes a model of texts: text[batch] comes back as echo_bytes[batch]."""
+    value = helper.make_tensor_value_info
+    graph = helper.make_graph(
+        [helper.make_node("Identity", ["text"], ["echo_bytes"])],
+        "echo",
+        [value("text", TensorProto.STRING, ["batch"])],
+        [value("echo_bytes", TensorProto.STRING, ["batch"])],
+    )
+    return _write(path, graph)
+
+
+def png(digit: np.ndarray) -> bytes:
+    """Returns a digit (8×8, 0 to 16) as the bytes of a gray PNG."""
+    buffer = io.BytesIO()
+    Image.fromarray((digit * (255 / 16)).astype(np.uint8)).save(buffer, format="PNG")
+    return buffer.getvalue()
 
 
 def save_two_inputs(path: Path) -> Path:

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from dataclasses import replace
 
 import orjson
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from workbench.core.errors import InputError, UnsupportedError
+from tests.unit.serving import models
+from tests.unit.serving.harness import running
+from workbench.core.errors import InputError, NotFoundError, UnsupportedError
 from workbench.serving.errors import BadRequestError
+from workbench.serving.json_rows import parse_call
+from workbench.serving.jsonbody import parse_object
 from workbench.serving.messages import Request
 from workbench.serving.multipart import parse_form
-from workbench.serving.protocols import predict, v2
+from workbench.serving.protocols import v2
+from workbench.serving.reading import reader
 from workbench.serving.tensors import check_tensors
 
 EXAMPLES = settings(
@@ -46,6 +52,12 @@ BODIES = st.fixed_dictionaries(
 )
 
 
+ROWS = st.dictionaries(st.sampled_from(["input", "x", "count", "b64", "y"]), VALUES, max_size=3)
+CALLS = st.dictionaries(
+    st.sampled_from(["instances", "inputs"]), st.lists(ROWS | VALUES, max_size=4) | ROWS, max_size=2
+)
+
+
 def request(body, **headers):
     named = {key.replace("_", "-").encode(): value.encode() for key, value in headers.items()}
     made = Request("POST", b"/x", named)
@@ -60,9 +72,16 @@ def dumps(value):
         return b"null"
 
 
-@pytest.fixture(params=["数字", "digits", "pair", "square"])
-def served(endpoint, request):
-    return endpoint.service.router.find(request.param)
+@pytest.fixture(params=["数字", "digits", "pair", "square", "echo"])
+def served(endpoint, texts, request):
+    found = texts if request.param == "echo" else endpoint
+    return found.service.router.find(request.param)
+
+
+@pytest.fixture(scope="module")
+def texts(folder):
+    with running(models.save_echo(folder / "echo.onnx")) as found:
+        yield found
 
 
 @EXAMPLES
@@ -74,11 +93,21 @@ def test_v2_requests(served, body, blob):
 
 
 @EXAMPLES
+@given(body=(CALLS | VALUES).map(dumps) | st.binary(max_size=60))
+def test_rows_and_columns(served, body):
+    with suppress(*REFUSALS, NotFoundError):
+        call = parse_call(parse_object(body), served.signature)
+        if call.files:
+            call = replace(call, inputs=served.decoder.from_files(list(call.files)))
+        check_tensors(served.signature, call.inputs)
+
+
+@EXAMPLES
 @given(body=VALUES.map(dumps) | st.binary(max_size=60))
 def test_predict_requests(served, body):
-    for media in ("application/json", "application/x-npy", "image/png"):
+    for media in ("application/json", "application/x-npy", "image/png", ""):
         with suppress(*REFUSALS):
-            inputs = predict._reader(request(body, content_type=media), served)()
+            inputs = reader(request(body, content_type=media), served, ("inputs",))()
             check_tensors(served.signature, inputs)
 
 

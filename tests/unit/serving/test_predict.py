@@ -3,19 +3,12 @@ import io
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from tests.unit.serving import models
 from tests.unit.serving.harness import running
 from workbench.serving.served import Source
 
 PATH = "/predict/数字"
-
-
-def png(digit):
-    buffer = io.BytesIO()
-    Image.fromarray((digit * 255 / 16).astype(np.uint8)).save(buffer, format="PNG")
-    return buffer.getvalue()
 
 
 def labels(response):
@@ -32,7 +25,7 @@ def test_digits_are_told_apart_over_http_as_well_as_in_python(endpoint):
 
 def test_every_way_to_send_one_digit_gives_the_same_answer(endpoint):
     _, test, _, _ = models.digits()
-    digit, picture = test[0], png(test[0])
+    digit, picture = test[0], models.png(test[0])
     text = base64.b64encode(picture).decode()
     buffer = io.BytesIO()
     np.save(buffer, digit)
@@ -176,7 +169,7 @@ def test_a_broken_form_is_refused(endpoint):
 
 def test_every_problem_of_a_batch_is_listed_at_once(endpoint):
     _, test, _, _ = models.digits()
-    good = base64.b64encode(png(test[0])).decode()
+    good = base64.b64encode(models.png(test[0])).decode()
     wrong = base64.b64encode(b"no picture").decode()
     answer = endpoint.http.post(PATH, json={"inputs": [good, wrong, good, wrong]})
     assert answer.status_code == 422

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 
 import numpy as np
@@ -64,6 +65,29 @@ def test_it_refines_by_itself_and_waits_while_a_variant_is_measured(road):
     account = found.until(lambda a: a.get("is_refined"))
     assert account["held_of"] == len(road.study.variants) - 1
     estimates.close()
+
+
+def test_the_page_gets_code_and_table_and_again_when_it_is_loaded_again(road):
+    if not road.study.estimator.is_refined:
+        road.study.refine()
+    panel, sent, more = StudyWidget(road.workspace, road.study), [], threading.Condition()
+
+    def receive(content, buffers=None):
+        with more:
+            sent.append((content, buffers))
+            more.notify_all()
+
+    panel.send = receive
+    for count in (1, 2):
+        panel._received(panel, {"do": "estimate", "args": {"recipe": ""}}, [])
+        with more:
+            assert more.wait_for(lambda wanted=count: len(sent) >= wanted, 60)
+    for content, (numbers,) in sent:
+        assert "export function estimate" in content["code"]
+        assert content["ref"] == road.study.ref
+        assert json.dumps(content["table"])
+        assert 0 < len(numbers) < 1_000_000
+    panel._forget_estimates()
 
 
 def test_each_layer_has_its_part_of_the_harm(road):

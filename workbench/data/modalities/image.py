@@ -134,6 +134,11 @@ class Image(Modality):
         """Channels, height, width."""
         return (config.channels, *config.size)
 
+    def example(self, config: ImageConfig) -> list[Any]:
+        """A black picture, as an array of the raw layout."""
+        black: list[Any] = np.full(_raw_shape(config), config.low).tolist()
+        return black
+
     def storage_dtype(self, config: ImageConfig) -> str:
         """Bytes stay bytes."""
         return config.dtype

@@ -12,7 +12,14 @@ from workbench.core.config import Config
 from workbench.core.errors import InputError, did_you_mean
 from workbench.core.records import Finding
 from workbench.data.chunks import StoredArray, chunks
-from workbench.data.columns import Column, encode, feature_names, is_indicator, scales
+from workbench.data.columns import (
+    Column,
+    encode,
+    example_cell,
+    feature_names,
+    is_indicator,
+    scales,
+)
 from workbench.data.columns_fit import clean_column, fit_column
 from workbench.data.modality import Modality, Sketch, cannot_be_read
 from workbench.data.rows import Rows, frame_columns, is_frame
@@ -117,6 +124,11 @@ class Table(Modality):
     def sample_shape(self, config: TableConfig) -> tuple[int, ...]:
         """Number of features."""
         return (sum(len(feature_names(column)) for column in config.columns),)
+
+    def example(self, config: TableConfig) -> Any:
+        """A row of the medians and most frequent categories of train."""
+        row = {c.name: example_cell(c) for c in config.columns if c.kind != "ignored"}
+        return row if config.layout == "named" else list(row.values())
 
     def raw(self, prepared: np.ndarray, config: TableConfig) -> np.ndarray:
         """Plain rows are stored as they were given."""

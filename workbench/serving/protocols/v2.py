@@ -1,7 +1,9 @@
 """Open Inference Protocol, version 2: REST with JSON, and the binary tensor extension.
 
-Source: https://github.com/kserve/open-inference-protocol and, for binary tensors,
-https://github.com/triton-inference-server/server/blob/main/docs/protocol/extension_binary_data.md
+Source: https://github.com/kserve/open-inference-protocol and, for binary tensors, the repository
+index and the configuration, extension_binary_data.md, extension_model_repository.md and
+extension_model_configuration.md in
+https://github.com/triton-inference-server/server/tree/main/docs/protocol
 """
 
 from __future__ import annotations
@@ -20,13 +22,14 @@ from workbench.serving.answer import Answer
 from workbench.serving.batching import Outputs
 from workbench.serving.binary import DATATYPES, pack, unpack
 from workbench.serving.engine import Tensors
-from workbench.serving.errors import BadRequestError, ModelError
+from workbench.serving.errors import BadRequestError
 from workbench.serving.jsonbody import check_encoding, json_kind, parse_object
 from workbench.serving.messages import Request, Response, json_response
 from workbench.serving.protocol import Dialect, Endpoint, Example
 from workbench.serving.routes import Route
+from workbench.serving.schemas import object_schema
 from workbench.serving.served import Served
-from workbench.serving.tensors import as_tensor, input_error
+from workbench.serving.tensors import as_tensor, check_finite, input_error
 
 _HEADER_LENGTH = b"inference-header-content-length"
 _OCTETS = b"application/octet-stream"
@@ -59,20 +62,39 @@ class V2(Dialect):
     def routes(self, endpoint: Endpoint) -> Sequence[Route]:
         """Returns the paths of the specification."""
         ask = _Questions(endpoint)
-        open_ = [
-            ("/v2/health/live", ask.live),
-            ("/v2/health/ready", ask.ready),
+        key = self.key
+        routes = [
+            Route("GET", "/v2/health/live", None, ask.live, key, "Whether it runs"),
+            Route("GET", "/v2/health/ready", None, ask.ready, key, "Whether its models answer"),
+            Route("GET", "/v2", "predict", ask.server, key, "The server and its extensions"),
+            Route("GET", "/v2/", "predict", ask.server, key, "The server and its extensions"),
+            Route("POST", "/v2/repository/index", "predict", ask.index, key, "List the models"),
         ]
-        routes = [Route("GET", path, None, handler, self.key) for path, handler in open_]
-        routes += [Route("GET", path, "predict", ask.server, self.key) for path in ("/v2", "/v2/")]
-        routes.append(Route("POST", "/v2/repository/index", "predict", ask.index, self.key))
         for base in ("/v2/models/{model}", "/v2/models/{model}/versions/{version}"):
             routes += [
-                Route("GET", base, "predict", ask.model, self.key),
-                Route("GET", f"{base}/ready", "predict", ask.model_ready, self.key),
-                Route("POST", f"{base}/infer", "predict", ask.infer, self.key),
+                Route("GET", base, "predict", ask.model, key, "Tensors and versions of a model"),
+                Route("GET", f"{base}/config", "predict", ask.config, key, "Its configuration"),
+                Route(
+                    "GET", f"{base}/ready", "predict", ask.model_ready, key, "Whether it answers"
+                ),
+                Route("POST", f"{base}/infer", "predict", ask.infer, key, "Predict", True),
             ]
         return routes
+
+    def request_schema(self, served: Served) -> dict[str, Any]:
+        """Named tensors with shape and datatype; the data may be flat."""
+        tensors = {"anyOf": [_tensor_schema(spec) for spec in served.signature.inputs]}
+        count = len(served.signature.inputs)
+        inputs = {"type": "array", "items": tensors, "minItems": count, "maxItems": count}
+        optional = {"id": {"type": "string"}, "outputs": {"type": "array"}}
+        return object_schema({"inputs": inputs}, {**optional, "parameters": {"type": "object"}})
+
+    def response_schema(self, served: Served) -> dict[str, Any]:
+        """Named tensors with shape, datatype and flat data."""
+        tensors = {"anyOf": [_tensor_schema(spec) for spec in served.signature.outputs]}
+        texts = {"model_name": {"type": "string"}, "model_version": {"type": "string"}}
+        outputs = {"type": "array", "items": tensors}
+        return object_schema({**texts, "outputs": outputs}, {"id": {"type": "string"}})
 
     def error_fields(self, error: WorkbenchError) -> dict[str, Any]:
         """Adds the one field the specification asks for: the error in words."""
@@ -113,7 +135,11 @@ class _Questions:
             {
                 "name": "workbench",
                 "version": _VERSION,
-                "extensions": ["binary_tensor_data", "model_repository(index)"],
+                "extensions": [
+                    "binary_tensor_data",
+                    "model_configuration",
+                    "model_repository(index)",
+                ],
             }
         )
 
@@ -131,6 +157,21 @@ class _Questions:
                 "platform": "onnxruntime_onnx",
                 "inputs": [_spec(spec) for spec in served.signature.inputs],
                 "outputs": [_spec(spec) for spec in served.signature.outputs],
+            }
+        )
+
+    def config(self, request: Request, answer: Answer) -> Response:
+        """The batch dimension goes without saying where requests share runs."""
+        served = self._find(request, answer)
+        batcher = served.batcher
+        return json_response(
+            {
+                "name": served.name,
+                "platform": "onnxruntime_onnx",
+                "backend": "onnxruntime",
+                "max_batch_size": batcher.limits.rows if batcher.can_batch else 0,
+                "input": [_configured(s, batcher.can_batch) for s in served.signature.inputs],
+                "output": [_configured(s, batcher.can_batch) for s in served.signature.outputs],
             }
         )
 
@@ -292,19 +333,30 @@ def _head(name: str, value: NDArray[Any]) -> dict[str, Any]:
 
 
 def _to_json(name: str, value: NDArray[Any]) -> dict[str, Any]:
-    if value.dtype.kind == "f" and not np.isfinite(value).all():
-        raise ModelError(
-            f"The output '{name}' holds values that are not finite (NaN or infinity), "
-            "which JSON cannot carry.",
-            hint="Ask for it as a binary tensor, or check the model on this input.",
-        )
+    check_finite(name, value)
     flat = np.ascontiguousarray(value).ravel()
     return {**_head(name, value), "data": flat.tolist() if flat.dtype.kind in "OU" else flat}
+
+
+def _tensor_schema(spec: TensorSpec) -> dict[str, Any]:
+    rank = len(spec.shape)
+    size = {"type": "integer", "minimum": 0}
+    shape = {"type": "array", "items": size, "minItems": rank, "maxItems": rank}
+    datatype = {"const": DATATYPES[spec.dtype]}
+    required = {"name": {"const": spec.name}, "shape": shape, "datatype": datatype}
+    return object_schema(required, {"data": {"type": "array"}, "parameters": {"type": "object"}})
 
 
 def _spec(spec: TensorSpec) -> dict[str, Any]:
     shape = [dim if isinstance(dim, int) else -1 for dim in spec.shape]
     return {"name": spec.name, "datatype": DATATYPES[spec.dtype], "shape": shape}
+
+
+def _configured(spec: TensorSpec, is_batched: bool) -> dict[str, Any]:
+    dims = [dim if isinstance(dim, int) else -1 for dim in spec.shape]
+    kind = DATATYPES[spec.dtype]
+    data_type = f"TYPE_{'STRING' if kind == 'BYTES' else kind}"
+    return {"name": spec.name, "data_type": data_type, "dims": dims[int(is_batched) :]}
 
 
 PLUGIN = V2()

@@ -20,18 +20,18 @@ import traitlets
 from workbench.core.errors import InputError, RunFailedError, WorkbenchError
 from workbench.widgets.ticker import ticker
 
-_STATIC = Path(__file__).parents[1] / "static"
+STATIC = Path(__file__).parents[1] / "static"
 _LOG = logging.getLogger(__name__)
 
 
 def script(*names: str) -> str:
     """Returns the module of a panel: the common base, then its own files, in one text."""
-    return "\n".join((_STATIC / f"{name}.js").read_text("utf-8") for name in ("base", *names))
+    return "\n".join((STATIC / f"{name}.js").read_text("utf-8") for name in ("base", *names))
 
 
 def sheet() -> str:
     """Returns the style sheet that all panels share."""
-    return (_STATIC / "base.css").read_text("utf-8")
+    return (STATIC / "base.css").read_text("utf-8")
 
 
 class LivePanel(anywidget.AnyWidget):

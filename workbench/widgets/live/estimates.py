@@ -1,17 +1,20 @@
 """Estimates for the explorer: the newest question first, in a thread of their own.
 
 While nobody asks, the same thread refines the table, and pauses while a variant is measured, so
-that neither the kernel's messages nor a measurement waits for it.
+that neither the kernel's messages nor a measurement waits for it. When the table has grown it is
+handed on for the page, which then computes estimates by itself.
 """
 
 from __future__ import annotations
 
 import contextlib
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from workbench.compression.page_table import PageTable
 from workbench.core.errors import CancelledError, WorkbenchError
 from workbench.flow.study import Study
 from workbench.store import NullContext
@@ -19,6 +22,7 @@ from workbench.widgets.views import estimate as view
 
 Publish = Callable[[dict[str, Any]], None]
 _PATIENCE_S = 0.25
+_APART_S = 2.0
 
 
 class Estimates(NullContext):
@@ -28,11 +32,21 @@ class Estimates(NullContext):
         study: The study.
         publish: Called with each answer, from the thread.
         is_measuring: Whether a variant is being measured just now.
+        hand_on: Called with the table for the page, at most every two seconds.
     """
 
-    def __init__(self, study: Study, publish: Publish, is_measuring: Callable[[], bool]) -> None:
+    def __init__(
+        self,
+        study: Study,
+        publish: Publish,
+        is_measuring: Callable[[], bool],
+        hand_on: Callable[[PageTable], None] = lambda table: None,
+    ) -> None:
         super().__init__(Path())
         self._study, self._publish, self._is_measuring = study, publish, is_measuring
+        self._hand_on = hand_on
+        self._handed_on: tuple[int, ...] = ()
+        self._handed_at = -_APART_S
         self._changed = threading.Condition()
         self._question: str | None = None
         self._is_closed = self._is_tired = False
@@ -64,6 +78,7 @@ class Estimates(NullContext):
         """
         while True:
             self._answer()
+            self._tell_table()
             with self._changed:
                 if self._is_closed:
                     raise CancelledError("The explorer shows another study.")
@@ -91,7 +106,18 @@ class Estimates(NullContext):
         except WorkbenchError as error:
             self._publish(view.refused("", error))
         else:
+            self._tell_table(0.0)
             self._publish(view.account(self._study))
+
+    def _tell_table(self, apart_s: float = _APART_S) -> None:
+        estimator = self._study.estimator
+        extent = (len(estimator.table), len(estimator.looks), len(estimator.measured))
+        soon = time.monotonic() - self._handed_at < apart_s
+        if soon or extent == self._handed_on or not extent[0]:
+            return
+        self._handed_on = extent
+        self._hand_on(estimator.page_table())
+        self._handed_at = time.monotonic()
 
     def _answer(self) -> None:
         with self._changed:

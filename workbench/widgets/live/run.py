@@ -65,12 +65,13 @@ class RunWidget(LivePanel):
 
     def look(self) -> bool:
         """Reads what is new of the run."""
-        view = self._view
-        if view is None:
-            return False
-        if view.read() or view.record.status in ("running", "created"):
-            self._publish()
-        return not view.record.is_finished
+        with self._turn:
+            view = self._view
+            if view is None:
+                return False
+            if view.read() or view.record.status in ("running", "created"):
+                self._publish()
+            return not view.record.is_finished
 
     def do_pause(self) -> None:
         """Asks the run to pause within one batch."""

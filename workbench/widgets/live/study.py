@@ -12,11 +12,12 @@ from typing import Any
 import traitlets
 
 from workbench.compression import recipe as recipes
+from workbench.compression.page_table import PageTable
 from workbench.core.errors import StateError, WorkbenchError
 from workbench.flow.study import Study
 from workbench.flow.variant import Variant
 from workbench.flow.workspace import Workspace
-from workbench.widgets.live.base import LivePanel, script, sheet
+from workbench.widgets.live.base import STATIC, LivePanel, script, sheet
 from workbench.widgets.live.estimates import Estimates
 from workbench.widgets.live.shelf import shelf
 from workbench.widgets.views import study as view
@@ -98,6 +99,7 @@ class StudyWidget(LivePanel):
         self._is_working = self._is_stopping = False
         self._told_at = 0.0
         self._estimates: Estimates | None = None
+        self._table: PageTable | None = None
         self._has_form = has_form
         self.refresh()
         if study is not None:
@@ -153,11 +155,18 @@ class StudyWidget(LivePanel):
         self.refresh()
 
     def do_estimate(self, recipe: str = "") -> None:
-        """Asks what a recipe would measure; the answer comes as `estimate`. "" gets ready."""
+        """Asks what a recipe would measure; the answer comes as `estimate`.
+
+        "" gets ready: the table comes, by which the page computes estimates itself.
+        """
         if self.is_readonly:
             return
         if self._estimates is None:
-            self._estimates = Estimates(self._opened, self._said, lambda: self._is_working)
+            self._estimates = Estimates(
+                self._opened, self._said, lambda: self._is_working, self._send_table
+            )
+        elif not recipe and self._table is not None:
+            self._send_table(self._table)  # a page that was loaded again
         self._estimates.ask(recipe)
 
     def do_measure(self, recipe: str) -> None:
@@ -221,7 +230,13 @@ class StudyWidget(LivePanel):
             kept = {k: before[k] for k in _ACCOUNT if k in before} if "asked" in answer else before
             self.estimate = {**kept, **answer, "number": before.get("number", 0) + 1}
 
+    def _send_table(self, table: PageTable) -> None:
+        self._table = table
+        about = {"table": table.head, "ref": self._opened.ref, "code": _page_code()}
+        self.send(about, [table.numbers])
+
     def _forget_estimates(self) -> None:
+        self._table = None
         if self._estimates is not None:
             self._estimates.close()
             self._estimates = None
@@ -311,6 +326,12 @@ class StudyWidget(LivePanel):
                 "total": data["total"],
                 "note": data.get("note", ""),
             }
+
+
+@functools.cache
+def _page_code() -> str:
+    """Returns the module that computes estimates in the page; it comes with the table."""
+    return (STATIC / "estimate.js").read_text("utf-8")
 
 
 def _label(store: Any, record: Any) -> str:

@@ -192,7 +192,8 @@ function figures(table, chosen, cells) {
   }
   for (const key of shared) bytes += table.shared_bytes[key] ?? 0;
   if (changes && table.common >= 0) cells.set(table.common, 1);
-  const margin = chosen.length ? table.size_margin : 0, unseen = [...kinds].filter((k) => !table.measuredKinds.has(k)).sort();
+  const isMixed = chosen.some(({ steps }) => steps.filter((s) => table.methods[s.kind].is_graph).length > 1);
+  const margin = !chosen.length ? 0 : isMixed ? table.mixed_size_margin : table.size_margin, unseen = [...kinds].filter((k) => !table.measuredKinds.has(k)).sort();
   const reason = table.measured < table.enough ? `provisional: ${table.measured} of ${table.enough} measurements`
     : unseen.length ? `provisional: ${unseen.join(", ")} was never measured here` : "";
   return {
@@ -207,7 +208,8 @@ function figures(table, chosen, cells) {
 const band = (value, low, high) => ({ value, low, high });
 
 function graphSteps(table, steps) {
-  return steps.filter((s) => table.methods[s.kind].is_graph).map((s) => text(table, s)).join(" + ");
+  const all = steps.filter((s) => table.methods[s.kind].is_graph), once = all.filter((s) => !table.methods[s.kind].is_local);
+  return (once.length ? once : all).map((s) => text(table, s)).join(" + ");
 }
 
 function text(table, step) {

@@ -5,6 +5,7 @@ const AXES = { size_bytes: ["size (kB, file)", 1e-3, "kB"], stored_bytes: ["size
 function buildStudy(panel) {
   const ui = { axis: "size_bytes" };
   const asking = asker(panel);
+  tableOf(panel, () => { panel.root.dataset.computes = state().ref; if (state().ref) redraw(); });
   const controls = h("div", { class: "wb-columns" });
   const plot = g("svg", { role: "group", "aria-label": "Trade-off: score over size", style: "height:360px" });
   const sizes = new ResizeObserver(() => { if (state().ref) draw(); });

@@ -22,10 +22,32 @@ function asker(panel) {
   };
 }
 
-// The estimate of exactly this recipe, if it is there.
+// What computes estimates in the page, by study. Code and numbers come after the first message.
+const tables = new Map();
+let computing = null;
+function tableOf(panel, changed) {
+  const receive = async (message, buffers) => {
+    if (!message || !message.table) return;
+    computing ??= import(URL.createObjectURL(new Blob([message.code], { type: "text/javascript" })));
+    const { open, estimate } = await computing;
+    const table = open(message.table, buffers[0]);
+    tables.set(message.ref, (recipe) => estimate(table, recipe));
+    changed();
+  };
+  panel.model.on("msg:custom", receive);
+  panel.cleanup(() => panel.model.off("msg:custom", receive));
+}
+const ends = ({ value, low, high }) => [value, low, high];
+function computed(panel, recipe) {
+  const estimate = tables.get(panel.get("state").ref);
+  const found = estimate ? estimate(recipe) : null;
+  return found && { asked: recipe, recipe, score: ends(found.score), size_bytes: ends(found.size_bytes), latency_ms: ends(found.latency_ms), is_provisional: found.is_provisional, needs_training: found.needs_training, reason: found.reason };
+}
+
+// The estimate of exactly this recipe, if it is there: the kernel's, else what the page computes.
 function saidOf(panel, recipe) {
   const said = panel.get("estimate") || {};
-  return said.asked === recipe ? said : null;
+  return said.asked === recipe ? said : computed(panel, recipe);
 }
 function bandWords(said, share) {
   const [value, low, high] = said.score;
