@@ -241,12 +241,12 @@ class Search:
         self, pool: list[Candidate], costs: np.ndarray, centers: np.ndarray
     ) -> int | None:
         """Returns the next of the first points: the cheapest expected at a given drop."""
-        turn = len(self._measured) - 2  # the baseline is measured, and this is about the next one
-        plan: list[float | None] = [*_SPREAD]
-        plan.insert(1, None)
-        if turn + 1 >= len(plan) or turn + 1 < 0:
+        turn = len(self._measured) - 1  # the baseline is one of them
+        has_structures = any(item.structure for item in pool)
+        plan: list[float | None] = [_SPREAD[0], None] if has_structures else [*_SPREAD]
+        if turn >= len(plan):
             return None
-        wanted = plan[turn + 1]
+        wanted = plan[turn]
         is_structural = np.array([item.structure > 0 for item in pool])
         if wanted is None:
             right = np.array([item.structure == _FIRST_AMOUNT for item in pool])
