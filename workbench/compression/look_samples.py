@@ -36,13 +36,13 @@ def spread_evenly(total: int, count: int) -> LookSamples:
     return LookSamples(indices, np.full(count, 1 / count), np.full(count, count / total))
 
 
-def by_margin(outputs: np.ndarray, count: int, seed: int) -> LookSamples:
+def by_margin(outputs: np.ndarray, count: int, start: float) -> LookSamples:
     """Returns `count` samples, most of them decided narrowly.
 
     Args:
         outputs: The baseline's logits or probabilities [N, C].
         count: Samples wanted; all if there are no more.
-        seed: For the choice.
+        start: In [0, 1); other starts give other samples, evenly spaced ones share the fewest.
     """
     total = len(outputs)
     if count >= total:
@@ -51,7 +51,6 @@ def by_margin(outputs: np.ndarray, count: int, seed: int) -> LookSamples:
     order = np.argsort(top[:, 1] - top[:, 0], kind="stable")
     chances = _chances(total, count)
     places = np.cumsum(chances)
-    start = np.random.default_rng(seed).random()
     picked = np.searchsorted(places, np.arange(start, places[-1], 1.0))
     picked = np.unique(np.minimum(picked, total - 1))
     weights = 1 / chances[picked]
