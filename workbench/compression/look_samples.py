@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-_SURE = 0.25
+_LEAST = 0.5
 
 
 @dataclass(frozen=True)
@@ -60,11 +60,11 @@ def by_margin(outputs: np.ndarray, count: int, start: float) -> LookSamples:
 
 
 def _chances(total: int, count: int) -> np.ndarray:
-    """Returns each rank's chance: 1 for the first, then falling, never below a quarter of even."""
+    """Returns each rank's chance: 1 for the first, then falling, never below half of even."""
     ranks = np.arange(1, total + 1)
     low, high = 0.0, float(total)
     for _ in range(60):
         reach = (low + high) / 2
-        chances = np.clip(reach / ranks, _SURE * count / total, 1.0)
+        chances = np.clip(reach / ranks, _LEAST * count / total, 1.0)
         low, high = (low, reach) if chances.sum() > count else (reach, high)
     return chances
