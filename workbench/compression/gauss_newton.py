@@ -63,8 +63,8 @@ class Projections:
         return np.asarray(change * self._scale, np.float32)
 
     def of_outputs(self, change: np.ndarray) -> np.ndarray:
-        """Returns the projection [N] of a known change of the outputs [N, C]."""
-        flat = change.reshape(len(change), -1)
+        """Returns the projection [N] of a known change of the outputs [M, C], M ≥ N."""
+        flat = change[: len(self._vectors)].reshape(len(self._vectors), -1)
         return np.asarray((flat * self._vectors).sum(axis=1) * self._scale, np.float32)
 
 

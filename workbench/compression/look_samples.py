@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-_SURE = 0.25
+_LEAST = 0.5
 
 
 @dataclass(frozen=True)
@@ -36,13 +36,13 @@ def spread_evenly(total: int, count: int) -> LookSamples:
     return LookSamples(indices, np.full(count, 1 / count), np.full(count, count / total))
 
 
-def by_margin(outputs: np.ndarray, count: int, seed: int) -> LookSamples:
+def by_margin(outputs: np.ndarray, count: int, start: float) -> LookSamples:
     """Returns `count` samples, most of them decided narrowly.
 
     Args:
         outputs: The baseline's logits or probabilities [N, C].
         count: Samples wanted; all if there are no more.
-        seed: For the choice.
+        start: In [0, 1); other starts give other samples, evenly spaced ones share the fewest.
     """
     total = len(outputs)
     if count >= total:
@@ -51,7 +51,6 @@ def by_margin(outputs: np.ndarray, count: int, seed: int) -> LookSamples:
     order = np.argsort(top[:, 1] - top[:, 0], kind="stable")
     chances = _chances(total, count)
     places = np.cumsum(chances)
-    start = np.random.default_rng(seed).random()
     picked = np.searchsorted(places, np.arange(start, places[-1], 1.0))
     picked = np.unique(np.minimum(picked, total - 1))
     weights = 1 / chances[picked]
@@ -61,11 +60,11 @@ def by_margin(outputs: np.ndarray, count: int, seed: int) -> LookSamples:
 
 
 def _chances(total: int, count: int) -> np.ndarray:
-    """Returns each rank's chance: 1 for the first, then falling, never below a quarter of even."""
+    """Returns each rank's chance: 1 for the first, then falling, never below half of even."""
     ranks = np.arange(1, total + 1)
     low, high = 0.0, float(total)
     for _ in range(60):
         reach = (low + high) / 2
-        chances = np.clip(reach / ranks, _SURE * count / total, 1.0)
+        chances = np.clip(reach / ranks, _LEAST * count / total, 1.0)
         low, high = (low, reach) if chances.sum() > count else (reach, high)
     return chances

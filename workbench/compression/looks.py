@@ -12,7 +12,7 @@ import numpy as np
 
 from workbench.compression.effects import shared_key
 from workbench.compression.look_runner import LookRunner
-from workbench.compression.look_samples import LookSamples, by_margin, spread_evenly
+from workbench.compression.look_samples import by_margin, spread_evenly
 from workbench.compression.probing import Prober
 from workbench.compression.recipe import Recipe, parse
 from workbench.compression.study import StudyEngine
@@ -25,7 +25,7 @@ from workbench.runtime.session import open_session
 _SAMPLES, _QUICK_MACS = (192, 1024), 2_200_000_000
 _MOST_BYTES = 600_000_000
 _ACCURACY = "accuracy"
-_NORMAL, _RESAMPLES = 1.645, 100
+_NORMAL, _RESAMPLES, _SETS = 1.645, 100, 5
 _MIXED = 240
 _LOWEST, _HIGHEST = 1e-5, 30.0
 
@@ -57,7 +57,7 @@ class Look:
 
 
 class Looker:
-    """Takes quick looks, all at the same samples.
+    """Takes quick looks, in turns at several sets of samples, so that their luck evens out.
 
     Args:
         engine: The study's engine.
@@ -72,29 +72,53 @@ class Looker:
         self._engine = engine
         self._prober = prober
         quick = int(np.clip(_QUICK_MACS // max(prober.plain.macs, 1), *_SAMPLES))
-        self._count = prober.fitting(samples or quick, _MOST_BYTES)
+        count = prober.fitting(samples or quick, _MOST_BYTES)
+        before = engine.outputs_of_baseline()
+        first = float(np.random.default_rng(seed).random())
+        starts = (first + np.arange(_SETS)) / _SETS
+        self._views = [_View(engine, prober, before, count, float(start)) for start in starts]
+        if count >= len(before):
+            del self._views[1:]
+        self._turn = 0
+
+    def look(self, recipe: Recipe) -> Look:
+        """Returns how far the score drops on the samples whose turn it is."""
+        view = self._views[self._turn % len(self._views)]
+        self._turn += 1
+        return view.look(recipe)
+
+
+class _View:
+    """Looks at one set of samples."""
+
+    def __init__(
+        self, engine: StudyEngine, prober: Prober, before: np.ndarray, count: int, start: float
+    ) -> None:
+        self._engine = engine
+        self._prober = prober
         self._is_weighted = engine.metric == _ACCURACY
-        self._before = engine.outputs_of_baseline()
-        self._samples = self._chosen(seed)
+        chosen = by_margin(before, count, start) if self._is_weighted else None
+        self._samples = chosen or spread_evenly(len(before), count)
+        self._before = before[self._samples.indices]
         self._inputs, self._targets = engine.dataset.val.batch(self._samples.indices)
         self._runners: dict[bool, LookRunner] = {}
 
     def look(self, recipe: Recipe) -> Look:
-        """Returns how far the score drops on the samples."""
         after = self._answers(recipe)
-        before = self._before[self._samples.indices]
         if self._is_weighted:
-            drop, noise = self._flips(before, after)
+            drop, noise = self._flips(after)
         else:
             metric = METRICS.get(self._engine.metric)
-            found = paired_bootstrap(metric.key, before, after, self._targets, resamples=_RESAMPLES)
+            found = paired_bootstrap(
+                metric.key, self._before, after, self._targets, resamples=_RESAMPLES
+            )
             drop = -found.value if metric.higher_is_better else found.value
             noise = (found.high - found.low) / (2 * _NORMAL)
         return Look(recipe, 100 * drop, 100 * noise, len(self._targets))
 
-    def _flips(self, before: np.ndarray, after: np.ndarray) -> tuple[float, float]:
+    def _flips(self, after: np.ndarray) -> tuple[float, float]:
         """Returns the drop of the accuracy and its standard error, with half a flip added."""
-        right = [(found.argmax(axis=1) == self._targets) for found in (before, after)]
+        right = [(found.argmax(axis=1) == self._targets) for found in (self._before, after)]
         change = right[0].astype(float) - right[1]
         weights = self._samples.weights
         unsure = 1 - self._samples.chances
@@ -120,11 +144,6 @@ class Looker:
         with tempfile.TemporaryDirectory() as folder:
             path = save_graph(self._engine.build(recipe).graph, Path(folder) / "look.onnx")
             return open_session(path).run(self._inputs)
-
-    def _chosen(self, seed: int) -> LookSamples:
-        if self._is_weighted:
-            return by_margin(self._before, self._count, seed)
-        return spread_evenly(len(self._before), self._count)
 
 
 def candidates(names: Sequence[str], choices: Sequence[Treatment], seed: int) -> list[Recipe]:

@@ -41,7 +41,7 @@ from workbench.exporting.graph import with_initializers
 _SAMPLES, _MOMENT_SAMPLES, _FEWEST = 32, 64, 8
 _MOST_BYTES = 400_000_000
 _MOST_GRADIENTS = 64_000_000
-_FIRST_SAMPLES = 8
+_PROJECTED, _FIRST_SAMPLES = 20, 4
 _MOST_EFFECTS = 256_000_000
 _CORRECTED = frozenset({"Conv", "Gemm"})
 
@@ -145,7 +145,8 @@ class Prober:
         """Random gradients, computed once."""
         if self._projections is None:
             sizes = sum(self.plain.base[layer.initializer].size for layer in self.layers)
-            count = int(np.clip(_MOST_GRADIENTS // max(sizes, 1), 4, len(self._inputs)))
+            most = min(_PROJECTED, len(self._inputs))
+            count = int(np.clip(_MOST_GRADIENTS // max(sizes, 1), min(4, most), most))
             self._projections = Projections(
                 self.subject,
                 self.layers,
