@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import argparse
 import io
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -19,16 +21,25 @@ TUTORIAL = ROOT / "notebooks" / "tutorials" / "01-first-model.ipynb"
 TARGET = ROOT / ".github" / "images" / "explorer.png"
 PANEL = "section[data-panel=study]"
 LARGEST = 300_000
+ESTIMATED = f"""() => !/estimating|score open/.test(
+    document.querySelector("{PANEL} .wb-estimate").closest("svg").textContent)"""
 
 
 def main() -> int:
     """Takes the picture; says where it is and how large."""
+    parser = argparse.ArgumentParser(prog="python -m tests.browser.picture", description=__doc__)
+    parser.add_argument("--workspace", help="one with the demo's study; by default it is made")
+    ready = parser.parse_args().workspace
     with tempfile.TemporaryDirectory() as folder:
         desk = Path(folder)
         _quiet_settings(desk)
         env = environment(desk)
-        demo = [sys.executable, "-m", "workbench.flow.cli.main", "demo"]
-        subprocess.run(demo, cwd=desk, env={**os.environ, **env}, check=True, capture_output=True)
+        if ready:
+            shutil.copytree(ready, desk / ".workbench")
+        else:
+            demo = [sys.executable, "-m", "workbench.flow.cli.main", "demo"]
+            whole = {**os.environ, **env}
+            subprocess.run(demo, cwd=desk, env=whole, check=True, capture_output=True)
         (desk / TUTORIAL.name).write_bytes(TUTORIAL.read_bytes())
         server = start_lab(desk, free_port(), env)
         try:
@@ -52,11 +63,11 @@ def take(server: Server) -> bytes:
             page.command("notebook:run-cell-and-select-next")
         panel = page.page.locator(PANEL)
         panel.locator(".wb-dot").nth(5).wait_for(timeout=120000)
-        panel.locator("input[data-knob='prune_structured.amount']").focus()
-        for key in ("ArrowRight", "ArrowRight"):
-            page.page.keyboard.press(key)
+        panel.locator("input[data-knob='prune.amount']").focus()
+        for _ in range(8):
+            page.page.keyboard.press("ArrowRight")
         panel.locator(".wb-estimate").wait_for(state="attached")
-        page.page.wait_for_timeout(2500)
+        page.page.wait_for_function(ESTIMATED, timeout=120_000)
         page.page.locator(PANEL).evaluate("n => n.closest('.jp-Cell').scrollIntoView()")
         page.page.wait_for_timeout(500)
         shot = page.page.screenshot()

@@ -18,6 +18,13 @@ DATA = "section[data-panel=dataset]"
 TABLE = "\n".join(["size,kind", *(f"{i % 17},{'ab'[i % 2]}" for i in range(90))])
 
 
+def set_slider(panel, knob: str, value: float) -> None:
+    """Moves a slider and measures."""
+    slider = panel.locator(f"input[data-knob='{knob}']")
+    slider.evaluate("(n, v) => { n.value = v; n.dispatchEvent(new Event('input')); }", value)
+    slider.press("Enter")
+
+
 def banner(panel) -> str:
     found = panel.locator(".wb-banner:visible")
     found.wait_for()
@@ -120,10 +127,8 @@ def test_two_notebooks_on_one_workspace_see_each_others_work(lab, desk, page):
         shown.open_notebook(lab, f"{name}.ipynb")
         shown.run_all()
         shown.page.locator(f"{STUDY} .wb-dot").first.wait_for()
-    for shown, amount in ((page, "0.21"), (other, "0.22")):
-        knob = shown.page.locator(f"{STUDY} input[data-knob='prune.amount']")
-        knob.evaluate("(n, v) => { n.value = v; n.dispatchEvent(new Event('input')); }", amount)
-        knob.press("Enter")
+    for shown, amount in ((page, 0.21), (other, 0.22)):
+        set_slider(shown.page.locator(STUDY), "prune.amount", amount)
     for shown in (page, other):
         for recipe in ("prune:0.21", "prune:0.22"):
             dot = shown.page.locator(f"{STUDY} .wb-dot[data-recipe='{recipe}']")
@@ -149,21 +154,18 @@ def test_a_second_wish_cancels_the_first_and_a_layer_gets_its_own_knob(lab, desk
     panel = page.page.locator(STUDY)
     panel.locator(".wb-dot").first.wait_for()
     knob = panel.locator("input[data-knob='prune_structured.amount']")
-    knob.focus()
-    page.page.keyboard.press("ArrowRight")
+    knob.evaluate("n => { n.value = 0.47; n.dispatchEvent(new Event('input')); }")
     estimate = panel.locator(".wb-estimate[data-for^='prune_structured']")
     estimate.wait_for()
     assert "needs training" in estimate.text_content()
-    page.page.keyboard.press("Enter")
+    knob.press("Enter")
     page.page.wait_for_selector(f"{STUDY}[data-measuring^='prune_structured']")
     panel.locator("input[data-method=prune_structured]").uncheck()
-    panel.locator("input[data-knob='prune.amount']").focus()
-    page.page.keyboard.press("Shift+ArrowRight")
-    page.page.keyboard.press("Enter")
+    set_slider(panel, "prune.amount", 0.44)
     page.page.wait_for_selector(f"{STUDY}[data-measuring^='prune:']", timeout=60000)
     page.page.wait_for_selector(f"{STUDY}[data-measuring='']", timeout=90000)
     assert panel.locator(".wb-dot[data-recipe^='prune:']").count() >= 1
-    assert panel.locator(".wb-dot[data-recipe^='prune_structured']").count() == 0
+    assert panel.locator(".wb-dot[data-recipe='prune_structured:0.47']").count() == 0
 
     layer = panel.locator(".wb-layer").first
     layer.wait_for(timeout=90000)

@@ -1,6 +1,6 @@
 """The Binder environment: its own steps in a clean virtual environment, then its three links.
 
-Installs about 2 GB. The index line is left out: where PyTorch comes from is this machine's affair.
+Installs about 2 GB. PyTorch comes by pip instead of conda: where from is this machine's affair.
 """
 
 from __future__ import annotations
@@ -34,11 +34,6 @@ def binder(tmp_path_factory) -> tuple[Path, Path]:
         copy.chmod((ROOT / name).stat().st_mode)
     repo = home / "repo"
     venv.create(home / "venv", with_pip=True)
-    wanted = repo / "binder" / "requirements.txt"
-    lines = [x for x in wanted.read_text().splitlines() if not x.startswith("--extra-index-url")]
-    wanted.write_text("\n".join(lines) + "\n")
-    run([home / "venv/bin/python", "-m", "pip", "install", "-q", "--no-cache-dir", "-r", wanted],
-        repo, home)  # fmt: skip
     run([repo / "binder" / "postBuild"], repo, home)
     return home, repo
 

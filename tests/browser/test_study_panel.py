@@ -83,7 +83,12 @@ def test_estimates_follow_the_slider_while_the_kernel_does_not_answer(lab, desk,
     page.open_notebook(lab, "busy.ipynb")
     page.run_all()
     panel = page.page.locator("section[data-panel=study]")
-    page.page.wait_for_selector("section[data-panel=study][data-computes]", timeout=60000)
+    page.page.wait_for_function(
+        "() => document.querySelector('section[data-panel=study][data-computes] [data-held]')"
+        "?.textContent.startsWith('band') && !document.querySelector('[data-held]')"
+        ".textContent.includes('being filled')",
+        timeout=90000,
+    )
     os.kill(int(pid.read_text()), signal.SIGSTOP)
     try:
         knob = panel.locator("input[data-knob='prune.amount']")

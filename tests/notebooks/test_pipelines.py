@@ -48,6 +48,9 @@ def test_classification_takes_a_table_with_holes_from_a_chinese_path(people, tmp
     assert wb.run(f"run:{done.run_id}").status == "succeeded"
     assert wb.verify("model:客户@champion").number == 1
     assert done.notebook.stat().st_size <= 200_000
+    written = done.notebook.read_text(encoding="utf-8")
+    assert written.count("image/png") >= 3, "data, run and study are pictures also on GitHub"
+    assert "widget-view" not in written, "nobody looks at a batch run"
     assert (tmp_path / "report.html").exists()
 
 
