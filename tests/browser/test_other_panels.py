@@ -43,7 +43,7 @@ def test_a_version_is_promoted_rolled_back_and_verified(lab, desk, page):
     panel.get_by_role("button", name="Roll back champion").click()
     panel.get_by_role("button", name="Roll back champion").click()
     panel.get_by_text("went back from version 2 to 1").first.wait_for()
-    panel.get_by_role("button", name="Verify").click()
+    panel.get_by_role("button", name="Verify", exact=True).click()
     panel.get_by_text("signature are what was registered").wait_for()
     page.shot("version-light", "section[data-panel=version]")
     page.theme(dark=True)

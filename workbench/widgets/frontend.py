@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
-from workbench.core.errors import WorkbenchError
+from workbench.core.errors import StateError, WorkbenchError
 from workbench.flow.batch import is_batch
 
 Output = tuple[dict[str, Any], dict[str, Any]]
@@ -105,6 +105,18 @@ def show(
             shell.display_pub.publish(data=data, metadata=metadata)
     except WorkbenchError as error:
         shell.display_pub.publish(data=_error(error))
+
+
+def model_id(record: Any) -> str:
+    """Returns the id of a record's live panel, by which a page that lost its kernel shows it.
+
+    Raises:
+        StateError: No panel can run here.
+    """
+    shown = record._repr_mimebundle_().get(_WIDGET)
+    if shown is None:
+        raise StateError("No panel can run in this kernel.", hint="Run the cell again.")
+    return str(shown["model_id"])
 
 
 def error_card(error: WorkbenchError) -> str:
