@@ -51,6 +51,7 @@ def hub(desk, browser):
         server.stop()
 
 
+@pytest.mark.full
 def test_a_snippet_works_through_the_jupyter_proxy_and_only_with_a_token(hub, desk):
     server, page = hub
     write_notebook(desk / "proxy.ipynb", [SERVE, "endpoint.token"])

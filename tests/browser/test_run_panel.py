@@ -7,6 +7,8 @@ import os
 import signal
 from pathlib import Path
 
+import pytest
+
 from tests.browser.lab import write_notebook
 from workbench.core.host import process_start
 
@@ -83,6 +85,7 @@ def test_a_run_outlives_its_kernel_and_is_stopped_and_resumed(lab, desk, page):
     assert page.errors() == []
 
 
+@pytest.mark.full
 def test_a_run_that_fails_says_why(lab, desk, page):
     cell = """import torch, workbench as wb
 class Broken(torch.nn.Module):

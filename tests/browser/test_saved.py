@@ -50,6 +50,7 @@ def saved(lab, desk, page):
     return path
 
 
+@pytest.mark.full
 def test_a_saved_notebook_shows_cards_with_pictures(saved, desk, browser, page):
     written = json.loads(saved.read_text())
     assert "widgets" not in written["metadata"]
