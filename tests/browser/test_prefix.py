@@ -97,7 +97,7 @@ def test_the_app_works_under_a_prefix(hub, desk):
     page.open_notebook(server, "app-prefix.ipynb")
     page.run_all()
     tabs = page.page.locator("[data-panel=app]")
-    page.page.locator("section[data-panel=dataset] .wb-tile").first.wait_for()
+    page.page.locator("section[data-panel=dataset] :is(.wb-tile, td)").first.wait_for()
     for tab, kind in (("Train", "run"), ("Compress", "study"), ("Models", "version")):
         tabs.get_by_role("tab", name=tab).click()
         page.page.locator(f"section[data-panel={kind}] .wb-body").wait_for()
