@@ -35,7 +35,7 @@ NOT_OURS = (
     "favicon", "api/me", "Failed to load resource", "ResizeObserver loop", "jupyterlab-manager",
     "No transpilation", "WebSocket", "api/kernels", "api/sessions", "Connection lost",
     "Kernel: ", "collaboration", "notebook:", "status of kernel", "lsp", "terminals",
-    "Error: Canceled",
+    "Error: Canceled", "Could not restore the debugger state",
 )  # fmt: skip
 # Voila loads this extension of JupyterLab, which asks for a part of Lab that Voila does not have.
 OTHERS = "/voila/labextensions/@jupyterhub/jupyter-server-proxy/static/"
