@@ -10,7 +10,8 @@ from workbench.compression.goal import checked_goal
 from workbench.compression.growing import Refused
 from workbench.compression.measured import Measured
 from workbench.compression.recipe import Recipe
-from workbench.flow.searching import Searching, TimedContext
+from workbench.flow.searching import Searching
+from workbench.flow.timed_context import TimedContext
 
 if TYPE_CHECKING:
     from workbench.flow.study import Study
