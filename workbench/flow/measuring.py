@@ -60,8 +60,11 @@ class MeasuringWorker:
         """
         with self._turn:
             self._cancel_idle()
+            is_running = self._process is not None and self._process.poll() is None
             process = self._started()
             try:
+                if not is_running:
+                    on_event("progress", {"done": 0, "total": 1, "note": "starting"})
                 _send(process, task)
                 return self._answer(process, on_event)
             except BaseException as error:

@@ -115,7 +115,8 @@ class Run(Shown):
         """
         deadline = None if timeout_s is None else time.monotonic() + timeout_s
         reader = EventReader(self._store.runs.events_path(self.id))
-        with Bar(self.record.kind, is_shown=progress) as bar:
+        with Bar(self.record.kind, is_shown=progress and not self.record.is_finished) as bar:
+            bar.set(0, 1, "starting" if self.record.started is None else "")
             while not self.record.is_finished:
                 for event in reader.new_events():
                     bar.show(event.kind, event.data)
