@@ -193,6 +193,7 @@ function showBanner(node, error, panel) {
   put(node, h("div", {}, h("b", { text: "✕ " }), error.message), (error.problems || []).length ? h("ul", {}, error.problems.map((text) => h("li", { text }))) : "",
     error.hint ? h("div", { class: "wb-hint", text: error.hint }) : "",
     h("div", { class: "wb-row" }, error.command && panel.sent[error.command] ? action(panel, error.command, "Retry", panel.sent[error.command]) : "", copyButton, h("button", { class: "wb-quiet", type: "button", text: "Dismiss", onclick: () => panel.send("dismiss") })));
+  if (panel.root.contains(document.activeElement)) node.scrollIntoView({ block: "nearest" });
   return node;
 }
 
