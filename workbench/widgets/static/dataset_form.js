@@ -41,7 +41,9 @@ function uploader(panel, onfound) {
     const u = panel.get("uploading") || {};
     going.hidden = !u.id || Boolean(u.found);
     if (u.id && u.total) { bar.style.width = `${(100 * u.received) / u.total}%`; words.textContent = `${fmt.kb(u.received)} of ${fmt.kb(u.total)}`; }
-    done.textContent = u.found ? `✓ uploaded ${u.found.path.split(/[\\/]/).pop()}; press Load` : "";
+    const left = u.skipped || [];
+    if (work && u.id === work.id && left.length && !work.index) work.files = work.files.filter(([path]) => !left.includes(path));
+    done.textContent = u.found ? `✓ uploaded ${u.found.path.split(/[\\/]/).pop()}${left.length ? `, without ${left.length} file${left.length === 1 ? "" : "s"} that ${left.length === 1 ? "is" : "are"} no picture (${left[0].split("/").pop()}${left.length > 1 ? ", …" : ""})` : ""}; press Load` : "";
     if (u.found) { work = null; onfound(u.found); } else if (work && u.id === work.id) next();
     else if (work && !u.id && work.index) work = null;
   });
