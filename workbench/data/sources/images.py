@@ -193,7 +193,9 @@ class _ImagesReader(Reader):
 
 
 def _broken(unreadable: list[str]) -> Finding:
-    message = f"{len(unreadable)} pictures that cannot be read are left out."
+    count = len(unreadable)
+    noun, verb = ("picture", "is") if count == 1 else ("pictures", "are")
+    message = f"{count} {noun} that cannot be read {verb} left out."
     return Finding("broken_left_out", message, places=tuple(unreadable[:_SHOWN]))
 
 

@@ -267,7 +267,7 @@ const empty = (sentence, ...kids) => h("div", { class: "wb-empty" }, h("p", { te
 function knobField(knob, values) {
   const set = (value) => { if (value === "" || value === null || Number.isNaN(value)) delete values[knob.name]; else values[knob.name] = value; };
   let control;
-  if (knob.kind === "choice") control = h("select", { onchange: (e) => set(e.target.value) }, knob.choices.map((c) => h("option", { value: c, text: c, selected: c === knob.default })));
+  if (knob.kind === "choice") control = h("select", { onchange: (e) => set(knob.choices.find((c) => String(c) === e.target.value) ?? null) }, knob.default === null ? h("option", { value: "", text: "automatic" }) : "", knob.choices.map((c) => h("option", { value: c, text: c, selected: c === knob.default })));
   else if (knob.kind === "bool") control = h("input", { type: "checkbox", checked: Boolean(knob.default), onchange: (e) => set(e.target.checked) });
   else if (knob.kind === "number") control = h("input", { type: "number", min: knob.min, max: knob.max, step: knob.step || "any", placeholder: knob.default === null ? "automatic" : String(knob.default), oninput: (e) => set(e.target.value === "" ? null : Number(e.target.value)) });
   else control = h("input", { type: "text", placeholder: knob.default === null ? "none" : String(knob.default ?? ""), oninput: (e) => set(e.target.value) });
