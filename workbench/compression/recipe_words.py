@@ -1,41 +1,49 @@
-"""Recipes as a person reads them. A recipe by layer is told by what its layers share."""
+"""Recipes as a person reads them. A recipe by layer is told by what its layers share.
+
+They are read as text: a version may have been made by a method that is not there any more.
+"""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 
-from workbench.compression.recipe import Recipe, Step, parse
-
-_REST = "*"
+_REST, _AND = "*", " + "
 
 
-def summary(recipe: Recipe | str) -> str:
+def summary(recipe: str) -> str:
     """Returns a recipe in one line, as "prune_structured:0.3 + cluster:16; 2 layers otherwise"."""
-    parsed = parse(recipe)
-    if not parsed.layers:
-        return str(parsed)
-    own = len(parsed.layers) - (_REST in parsed.layers)
-    shared = _words(parsed.layers.get(_REST, _common(parsed)))
+    if not recipe.startswith("{"):
+        return recipe or "baseline"
+    layers = _layers(recipe)
+    own = len(layers) - (_REST in layers)
+    shared = _words(layers.get(_REST, _common(layers)))
     return f"{shared}; {own} layer{'s' * (own != 1)} otherwise" if own else shared
 
 
-def by_layer(recipe: Recipe | str) -> list[tuple[str, str]]:
+def by_layer(recipe: str) -> list[tuple[str, str]]:
     """Returns the layers that are treated otherwise, with the steps that not all layers share."""
-    parsed = parse(recipe)
-    shared = len(_common(parsed))
-    named = [(name, steps) for name, steps in parsed.layers.items() if name != _REST]
-    return [(name, _words(steps[shared:])) for name, steps in sorted(named)]
+    if not recipe.startswith("{"):
+        return []
+    layers = _layers(recipe)
+    shared = len(_common(layers))
+    return [(n, _words(steps[shared:])) for n, steps in sorted(layers.items()) if n != _REST]
 
 
-def _common(recipe: Recipe) -> tuple[Step, ...]:
-    parts = list(recipe.layers.values()) or [()]
+def _layers(recipe: str) -> dict[str, list[str]]:
+    parts = json.loads(recipe)
+    return {name: [] if part == "baseline" else part.split(_AND) for name, part in parts.items()}
+
+
+def _common(layers: dict[str, list[str]]) -> list[str]:
+    parts = list(layers.values())
     same = 0
     for steps in zip(*parts, strict=False):
-        if len(set(map(str, steps))) > 1:
+        if len(set(steps)) > 1:
             break
         same += 1
     return parts[0][:same]
 
 
-def _words(steps: Sequence[Step]) -> str:
-    return " + ".join(map(str, steps)) or "left as it is"
+def _words(steps: Sequence[str]) -> str:
+    return _AND.join(steps) or "left as it is"

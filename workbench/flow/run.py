@@ -9,9 +9,8 @@ from typing import Any
 
 from workbench.core.errors import RunFailedError, StateError, error_from_dict
 from workbench.core.events import Event, EventReader, read_events
-from workbench.core.optional import require
 from workbench.core.shown import Shown
-from workbench.flow import runner
+from workbench.flow import own_code, runner
 from workbench.flow.progress import Bar
 from workbench.store import RunRecord, Store
 
@@ -167,10 +166,7 @@ class Run(Shown):
     def start(self) -> Run:
         """Starts, or starts again, the run's own process."""
         self._store.runs.restart(self.id)
-        blob = None
-        if self.payload is not None:
-            blob = require("cloudpickle", for_="code from a cell").dumps(self.payload)
-        self._process = runner.start(self._store, self.id, blob)
+        self._process = runner.start(self._store, self.id, own_code.packed(self.payload) or None)
         return self
 
     def run_inline(self) -> Run:

@@ -148,10 +148,11 @@ function frame(model, el, kind, label, build) {
   const lost = () => {
     gone.hidden = false;
     root.dataset.gone = "true";
-    const line_ = (model.get("state") || {}).reattach || "wb.app()";
+    const page = el.closest(".wb-app");
+    const line_ = page ? appLine(page) : (model.get("state") || {}).reattach || "wb.app()";
     const again = h("button", { type: "button", class: "wb-button", text: "Re-attach", onclick: async () => {
       again.setAttribute("aria-disabled", "true");
-      try { await reattach(model, el, line_); for (const work of cleanups.splice(0)) work(); } catch (error) { again.after(h("span", { class: "wb-bad", text: ` ✕ ${error.message}` })); again.removeAttribute("aria-disabled"); }
+      try { await reattach(model, page || el, line_); for (const work of cleanups.splice(0)) work(); } catch (error) { again.after(h("span", { class: "wb-bad", text: ` ✕ ${error.message}` })); again.removeAttribute("aria-disabled"); }
     } });
     put(gone, h("b", { text: "◌ The kernel is gone. " }), "What you see is the last state; runs and endpoints go on in their own processes. ", model.widget_manager?.kernel?.requestExecute ? again : "", " Run the cell again, or: ", h("code", { text: line_ }));
   };
@@ -165,6 +166,11 @@ function frame(model, el, kind, label, build) {
   return () => cleanups.forEach((work) => work());
 }
 
+function appLine(page) {
+  const only = [...page.classList].find((name) => name.startsWith("wb-only-"));
+  return only ? `wb.app("${only.slice(8)}")` : "wb.app()";
+}
+
 // Shows the record anew in this place, from the kernel that is there now.
 async function reattach(model, el, line) {
   const manager = model.widget_manager;
@@ -173,8 +179,10 @@ async function reattach(model, el, line) {
   const late = new Promise((_, fail) => setTimeout(() => fail(new Error("the kernel does not answer yet; try again when it is idle")), 20000));
   const answer = (await Promise.race([done, late])).content.user_expressions?.id;
   if (answer?.status !== "ok") throw new Error(answer?.evalue || "the kernel could not show it");
-  const view = await manager.create_view(await manager.get_model(answer.data["text/plain"].slice(1, -1)));
-  el.replaceChildren(view.el);
+  const shown = await manager.get_model(answer.data["text/plain"].slice(1, -1));
+  const tab = el.querySelector(".wb-tabs [aria-selected=true]")?.dataset.tab, tabs = tab && shown.get("children")?.[0];
+  if (tabs) { tabs.set("selected", tab); tabs.save_changes(); }
+  el.replaceChildren((await manager.create_view(shown)).el);
 }
 
 // Lab tells by the kernel's status, other hosts by the comm alone.
