@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import atexit
+import json
+from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
 
-from workbench.core.errors import NotFoundError, did_you_mean
+from workbench.core.errors import NotFoundError, did_you_mean, unknown_name
 from workbench.core.records import Prediction
 from workbench.core.shown import Shown
 from workbench.flow.batch import is_batch
@@ -15,6 +17,7 @@ from workbench.serving.client import Client
 from workbench.serving.discovery import EndpointInfo
 from workbench.serving.host import Order
 from workbench.serving.hosts import HOSTS
+from workbench.serving.traffic import Budget, Traffic, TrafficReport
 from workbench.store import Store
 
 _LOCAL = "local"
@@ -73,6 +76,57 @@ class Endpoint(Shown):
         """
         return self.client.predict(inputs)
 
+    def traffic(
+        self,
+        weights: Mapping[str, float] | None = None,
+        *,
+        sticky: str | None = None,
+        shadow: str | None = None,
+        shadow_share: float = 1.0,
+        budget: Mapping[str, float] | Budget | None = None,
+        model: str | None = None,
+    ) -> TrafficReport:
+        """Shares a model's requests out among its versions; without arguments only tells.
+
+        Versions that are not served yet are loaded first; no request waits for it. What is set
+        holds until it is set again, also over a hot swap and a restart; `{}` clears it.
+
+        Args:
+            weights: By alias or number, as in `{"champion": 90, "canary": 10}`.
+            sticky: Name of a header whose value keeps a caller on one version; "caller" takes
+                the name of the token.
+            shadow: A version that gets copies of the requests; its answers are only compared.
+            shadow_share: Share of the requests that are copied, above 0 to 1.
+            budget: When a version is taken back by itself: `errors` (share of 5xx), `latency_ms`
+                with `slow` (share above it), `window_s`, `requests` (fewest for a judgment).
+            model: Which one, if the endpoint serves several.
+
+        Raises:
+            InputError: Something of it is wrong; all problems at once.
+            NotFoundError: There is no such version.
+        """
+        client = self.client_of(model)
+        if weights is None and shadow is None and budget is None and sticky is None:
+            return client.traffic()
+        if weights is not None and not weights and shadow is None and budget is None:
+            return client.set_traffic(None)
+        values = {
+            "weights": dict(weights or {}),
+            "sticky": sticky,
+            "shadow": shadow,
+            "shadow_share": shadow_share,
+            "budget": budget,
+        }
+        return client.set_traffic(Traffic.parse(values, what="the traffic"))
+
+    def client_of(self, model: str | None) -> Client:
+        """Returns a client for one of its models; None for the only one."""
+        if model is None:
+            return self.client
+        if model not in self.models:
+            raise unknown_name("model", model, self.models)
+        return Client(self.url, self.token, model)
+
     def stop(self) -> None:
         """Ends the endpoint after it has answered what it owes."""
         HOSTS.get(_LOCAL).stop(self.info)
@@ -97,6 +151,8 @@ def serve(
     name: str | None = None,
     port: int = 0,
     host: str = _LOCAL,
+    id: str | None = None,
+    traffic: Mapping[str, Any] | Traffic | None = None,
     options: tuple[str, ...] = (),
 ) -> Endpoint:
     """Starts an endpoint for a ref and returns when its model has answered.
@@ -107,13 +163,26 @@ def serve(
         name: Name to serve it under; by default its own.
         port: Port on 127.0.0.1; 0 lets the system choose.
         host: Key of the host that runs it.
+        id: Its id; a later endpoint of the same id takes up the traffic and tokens it had.
+        traffic: From the start: weights as `{"champion": 90, "canary": 10}`, or all fields of
+            `Traffic` as `{"weights": {…}, "shadow": …, "budget": {…}}`.
         options: Further arguments of `workbench serve`.
     """
-    order = Order((ref,), store.home.root, name=name, port=port, options=tuple(options))
+    further = list(options)
+    if traffic is not None:
+        further += ["--traffic", json.dumps(_traffic(traffic).to_json())]
+    order = Order((ref,), store.home.root, name=name, port=port, id=id, options=tuple(further))
     endpoint = Endpoint(HOSTS.get(host).start(order))
     if is_batch():
         atexit.register(endpoint.stop)
     return endpoint
+
+
+def _traffic(given: Mapping[str, Any] | Traffic) -> Traffic:
+    if isinstance(given, Traffic):
+        return given
+    is_full = bool(set(given) & set(Traffic.model_fields))
+    return Traffic.parse(given if is_full else {"weights": given}, what="traffic")
 
 
 def running(store: Store) -> list[Endpoint]:

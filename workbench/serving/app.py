@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Sequence
 from typing import Any
 
@@ -24,12 +25,17 @@ class Pages:
     """The handlers of the app."""
 
     def __init__(
-        self, endpoint: Endpoint, metrics: Metrics, dialects: Sequence[Dialect] = ()
+        self,
+        endpoint: Endpoint,
+        metrics: Metrics,
+        dialects: Sequence[Dialect] = (),
+        further: Sequence[Route] = (),
     ) -> None:
         self._endpoint = endpoint
         self._gate: Gate = endpoint.gate
         self._metrics = metrics
         self._dialects = {dialect.key: dialect for dialect in dialects}
+        self._further = further
 
     def routes(self) -> list[Route]:
         """Returns the app's paths with what each needs."""
@@ -44,6 +50,7 @@ class Pages:
             Route(
                 "DELETE", f"{tokens}/{{name}}", "manage", self._revoke_token, summary="Revoke one"
             ),
+            *self._further,
         ]
 
     def _root(self, request: Request, answer: Any) -> Response:
@@ -104,15 +111,21 @@ def _token_problems(values: dict[str, Any]) -> list[str]:
     return problems
 
 
-def make_app(endpoint: Endpoint, metrics: Metrics, dialects: Sequence[Dialect] = ()) -> AsgiApp:
+def make_app(
+    endpoint: Endpoint,
+    metrics: Metrics,
+    dialects: Sequence[Dialect] = (),
+    pages: Sequence[Route] = (),
+) -> AsgiApp:
     """Returns the app. It checks tokens itself, so it can also run under another server.
 
     Args:
         endpoint: Models and gate.
         metrics: Shown at /metrics.
         dialects: Described in /openapi.json.
+        pages: Further routes.
     """
-    table = RouteTable(Pages(endpoint, metrics, dialects).routes())
+    table = RouteTable(Pages(endpoint, metrics, dialects, pages).routes())
     gate = endpoint.gate
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
@@ -122,12 +135,12 @@ def make_app(endpoint: Endpoint, metrics: Metrics, dialects: Sequence[Dialect] =
             scope["method"], scope.get("raw_path", b"") or b"/", dict(scope["headers"])
         )
         request.body = await _read(receive)
-        await _send(send, _answer(table, gate, request))
+        await _send(send, await _answer(table, gate, request))
 
     return app
 
 
-def _answer(table: RouteTable, gate: Gate, request: Request) -> Response:
+async def _answer(table: RouteTable, gate: Gate, request: Request) -> Response:
     try:
         if request.path not in console.PATHS:
             gate.check_host(request)
@@ -137,10 +150,12 @@ def _answer(table: RouteTable, gate: Gate, request: Request) -> Response:
         token = gate.check(request, match.route.scope)
         request.params, request.caller = match.params, token.name if token else None
         response = match.route.handler(request, None)  # type: ignore[arg-type]
+        if inspect.isawaitable(response):
+            response = await response
     except WorkbenchError as error:
         return error_response(error, {"error": str(error)})
     if not isinstance(response, Response):
-        raise TypeError("a page must answer at once")
+        raise TypeError("a page must answer with a response")
     return response
 
 

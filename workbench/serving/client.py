@@ -24,6 +24,7 @@ from workbench.core.errors import InputError, WorkbenchError, error_from_dict
 from workbench.core.records import Prediction
 from workbench.serving.binary import DATATYPES
 from workbench.serving.errors import BadRequestError, EndpointGoneError
+from workbench.serving.traffic import Traffic, TrafficReport
 from workbench.serving.values import (
     as_array,
     file_bytes,
@@ -135,6 +136,22 @@ class Client:
         """Returns readiness, the models served and what became of followed aliases."""
         return self._call("GET", "/v2/health/ready")
 
+    def traffic(self) -> TrafficReport:
+        """Returns who answers the model's requests. Needs "manage"."""
+        return TrafficReport.from_json(self._call("GET", self._traffic_path()))
+
+    def set_traffic(self, traffic: Traffic | None) -> TrafficReport:
+        """Shares the model's requests out anew, or not at all; returns what is in force then.
+
+        Raises:
+            WorkbenchError: A version it names cannot be served; nothing is changed then.
+        """
+        if traffic is None:
+            return TrafficReport.from_json(self._call("DELETE", self._traffic_path()))
+        body = json.dumps(traffic.to_json()).encode()
+        answer = self._call("PUT", self._traffic_path(), body, {"content-type": _JSON})
+        return TrafficReport.from_json(answer)
+
     def tokens(self) -> list[dict[str, Any]]:
         """Returns name, scopes and expiry of each token; never its text. Needs "manage"."""
         return list(json.loads(self._send("GET", "/manage/tokens")[1]))
@@ -159,6 +176,10 @@ class Client:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def _traffic_path(self) -> str:
+        name = self.model or str(self.about()["model"])
+        return f"/manage/traffic/{quote(name, safe='')}"
 
     # what is sent --------------------------------------------------------------------------
 

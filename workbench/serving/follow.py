@@ -31,7 +31,13 @@ class Registry(Protocol):
     def source(self, follower: Follower, number: int) -> Source:
         """Returns the verified source of a version."""
 
-    def note(self, action: str, subject: str, data: dict[str, Any]) -> None:
+    def find(self, ref: str, name: str) -> Source:
+        """Returns the verified source of a ref, to be served under a name."""
+
+    def roll_back(self, model: str, alias: str, version: str, reason: str) -> bool:
+        """Takes an alias back if it still points at `version`; returns whether it did."""
+
+    def note(self, action: str, subject: str, data: dict[str, Any], by: str = "endpoint") -> None:
         """Writes to the audit log."""
 
 
@@ -96,6 +102,8 @@ class FollowThread:
         load: Loads and warms a source.
         switch: Puts a loaded model in the place of the old one, on the event loop; returns once
             requests reach it.
+        on_refused: Called when a version is refused for the first time.
+        on_look: Called at each look with the event loop, before the aliases.
         interval_s: Time between two looks.
     """
 
@@ -107,6 +115,7 @@ class FollowThread:
         switch: Callable[[Follower, Loaded], Coroutine[Any, Any, None]],
         *,
         on_refused: Callable[[Follower], None] = lambda follower: None,
+        on_look: Callable[[asyncio.AbstractEventLoop], None] = lambda loop: None,
         interval_s: float = 0.25,
     ) -> None:
         self._followers = followers
@@ -114,6 +123,7 @@ class FollowThread:
         self._load = load
         self._switch = switch
         self._on_refused = on_refused
+        self._on_look = on_look
         self._interval_s = interval_s
         self._stop = threading.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -122,8 +132,7 @@ class FollowThread:
     def start(self) -> None:
         """Starts watching; on the event loop."""
         self._loop = asyncio.get_running_loop()
-        if self._followers:
-            self._thread.start()
+        self._thread.start()
 
     def stop(self) -> None:
         """Stops watching; a load under way is left to end by itself."""
@@ -131,7 +140,12 @@ class FollowThread:
 
     def _run(self) -> None:
         while not self._stop.wait(self._interval_s):
-            for follower in self._followers:
+            try:
+                if self._loop is not None:
+                    self._on_look(self._loop)
+            except Exception:
+                _LOGGER.exception("the endpoint's state could not be read; trying again")
+            for follower in tuple(self._followers):
                 try:
                     self._look(follower)
                 except Exception:

@@ -19,6 +19,7 @@ class Order:
         home: The workspace.
         name: Name for the only ref; None for its own.
         port: 0 lets the system choose.
+        id: The endpoint's id; None makes one.
         options: Further arguments of `workbench serve`.
     """
 
@@ -26,6 +27,7 @@ class Order:
     home: Path
     name: str | None = None
     port: int = 0
+    id: str | None = None
     options: tuple[str, ...] = ()
 
 

@@ -13,21 +13,26 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from workbench.core.clock import now
 from workbench.core.errors import InputError, WorkbenchError
+from workbench.core.files import storing
 from workbench.core.host import process_start
 from workbench.core.ids import new_id
+from workbench.core.refs import check_name
 from workbench.serving import discovery
 from workbench.serving.batching import BatchLimits
 from workbench.serving.discovery import EndpointInfo
 from workbench.serving.http import Limits
+from workbench.serving.repository import load_source
 from workbench.serving.security import Gate, hash_token, new_token
-from workbench.serving.service import Service, Settings, load_source
+from workbench.serving.served import Source
+from workbench.serving.service import Service, Settings
 from workbench.serving.sources import StoreRegistry, find_source
+from workbench.serving.traffic import Traffic, parse_weights
 from workbench.store import Store, open_store
 from workbench.store.home import find_home
 
@@ -51,6 +56,7 @@ class Options:
         is_json: Print the ready line as JSON.
         is_quiet: Print no ready line: whoever started it reads the discovery file.
         keeps_log: Whether to write the request log.
+        traffic: Of the only model, from the start.
         settings: How it runs.
     """
 
@@ -65,6 +71,7 @@ class Options:
     is_json: bool = False
     is_quiet: bool = False
     keeps_log: bool = True
+    traffic: Traffic | None = None
     settings: Settings = field(default_factory=Settings)
 
 
@@ -95,24 +102,27 @@ def run(options: Options, announce: Callable[[Options, EndpointInfo], None]) -> 
     store = _store_for(options)
     sources = [find_source(ref, store, options.name) for ref in options.refs]
     loaded = [load_source(source, options.settings.threads) for source in sources]
+    id_ = check_name(options.id or new_id(), what="an endpoint")
     token = options.token or new_token()
     hosts = (*options.allowed_hosts, options.host)
     service = Service(
         loaded,
         Gate([hash_token(token, "main")], hosts),
-        options.settings,
+        replace(options.settings, traffic=_traffic_by_name(options, sources)),
         registry=None if store is None else StoreRegistry(store),
         log_folder=store.home.requests if store is not None and options.keeps_log else None,
+        folder=None if store is None else _folder(store, id_),
     )
-    info = _Info(options, token, store)
+    info = _Info(options, id_, token, store)
     return asyncio.run(_serve(service, options, info, announce))
 
 
 class _Info:
     """Builds the discovery record once the port is known."""
 
-    def __init__(self, options: Options, token: str, store: Store | None) -> None:
+    def __init__(self, options: Options, id_: str, token: str, store: Store | None) -> None:
         self._options = options
+        self._id = id_
         self._token = token
         self._home = "" if store is None else str(store.home.root)
 
@@ -121,7 +131,7 @@ class _Info:
         pid = os.getpid()
         host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(options.host, options.host)
         return EndpointInfo(
-            id=options.id or new_id(),
+            id=self._id,
             url=f"http://{f'[{host}]' if ':' in host and host[0] != '[' else host}:{port}",
             token=self._token,
             models=tuple(models),
@@ -225,6 +235,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--max-batch", type=int, default=64, help="rows in one run")
     parser.add_argument("--max-queue", type=int, default=512, help="requests waiting")
     parser.add_argument("--max-body", type=int, default=64_000_000, help="bytes of a request")
+    parser.add_argument("--traffic", help="champion=90,canary=10, or JSON with shadow and budget")
     parser.add_argument("--drain", type=float, default=20.0, help="seconds to end in")
     return parser
 
@@ -245,6 +256,7 @@ def _options(arguments: argparse.Namespace) -> Options:
         is_json=arguments.json,
         is_quiet=arguments.quiet,
         keeps_log=not arguments.no_log,
+        traffic=_read_traffic(arguments.traffic),
         settings=Settings(
             threads=arguments.threads,
             batch=BatchLimits(rows=arguments.max_batch, queue=arguments.max_queue),
@@ -252,6 +264,37 @@ def _options(arguments: argparse.Namespace) -> Options:
             drain_s=arguments.drain,
         ),
     )
+
+
+def _folder(store: Store, id_: str) -> Path:
+    folder = store.home.root / "endpoints" / id_
+    with storing("The endpoint's folder"):
+        folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def _traffic_by_name(options: Options, sources: Sequence[Source]) -> dict[str, Traffic]:
+    names = list(dict.fromkeys(source.name for source in sources))
+    if options.traffic is None:
+        return {}
+    if len(names) > 1:
+        raise InputError(
+            f"Got --traffic for several models: {', '.join(names)}; one would be right.",
+            hint="`workbench traffic` sets it for each of them while they run.",
+        )
+    return {names[0]: options.traffic}
+
+
+def _read_traffic(text: str | None) -> Traffic | None:
+    if text is None:
+        return None
+    try:
+        values = json.loads(text) if text.startswith("{") else {"weights": parse_weights(text)}
+    except ValueError as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"Got a --traffic that is not JSON: {error}.") from error
+    return Traffic.parse(values, what="--traffic")
 
 
 def _read_token(path: Path | None) -> Any:

@@ -86,7 +86,12 @@ def _can_batch(model: LoadedModel) -> bool:
 
 
 class Served:
-    """A loaded version with its queue and its counters."""
+    """A loaded version with its queue and its counters.
+
+    Attributes:
+        mirror: Given each answered job, after its answer was sent; None without a shadow.
+        watch: Given status and seconds of each answer; None without a budget.
+    """
 
     def __init__(self, loaded: Loaded, metrics: ModelMetrics, limits: BatchLimits) -> None:
         self.source = loaded.source
@@ -100,6 +105,8 @@ class Served:
         self.batcher = Batcher(
             loaded.model, can_batch=loaded.can_batch, limits=limits, on_batch=self._count
         )
+        self.mirror: Callable[[Job], None] | None = None
+        self.watch: Callable[[int, float], None] | None = None
         self._users = 0
         self._free = asyncio.Event()
         self._free.set()
@@ -125,6 +132,7 @@ class Served:
                     answer.fail(job.error or ModelError("The model gave nothing."))
                 else:
                     answer.send(encode(job.outputs))
+                    self._copy(job)
             except WorkbenchError as error:
                 answer.fail(error)
             except Exception as error:  # noqa: BLE001 (the border of requests)
@@ -149,6 +157,7 @@ class Served:
         job = await future
         if job.error is not None or job.outputs is None:
             raise job.error or ModelError("The model gave nothing.")
+        asyncio.get_running_loop().call_soon(self._copy, job)
         return job.outputs
 
     @contextmanager
@@ -172,6 +181,10 @@ class Served:
         """Answers what it owes, then unloads."""
         await self._free.wait()
         await self.batcher.close()
+
+    def _copy(self, job: Job) -> None:
+        if self.mirror is not None:
+            self.mirror(job)
 
     def _count(self, jobs: Sequence[Job]) -> None:
         metrics = self.metrics

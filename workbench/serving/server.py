@@ -18,7 +18,7 @@ from workbench.serving.messages import Request, Response
 from workbench.serving.metrics import Metrics
 from workbench.serving.protocol import Dialect, Endpoint
 from workbench.serving.request_log import Lines, RequestLog
-from workbench.serving.routes import RouteTable
+from workbench.serving.routes import Route, RouteTable
 
 _LOGGER = logging.getLogger(__name__)
 _SWEEP_S = 1.0
@@ -34,6 +34,7 @@ class Server:
         metrics: Counters.
         log: The request log; None keeps none.
         limits: Of each connection.
+        pages: Further routes of the app.
     """
 
     def __init__(
@@ -43,6 +44,7 @@ class Server:
         metrics: Metrics,
         log: RequestLog | None = None,
         limits: Limits | None = None,
+        pages: Sequence[Route] = (),
     ) -> None:
         self.limits = limits or Limits()
         self.connections: set[HttpConnection] = set()
@@ -53,7 +55,7 @@ class Server:
         self._metrics = metrics
         self._log = log
         self._lines = Lines()
-        self._app = make_app(endpoint, metrics, dialects)
+        self._app = make_app(endpoint, metrics, dialects, pages)
         self._server: asyncio.Server | None = None
         self._sweeper: asyncio.TimerHandle | None = None
         self._tasks: set[asyncio.Task[None]] = set()
@@ -175,6 +177,8 @@ class Server:
                 metrics.errors[code] = metrics.errors.get(code, 0) + 1
             if answer.is_counted:
                 metrics.in_flight -= 1
+            if served.watch is not None:
+                served.watch(answer.status, seconds)
         if self._log is not None and request.route is not None and request.route.scope is not None:
             self._log.add(self._lines.of(answer, dialect, seconds, around))
 

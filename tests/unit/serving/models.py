@@ -45,7 +45,8 @@ def save_digits(path: Path, *, shift: float = 0.0, is_dynamic: bool = False) -> 
     With `is_dynamic` its activations are quantized by a scale taken over the whole batch.
     """
     weights, bias = _weights()
-    bias = bias + np.eye(10, dtype=np.float32)[0] * np.float32(shift)
+    bias = bias.copy()
+    bias[0] += np.float32(shift)
     initializers = {"w": weights / np.float32(16), "b": bias}
     nodes = [helper.make_node("Flatten", ["input"], ["flat"], axis=1)]
     if is_dynamic:
