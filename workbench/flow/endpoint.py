@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import atexit
 import json
-from collections.abc import Mapping
+import re
+import time
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Any
 
-from workbench.core.errors import NotFoundError, did_you_mean, unknown_name
+from workbench.core.errors import InputError, NotFoundError, did_you_mean, unknown_name
 from workbench.core.records import Prediction
 from workbench.core.shown import Shown
 from workbench.flow.batch import is_batch
@@ -17,10 +20,13 @@ from workbench.serving.client import Client
 from workbench.serving.discovery import EndpointInfo
 from workbench.serving.host import Order
 from workbench.serving.hosts import HOSTS
+from workbench.serving.manager import Manager, NewToken
+from workbench.serving.tokens import Grant
 from workbench.serving.traffic import Budget, Traffic, TrafficReport
 from workbench.store import Store
 
 _LOCAL = "local"
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
 class Endpoint(Shown):
@@ -105,11 +111,13 @@ class Endpoint(Shown):
             InputError: Something of it is wrong; all problems at once.
             NotFoundError: There is no such version.
         """
-        client = self.client_of(model)
+        if model is not None and model not in self.models:
+            raise unknown_name("model", model, self.models)
+        manager = self._manager
         if weights is None and shadow is None and budget is None and sticky is None:
-            return client.traffic()
+            return manager.traffic(model)
         if weights is not None and not weights and shadow is None and budget is None:
-            return client.set_traffic(None)
+            return manager.set_traffic(None, model)
         values = {
             "weights": dict(weights or {}),
             "sticky": sticky,
@@ -117,15 +125,54 @@ class Endpoint(Shown):
             "shadow_share": shadow_share,
             "budget": budget,
         }
-        return client.set_traffic(Traffic.parse(values, what="the traffic"))
+        return manager.set_traffic(Traffic.parse(values, what="the traffic"), model)
 
-    def client_of(self, model: str | None) -> Client:
-        """Returns a client for one of its models; None for the only one."""
-        if model is None:
-            return self.client
-        if model not in self.models:
-            raise unknown_name("model", model, self.models)
-        return Client(self.url, self.token, model)
+    def tokens(self) -> list[Grant]:
+        """Returns what each token allows; their text is kept nowhere."""
+        return self._manager.grants()
+
+    def add_token(
+        self,
+        name: str,
+        scopes: Sequence[str] = ("predict",),
+        *,
+        models: Sequence[str] | None = None,
+        expires: str | timedelta | datetime | float | None = None,
+        **limits: float,
+    ) -> NewToken:
+        """Makes a further token; its text is in `.text` of what returns, and nowhere else.
+
+        Args:
+            name: For the audit log, the metrics and `revoke_token`.
+            scopes: "predict", "manage" or both.
+            models: Only for these; by default for all.
+            expires: "12h", "30d", a `timedelta`, a `datetime`, or seconds since 1970.
+            limits: `rate` (predictions a second), `burst` (at once), `body_bytes` and `values`
+                (numbers in the tensors) of one request.
+
+        Raises:
+            InputError: The name is taken, or an option is wrong.
+        """
+        values = {
+            "name": name,
+            "scopes": scopes,
+            "models": models,
+            "expires": expiry(expires),
+            "limits": limits,
+        }
+        return self._manager.add_token(Grant.parse(values, what="the token"))
+
+    def revoke_token(self, name: str) -> None:
+        """Shuts a token out from the next request on.
+
+        Raises:
+            NotFoundError: No such token.
+        """
+        self._manager.revoke_token(name)
+
+    @property
+    def _manager(self) -> Manager:
+        return Manager(self.client)
 
     def stop(self) -> None:
         """Ends the endpoint after it has answered what it owes."""
@@ -176,6 +223,26 @@ def serve(
     if is_batch():
         atexit.register(endpoint.stop)
     return endpoint
+
+
+def expiry(given: str | timedelta | datetime | float | None) -> float | None:
+    """Returns a time given in words or as a value as seconds since 1970.
+
+    Raises:
+        InputError: The text is no duration.
+    """
+    if given is None or isinstance(given, (int, float)):
+        return given
+    if isinstance(given, str):
+        found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([smhd])", given.strip())
+        if found is None:
+            raise InputError(
+                f"Got the expiry '{given}'.", hint='"30m", "12h" or "30d" would be right.'
+            )
+        given = timedelta(seconds=float(found[1]) * _SECONDS[found[2]])
+    if isinstance(given, timedelta):
+        return time.time() + given.total_seconds()
+    return given.timestamp()
 
 
 def _traffic(given: Mapping[str, Any] | Traffic) -> Traffic:

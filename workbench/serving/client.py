@@ -24,7 +24,6 @@ from workbench.core.errors import InputError, WorkbenchError, error_from_dict
 from workbench.core.records import Prediction
 from workbench.serving.binary import DATATYPES
 from workbench.serving.errors import BadRequestError, EndpointGoneError
-from workbench.serving.traffic import Traffic, TrafficReport
 from workbench.serving.values import (
     as_array,
     file_bytes,
@@ -136,29 +135,28 @@ class Client:
         """Returns readiness, the models served and what became of followed aliases."""
         return self._call("GET", "/v2/health/ready")
 
-    def traffic(self) -> TrafficReport:
-        """Returns who answers the model's requests. Needs "manage"."""
-        return TrafficReport.from_json(self._call("GET", self._traffic_path()))
-
-    def set_traffic(self, traffic: Traffic | None) -> TrafficReport:
-        """Shares the model's requests out anew, or not at all; returns what is in force then.
-
-        Raises:
-            WorkbenchError: A version it names cannot be served; nothing is changed then.
-        """
-        if traffic is None:
-            return TrafficReport.from_json(self._call("DELETE", self._traffic_path()))
-        body = json.dumps(traffic.to_json()).encode()
-        answer = self._call("PUT", self._traffic_path(), body, {"content-type": _JSON})
-        return TrafficReport.from_json(answer)
-
     def tokens(self) -> list[dict[str, Any]]:
-        """Returns name, scopes and expiry of each token; never its text. Needs "manage"."""
-        return list(json.loads(self._send("GET", "/manage/tokens")[1]))
+        """Returns what each token allows; never its text. Needs "manage"."""
+        return list(json.loads(self.call("GET", "/manage/tokens")))
 
     def metrics(self) -> str:
         """Returns the Prometheus page."""
         return self._send("GET", "/metrics")[1].decode()
+
+    def call(self, method: str, path: str, value: Any = None) -> bytes:
+        """Returns the body of any answer of the endpoint.
+
+        Args:
+            method: As in "PUT".
+            path: From the base URL on.
+            value: JSON-able values to send; None sends nothing.
+
+        Raises:
+            WorkbenchError: The endpoint's refusal.
+        """
+        if value is None:
+            return self._send(method, path)[1]
+        return self._send(method, path, json.dumps(value).encode(), {"content-type": _JSON})[1]
 
     def close(self) -> None:
         """Closes the kept connections; the client can still be used."""
@@ -176,10 +174,6 @@ class Client:
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-    def _traffic_path(self) -> str:
-        name = self.model or str(self.about()["model"])
-        return f"/manage/traffic/{quote(name, safe='')}"
 
     # what is sent --------------------------------------------------------------------------
 

@@ -24,7 +24,7 @@ _ENDPOINT = "endpoint"
 
 
 class TrafficControl:
-    """Shares out the requests of each name. All methods but `sync` run on the event loop.
+    """Shares out the requests of each name. All methods run on the event loop.
 
     Args:
         repository: The models.
@@ -53,10 +53,6 @@ class TrafficControl:
         self._tasks: set[asyncio.Task[None]] = set()
         self._router.on_change = self._arrange
         self._add_figures()
-
-    async def restore(self) -> None:
-        """Takes up what was kept before a restart; what cannot be served any more is left out."""
-        await self._adopt(await asyncio.to_thread(self._state.read))
 
     async def set(self, model: str, traffic: Traffic | None, *, by: str) -> TrafficReport:
         """Sets the traffic of a model, loading the versions it needs; None clears it.
@@ -101,16 +97,13 @@ class TrafficControl:
             self._taken_back.get(model),
         )
 
-    def sync(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Takes up what another worker changed; called from a thread, again and again."""
-        if self._state.is_news():
-            state = self._state.read()
-            asyncio.run_coroutine_threadsafe(self._adopt(state), loop).result()
-
     # setting -------------------------------------------------------------------------------
 
-    async def _adopt(self, state: State) -> None:
+    async def adopt(self, state: State) -> None:
+        """Takes up what was kept or changed elsewhere; what cannot be served is left out."""
         async with self._lock:
+            if state.revision < self._state.revision:
+                return
             self._taken_back = dict(state.taken_back)
             for name in self._router.names():
                 traffic = state.traffic.get(name)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from workbench.core.errors import WorkbenchError
+from workbench.core.errors import OverloadedError, WorkbenchError
 
 
 class BadRequestError(WorkbenchError):
@@ -38,6 +38,13 @@ class MediaTypeError(WorkbenchError):
 
     code = "media_type"
     http_status = 415
+
+
+class RateLimitedError(OverloadedError):
+    """The token's own limit of requests a second is reached."""
+
+    code = "rate_limited"
+    http_status = 429
 
 
 class ModelError(WorkbenchError):

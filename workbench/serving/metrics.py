@@ -64,6 +64,7 @@ class Metrics:
     def __init__(self) -> None:
         self.models: dict[tuple[str, str], ModelMetrics] = {}
         self.other: dict[tuple[str, int], int] = {}
+        self.keys: dict[tuple[str, int], int] = {}
         self.events: dict[str, dict[Labels, int]] = {name: {} for name in _EVENTS}
         self.figures: dict[str, tuple[str, str, Read]] = {}
 
@@ -77,6 +78,10 @@ class Metrics:
     def count_other(self, dialect: str, status: int) -> None:
         """Adds a request that reached no model."""
         self.other[(dialect, status)] = self.other.get((dialect, status), 0) + 1
+
+    def count_key(self, key: str, status: int) -> None:
+        """Adds a request that was sent with the token named `key`."""
+        self.keys[(key, status)] = self.keys.get((key, status), 0) + 1
 
     def count_event(self, name: str, **labels: str) -> None:
         """Adds one to a counter of `_EVENTS`."""
@@ -122,6 +127,10 @@ class Metrics:
                 _line(lines, name, (*model.labels, ("code", code)), count)
 
     def _render_events(self, lines: list[str]) -> None:
+        name = "workbench_key_requests_total"
+        _head(lines, name, "counter", "Requests answered, by the name of the token.")
+        for (key, status), count in self.keys.items():
+            _line(lines, name, (("key", key), ("status", str(status))), count)
         for name, help_ in _EVENTS.items():
             _head(lines, name, "counter", help_)
             for labels, count in self.events[name].items():

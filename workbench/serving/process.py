@@ -28,10 +28,11 @@ from workbench.serving.batching import BatchLimits
 from workbench.serving.discovery import EndpointInfo
 from workbench.serving.http import Limits
 from workbench.serving.repository import load_source
-from workbench.serving.security import Gate, hash_token, new_token
+from workbench.serving.security import Gate
 from workbench.serving.served import Source
 from workbench.serving.service import Service, Settings
 from workbench.serving.sources import StoreRegistry, find_source
+from workbench.serving.tokens import hash_token, new_token
 from workbench.serving.traffic import Traffic, parse_weights
 from workbench.store import Store, open_store
 from workbench.store.home import find_home

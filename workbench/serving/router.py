@@ -6,8 +6,10 @@ from collections.abc import Callable, Iterable, Iterator
 
 from workbench.core.errors import InputError, NotFoundError, unknown_name
 from workbench.serving.messages import Request
+from workbench.serving.security import check_model
 from workbench.serving.served import Served
 from workbench.serving.splitting import Split
+from workbench.serving.tokens import Token
 
 
 class Router:
@@ -58,6 +60,10 @@ class Router:
         """Returns the names served, in the order they were added."""
         return list(self._names)
 
+    def visible(self, token: Token | None) -> list[Served]:
+        """Returns the versions that the holder of a token may know of; none without one."""
+        return [] if token is None else [s for s in self if token.allows(s.name)]
+
     def line(self, name: str) -> list[Served]:
         """Returns the versions served under a name, the first one first.
 
@@ -100,9 +106,17 @@ class Router:
     def answering(self, request: Request, name: str | None, selector: str | None = None) -> Served:
         """Returns the model to answer a request: as `find`, but predictions follow the split.
 
+        A token for one model needs no name.
+
         Raises:
+            ForbiddenError: The token is for other models.
             WorkbenchError: As `find`.
         """
+        token = request.token
+        if token is not None and token.models is not None:
+            if name is None and len(token.models) == 1:
+                name = token.models[0]
+            check_model(token, name or next(iter(self._names), ""))
         served = self.find(name, selector)
         if selector is None and self.splits:
             split = self.splits.get(served.name)

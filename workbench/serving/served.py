@@ -22,6 +22,7 @@ from workbench.serving.engine import example_inputs as made_inputs
 from workbench.serving.errors import ModelError
 from workbench.serving.messages import Response
 from workbench.serving.metrics import ModelMetrics
+from workbench.serving.security import check_values
 from workbench.serving.tensors import check_tensors
 
 _WARM_ROWS = 8
@@ -124,7 +125,7 @@ class Served:
             InputError: The tensors do not fit the signature.
             OverloadedError: The queue is full.
         """
-        rows = check_tensors(self.signature, inputs)
+        rows = self._check(answer, inputs)
 
         def done(job: Job) -> None:
             try:
@@ -146,7 +147,7 @@ class Served:
         Raises:
             WorkbenchError: As `submit`, or the model's own failure.
         """
-        rows = check_tensors(self.signature, inputs)
+        rows = self._check(answer, inputs)
         future: asyncio.Future[Job] = asyncio.get_running_loop().create_future()
 
         def done(job: Job) -> None:
@@ -181,6 +182,10 @@ class Served:
         """Answers what it owes, then unloads."""
         await self._free.wait()
         await self.batcher.close()
+
+    def _check(self, answer: Answer, inputs: Tensors) -> int:
+        check_values(answer.request.token, sum(value.size for value in inputs.values()))
+        return check_tensors(self.signature, inputs)
 
     def _copy(self, job: Job) -> None:
         if self.mirror is not None:

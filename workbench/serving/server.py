@@ -19,6 +19,7 @@ from workbench.serving.metrics import Metrics
 from workbench.serving.protocol import Dialect, Endpoint
 from workbench.serving.request_log import Lines, RequestLog
 from workbench.serving.routes import Route, RouteTable
+from workbench.serving.security import check_body
 
 _LOGGER = logging.getLogger(__name__)
 _SWEEP_S = 1.0
@@ -90,7 +91,7 @@ class Server:
     # Application ---------------------------------------------------------------------------
 
     def admit(self, request: Request) -> None:
-        """Checks Host, route and token from the head alone.
+        """Checks Host, route, token and its limits from the head alone.
 
         Raises:
             WorkbenchError: The request is refused.
@@ -103,7 +104,11 @@ class Server:
             return
         request.route, request.params = match.route, match.params
         token = gate.check(request, match.route.scope)
-        request.caller = None if token is None else token.name
+        if token is not None:
+            request.caller, request.token = token.name, token
+            if match.route.predicts:
+                length = request.headers.get(b"content-length", b"")
+                gate.spend(token, int(length) if length.isdigit() else 0)
 
     def handle(self, answer: Answer, refusal: WorkbenchError | None) -> None:
         """Answers one request; the border where every failure becomes a response."""
@@ -117,6 +122,8 @@ class Server:
             elif route is None:
                 self._spawn(run_app(self._app, answer), answer)
             else:
+                if answer.request.token is not None:
+                    check_body(answer.request.token, len(answer.request.body))
                 result = route.handler(answer.request, answer)
                 if isinstance(result, Response):
                     answer.send(result)
@@ -164,6 +171,8 @@ class Server:
         if job is not None and job.batch_rows:
             encode = perf_counter() - job.finished
             around = (max(0.0, seconds - encode - (job.finished - job.queued)), encode)
+        if request.caller is not None:
+            self._metrics.count_key(request.caller, answer.status)
         if served is None:
             self._metrics.count_other(dialect, answer.status)
         else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,7 +11,8 @@ from workbench.serving.batching import BatchLimits
 from workbench.serving.control import TrafficControl
 from workbench.serving.follow import FollowThread, Registry
 from workbench.serving.http import Limits
-from workbench.serving.manage import traffic_routes
+from workbench.serving.keys import Keys
+from workbench.serving.manage import token_routes, traffic_routes
 from workbench.serving.metrics import Labels, Metrics
 from workbench.serving.protocol import Endpoint
 from workbench.serving.protocols import PROTOCOLS
@@ -19,7 +21,7 @@ from workbench.serving.request_log import RequestLog
 from workbench.serving.security import Gate
 from workbench.serving.served import Loaded
 from workbench.serving.server import Server
-from workbench.serving.state import StateFile
+from workbench.serving.state import State, StateFile
 from workbench.serving.traffic import Traffic
 
 
@@ -75,7 +77,10 @@ class Service:
             loaded, LoadOptions(settings.threads, settings.batch), self.metrics, registry
         )
         self.router = self.repository.router
-        self.control = TrafficControl(self.repository, StateFile(folder), registry, self.metrics)
+        self._state = StateFile(folder)
+        self.control = TrafficControl(self.repository, self._state, registry, self.metrics)
+        subject = f"endpoint:{'-' if folder is None else folder.name}"
+        self.keys = Keys(gate, self._state, registry, subject)
         self._log = None if log_folder is None else RequestLog(log_folder)
         endpoint = Endpoint(
             self.router, gate, self.repository.followers, lambda: self.server.is_draining
@@ -86,7 +91,7 @@ class Service:
             self.metrics,
             self._log,
             settings.limits,
-            traffic_routes(self.control),
+            [*token_routes(self.keys), *traffic_routes(self.control)],
         )
         self._follow = self._follow_thread(registry)
         self._add_gauges()
@@ -98,7 +103,7 @@ class Service:
             WorkbenchError: The traffic asked for cannot be served.
         """
         self.repository.start()
-        await self.control.restore()
+        await self._adopt(self._state.read())
         for name, traffic in self.settings.traffic.items():
             await self.control.set(name, traffic, by="endpoint")
         if self._log is not None:
@@ -119,6 +124,17 @@ class Service:
             self._log.close()
         return is_complete
 
+    def _look(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Takes up what another worker changed; in the following thread."""
+        if self._state.is_news():
+            work = self._adopt(self._state.read())
+            asyncio.run_coroutine_threadsafe(work, loop).result()
+
+    async def _adopt(self, state: State) -> None:
+        if state.revision >= self._state.revision:
+            self.keys.adopt(state)
+        await self.control.adopt(state)
+
     def _follow_thread(self, registry: Registry | None) -> FollowThread | None:
         if registry is None:
             return None
@@ -130,7 +146,7 @@ class Service:
             on_refused=lambda follower: self.metrics.count_event(
                 "workbench_swaps_total", model=follower.name, outcome="refused"
             ),
-            on_look=self.control.sync,
+            on_look=self._look,
             interval_s=self.settings.poll_s,
         )
 

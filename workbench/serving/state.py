@@ -18,6 +18,7 @@ from workbench.core.config import Config
 from workbench.core.errors import IntegrityError
 from workbench.core.files import storing
 from workbench.core.host import FileLock
+from workbench.serving.tokens import Token
 from workbench.serving.traffic import Traffic
 
 _FILE, _LOCK = "state.json", "state.lock"
@@ -26,10 +27,13 @@ _FILE, _LOCK = "state.json", "state.lock"
 class State(Config):
     """What is kept."""
 
+    revision: int = Field(0, ge=0, description="Counts the changes")
     traffic: dict[str, Traffic] = Field(default_factory=dict, description="By model")
     taken_back: dict[str, dict[str, Any]] = Field(
         default_factory=dict, description="The last version taken back by itself, by model"
     )
+    tokens: tuple[Token, ...] = Field((), description="Made at run time")
+    revoked: tuple[str, ...] = Field((), description="Hashes of revoked tokens of the start")
 
     def with_traffic(self, model: str, traffic: Traffic | None) -> State:
         """Returns the state with the traffic of one model set, or cleared by None."""
@@ -48,11 +52,15 @@ class StateFile:
 
     Args:
         folder: Of the endpoint; None keeps the state in memory only.
+
+    Attributes:
+        revision: Of the last change made here; an older state read meanwhile is outdated.
     """
 
     def __init__(self, folder: Path | None) -> None:
         self._path = None if folder is None else folder / _FILE
         self._memory = State()
+        self.revision = 0
         self._seen: tuple[int, ...] = ()
 
     def read(self) -> State:
@@ -85,12 +93,13 @@ class StateFile:
             StorageError: The disk is full, or read-only; nothing is changed then.
         """
         if self._path is None:
-            self._memory = change(self._memory)
-            return self._memory
-        with storing("The endpoint's state"), FileLock(self._path.with_name(_LOCK)):
-            state = change(self.read())
-            _write(self._path, json.dumps(state.to_json(), ensure_ascii=False))
-            self._seen = self._stamp()
+            self._memory = state = _next(self._memory, change)
+        else:
+            with storing("The endpoint's state"), FileLock(self._path.with_name(_LOCK)):
+                state = _next(self.read(), change)
+                _write(self._path, json.dumps(state.to_json(), ensure_ascii=False))
+                self._seen = self._stamp()
+        self.revision = state.revision
         return state
 
     def _stamp(self) -> tuple[int, ...]:
@@ -101,6 +110,10 @@ class StateFile:
         except OSError:
             return ()
         return (found.st_mtime_ns, found.st_ino, found.st_size)
+
+
+def _next(state: State, change: Callable[[State], State]) -> State:
+    return change(state).model_copy(update={"revision": state.revision + 1})
 
 
 def _write(path: Path, text: str) -> None:

@@ -11,9 +11,10 @@ from contextlib import contextmanager
 import httpx
 
 from workbench.serving.repository import load_source
-from workbench.serving.security import Gate, hash_token, new_token
+from workbench.serving.security import Gate
 from workbench.serving.served import Source
 from workbench.serving.service import Service, Settings
+from workbench.serving.tokens import hash_token, new_token
 
 
 class Running:

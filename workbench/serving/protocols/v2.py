@@ -125,9 +125,11 @@ class _Questions:
         names = self._router.names()
         is_ready = bool(names) and not self._endpoint.is_draining()
         body: dict[str, Any] = {"ready": is_ready}
-        if self._endpoint.gate.is_known(request):
-            body["models"] = [served.about() for served in self._router]
-            body["following"] = [follower.about() for follower in self._endpoint.followers]
+        token = self._endpoint.gate.known(request)
+        if token is not None:
+            seen = self._endpoint.followers
+            body["models"] = [served.about() for served in self._router.visible(token)]
+            body["following"] = [item.about() for item in seen if token.allows(item.name)]
         return json_response(body, 200 if is_ready else 503)
 
     def server(self, request: Request, answer: Answer) -> Response:
@@ -145,7 +147,10 @@ class _Questions:
 
     def index(self, request: Request, answer: Answer) -> Response:
         return json_response(
-            [{"name": s.name, "version": s.version, "state": "READY"} for s in self._router]
+            [
+                {"name": served.name, "version": served.version, "state": "READY"}
+                for served in self._router.visible(request.token)
+            ]
         )
 
     def model(self, request: Request, answer: Answer) -> Response:
