@@ -26,6 +26,13 @@ class RequestTimeoutError(WorkbenchError):
     http_status = 408
 
 
+class DeadlineError(WorkbenchError):
+    """The caller's own time for the request was over before it was answered."""
+
+    code = "deadline_passed"
+    http_status = 504
+
+
 class TooLargeError(WorkbenchError):
     """The request's body or header is larger than the endpoint's limit."""
 

@@ -16,6 +16,7 @@ from workbench.core.records import Description
 from workbench.core.signature import Signature
 from workbench.serving.answer import Answer
 from workbench.serving.batching import Batcher, BatchLimits, Job, Outputs
+from workbench.serving.deadlines import pass_on
 from workbench.serving.decoding import Decoder, decoder_for
 from workbench.serving.engine import Engine, LoadedModel, Tensors, batches_faithfully
 from workbench.serving.engine import example_inputs as made_inputs
@@ -139,7 +140,8 @@ class Served:
             except Exception as error:  # noqa: BLE001 (the border of requests)
                 answer.fail(_unexpected(error))
 
-        answer.job = self.batcher.submit(inputs, rows, done)
+        answer.job = job = self.batcher.submit(inputs, rows, done)
+        pass_on(answer, job)
 
     async def predict(self, answer: Answer, inputs: Tensors) -> Outputs:
         """Returns the outputs for tensors that do not come straight from a request.
@@ -155,6 +157,7 @@ class Served:
                 future.set_result(job)
 
         answer.job = self.batcher.submit(inputs, rows, done)
+        pass_on(answer, answer.job)
         job = await future
         if job.error is not None or job.outputs is None:
             raise job.error or ModelError("The model gave nothing.")

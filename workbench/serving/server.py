@@ -13,6 +13,7 @@ from workbench.serving import console
 from workbench.serving.answer import Answer
 from workbench.serving.app import make_app
 from workbench.serving.asgi import run_app
+from workbench.serving.deadlines import limit, read_headers
 from workbench.serving.http import HttpConnection, Limits
 from workbench.serving.messages import Request, Response
 from workbench.serving.metrics import Metrics
@@ -122,13 +123,7 @@ class Server:
             elif route is None:
                 self._spawn(run_app(self._app, answer), answer)
             else:
-                if answer.request.token is not None:
-                    check_body(answer.request.token, len(answer.request.body))
-                result = route.handler(answer.request, answer)
-                if isinstance(result, Response):
-                    answer.send(result)
-                elif result is not None:
-                    self._spawn(_send(result, answer), answer)
+                self._begin(route, answer)
         except WorkbenchError as error:
             answer.fail(error)
         except Exception as error:  # noqa: BLE001 (the border of requests)
@@ -136,6 +131,19 @@ class Server:
         if answer.served is not None and not answer.is_done:
             answer.served.metrics.in_flight += 1
             answer.is_counted = True
+
+    def _begin(self, route: Route, answer: Answer) -> None:
+        request = answer.request
+        if request.token is not None:
+            check_body(request.token, len(request.body))
+        seconds = read_headers(request) if route.predicts else None
+        if seconds is not None:
+            limit(answer, seconds)
+        result = route.handler(request, answer)
+        if isinstance(result, Response):
+            answer.send(result)
+        elif result is not None:
+            self._spawn(_send(result, answer), answer)
 
     def _spawn(self, work: Coroutine[Any, Any, None], answer: Answer) -> None:
         task = asyncio.get_running_loop().create_task(self._guard(work, answer))

@@ -37,6 +37,7 @@ _TYPES = {
     429: "ServiceUnavailableException",
     500: "InternalServerException",
     503: "ServiceUnavailableException",
+    504: "ServiceUnavailableException",
 }
 
 

@@ -21,6 +21,7 @@ from workbench.core.signature import TensorSpec
 from workbench.serving.answer import Answer
 from workbench.serving.batching import Outputs
 from workbench.serving.binary import DATATYPES, pack, unpack
+from workbench.serving.deadlines import limit, read_parameter
 from workbench.serving.engine import Tensors
 from workbench.serving.errors import BadRequestError
 from workbench.serving.jsonbody import check_encoding, json_kind, parse_object
@@ -46,12 +47,14 @@ class Call:
         id: The caller's own id for the request.
         wanted: Names of the outputs asked for; empty for all.
         binary: Names of the outputs to send as bytes.
+        timeout_s: How long the caller waits; None for ever.
     """
 
     inputs: Tensors
     id: str | None
     wanted: tuple[str, ...]
     binary: frozenset[str]
+    timeout_s: float | None = None
 
 
 class V2(Dialect):
@@ -141,6 +144,7 @@ class _Questions:
                     "binary_tensor_data",
                     "model_configuration",
                     "model_repository(index)",
+                    "schedule_policy",
                 ],
             }
         )
@@ -188,6 +192,8 @@ class _Questions:
         served = self._find(request, answer)
         check_encoding(request)
         call = _parse(request, served)
+        if call.timeout_s is not None:
+            limit(answer, call.timeout_s)
         served.submit(answer, call.inputs, lambda outputs: _encode(served, call, outputs))
 
     def _find(self, request: Request, answer: Answer) -> Served:
@@ -222,10 +228,11 @@ def _parse(request: Request, served: Served) -> Call:
     if len(blobs):
         problems.append(f"the body has {len(blobs)} bytes more than its tensors need")
     wanted, binary = _outputs(body, served, problems)
+    timeout_s = read_parameter(body.get("parameters"), problems)
     if problems:
         raise input_error(problems, served.signature)
     id_ = body.get("id")
-    return Call(inputs, None if id_ is None else str(id_), wanted, binary)
+    return Call(inputs, None if id_ is None else str(id_), wanted, binary, timeout_s)
 
 
 def _split(request: Request) -> tuple[bytes, memoryview]:
