@@ -200,6 +200,9 @@ def serve(
     host: str = _LOCAL,
     id: str | None = None,
     traffic: Mapping[str, Any] | Traffic | None = None,
+    keep_payloads: float = 0.0,
+    redact: Sequence[str] = (),
+    idle_stop: float | None = None,
     options: tuple[str, ...] = (),
 ) -> Endpoint:
     """Starts an endpoint for a ref and returns when its model has answered.
@@ -213,9 +216,20 @@ def serve(
         id: Its id; a later endpoint of the same id takes up the traffic and tokens it had.
         traffic: From the start: weights as `{"champion": 90, "canary": 10}`, or all fields of
             `Traffic` as `{"weights": {…}, "shadow": …, "budget": {…}}`.
+        keep_payloads: Share of the requests whose samples are kept, redacted, for
+            `load("request_log")`; by default none.
+        redact: Columns never kept.
+        idle_stop: Minutes without a request after which it ends; 0 never. By default 30 on a
+            JupyterHub, else never.
         options: Further arguments of `workbench serve`.
     """
     further = list(options)
+    if keep_payloads:
+        further += ["--keep-payloads", str(keep_payloads)]
+    for column in redact:
+        further += ["--redact", column]
+    if idle_stop is not None:
+        further += ["--idle-stop", str(idle_stop)]
     if traffic is not None:
         further += ["--traffic", json.dumps(_traffic(traffic).to_json())]
     order = Order((ref,), store.home.root, name=name, port=port, id=id, options=tuple(further))

@@ -27,6 +27,7 @@ from workbench.serving import discovery
 from workbench.serving.batching import BatchLimits
 from workbench.serving.discovery import EndpointInfo
 from workbench.serving.http import Limits
+from workbench.serving.payloads import Keeping
 from workbench.serving.repository import load_source
 from workbench.serving.security import Gate
 from workbench.serving.served import Source
@@ -39,6 +40,7 @@ from workbench.store.home import find_home
 
 _LOGGER = logging.getLogger(__name__)
 _FAILED = 1
+_HUB_IDLE_MINUTES = 30.0
 
 
 @dataclass(frozen=True)
@@ -152,6 +154,7 @@ async def _serve(
 ) -> int:
     stop = asyncio.Event()
     _on_signals(stop)
+    service.on_idle = stop.set
     try:
         port = await service.start(options.host, options.port)
     except OSError as error:
@@ -237,6 +240,13 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--max-queue", type=int, default=512, help="requests waiting")
     parser.add_argument("--max-body", type=int, default=64_000_000, help="bytes of a request")
     parser.add_argument("--traffic", help="champion=90,canary=10, or JSON with shadow and budget")
+    parser.add_argument(
+        "--keep-payloads", type=float, metavar="SHARE", help="keep samples; by default none"
+    )
+    parser.add_argument("--redact", action="append", default=[], help="a column never kept")
+    parser.add_argument(
+        "--idle-stop", type=float, metavar="MINUTES", help="stop when unused; 0 never does"
+    )
     parser.add_argument("--drain", type=float, default=20.0, help="seconds to end in")
     return parser
 
@@ -263,6 +273,8 @@ def _options(arguments: argparse.Namespace) -> Options:
             batch=BatchLimits(rows=arguments.max_batch, queue=arguments.max_queue),
             limits=Limits(body_bytes=arguments.max_body),
             drain_s=arguments.drain,
+            keeping=_read_keeping(arguments),
+            idle_s=60 * _idle_minutes(arguments.idle_stop) or None,
         ),
     )
 
@@ -296,6 +308,20 @@ def _read_traffic(text: str | None) -> Traffic | None:
             raise
         raise InputError(f"Got a --traffic that is not JSON: {error}.") from error
     return Traffic.parse(values, what="--traffic")
+
+
+def _read_keeping(arguments: argparse.Namespace) -> Keeping | None:
+    share = arguments.keep_payloads
+    if not share:
+        return None
+    return Keeping.parse({"share": share, "redact": arguments.redact}, what="--keep-payloads")
+
+
+def _idle_minutes(given: float | None) -> float:
+    """On a JupyterHub others wait for the memory, so there an unused endpoint ends by default."""
+    if given is not None:
+        return max(0.0, given)
+    return _HUB_IDLE_MINUTES if "JUPYTERHUB_SERVICE_PREFIX" in os.environ else 0.0
 
 
 def _read_token(path: Path | None) -> Any:

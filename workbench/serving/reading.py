@@ -109,6 +109,17 @@ def reader(request: Request, served: Served, keys: Sequence[str]) -> Read:
     )
 
 
+def json_value(request: Request, keys: Sequence[str]) -> Any:
+    """Returns the value of a JSON body, under one of `keys` or bare.
+
+    Raises:
+        BadRequestError: The body is not JSON.
+    """
+    if not _is_json(request):
+        raise BadRequestError("Got a body that is not JSON.")
+    return _value(request.body, keys)
+
+
 def _is_json(request: Request) -> bool:
     media = request.media_type
     if media in _UNSAID:

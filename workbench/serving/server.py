@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from time import perf_counter
 from typing import Any
 
@@ -17,6 +17,7 @@ from workbench.serving.deadlines import limit, read_headers
 from workbench.serving.http import HttpConnection, Limits
 from workbench.serving.messages import Request, Response
 from workbench.serving.metrics import Metrics
+from workbench.serving.payloads import PayloadLog
 from workbench.serving.protocol import Dialect, Endpoint
 from workbench.serving.request_log import Lines, RequestLog
 from workbench.serving.routes import Route, RouteTable
@@ -35,6 +36,7 @@ class Server:
         dialects: The protocol plug-ins to speak.
         metrics: Counters.
         log: The request log; None keeps none.
+        payloads: The log of samples and answers; None keeps none.
         limits: Of each connection.
         pages: Further routes of the app.
     """
@@ -45,6 +47,7 @@ class Server:
         dialects: Sequence[Dialect],
         metrics: Metrics,
         log: RequestLog | None = None,
+        payloads: PayloadLog | None = None,
         limits: Limits | None = None,
         pages: Sequence[Route] = (),
     ) -> None:
@@ -56,11 +59,15 @@ class Server:
         self._table = RouteTable(r for d in dialects for r in d.routes(endpoint))
         self._metrics = metrics
         self._log = log
+        self._payloads = payloads
         self._lines = Lines()
         self._app = make_app(endpoint, metrics, dialects, pages)
         self._server: asyncio.Server | None = None
         self._sweeper: asyncio.TimerHandle | None = None
         self._tasks: set[asyncio.Task[None]] = set()
+        self._last_asked = 0.0
+        self._idle_s = float("inf")
+        self._on_idle: Callable[[], None] = lambda: None
 
     async def start(self, host: str, port: int) -> int:
         """Listens; returns the port, which the system chooses if `port` is 0."""
@@ -70,6 +77,11 @@ class Server:
         )
         self._sweeper = loop.call_later(_SWEEP_S, self._sweep)
         return int(self._server.sockets[0].getsockname()[1])
+
+    def watch_idle(self, idle_s: float, on_idle: Callable[[], None]) -> None:
+        """Calls `on_idle` once when no prediction was asked for during `idle_s`."""
+        self._last_asked = asyncio.get_running_loop().time()
+        self._idle_s, self._on_idle = idle_s, on_idle
 
     async def drain(self, timeout_s: float) -> bool:
         """Takes no new connection, answers what was begun; returns whether all was answered."""
@@ -136,9 +148,11 @@ class Server:
         request = answer.request
         if request.token is not None:
             check_body(request.token, len(request.body))
-        seconds = read_headers(request) if route.predicts else None
-        if seconds is not None:
-            limit(answer, seconds)
+        if route.predicts:
+            self._last_asked = answer.arrived
+            seconds = read_headers(request)
+            if seconds is not None:
+                limit(answer, seconds)
         result = route.handler(request, answer)
         if isinstance(result, Response):
             answer.send(result)
@@ -194,6 +208,8 @@ class Server:
                 metrics.errors[code] = metrics.errors.get(code, 0) + 1
             if answer.is_counted:
                 metrics.in_flight -= 1
+            if self._payloads is not None:
+                self._payloads.offer(answer)
             if served.watch is not None:
                 served.watch(answer.status, seconds)
         if self._log is not None and request.route is not None and request.route.scope is not None:
@@ -204,6 +220,9 @@ class Server:
         now_s = loop.time()
         for connection in list(self.connections):
             connection.sweep(now_s)
+        if now_s - self._last_asked > self._idle_s:
+            self._idle_s = float("inf")
+            self._on_idle()
         self._sweeper = loop.call_later(_SWEEP_S, self._sweep)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from workbench.serving.http import Limits
 from workbench.serving.keys import Keys
 from workbench.serving.manage import token_routes, traffic_routes
 from workbench.serving.metrics import Labels, Metrics
+from workbench.serving.payloads import Keeping, PayloadLog
 from workbench.serving.protocol import Endpoint
 from workbench.serving.protocols import PROTOCOLS
 from workbench.serving.repository import LoadOptions, Repository
@@ -36,6 +37,8 @@ class Settings:
         limits: Of each connection.
         poll_s: Time between two looks at a followed alias.
         drain_s: Longest wait for owed answers at the end.
+        keeping: Whether samples are kept, and how; None keeps none.
+        idle_s: Stop after so many seconds without a request; None never.
         traffic: At the start, by model; it replaces what was kept before a restart.
     """
 
@@ -45,6 +48,8 @@ class Settings:
     limits: Limits = field(default_factory=Limits)
     poll_s: float = 0.25
     drain_s: float = 20.0
+    keeping: Keeping | None = None
+    idle_s: float | None = None
     traffic: Mapping[str, Traffic] = field(default_factory=dict)
 
 
@@ -58,6 +63,9 @@ class Service:
         registry: Where followed aliases point; None follows nothing.
         log_folder: Of the request log; None keeps none.
         folder: Of the endpoint, for what is kept over a restart; None keeps nothing.
+
+    Attributes:
+        on_idle: Called once when nobody asked for a prediction for `Settings.idle_s`.
     """
 
     def __init__(
@@ -82,14 +90,19 @@ class Service:
         subject = f"endpoint:{'-' if folder is None else folder.name}"
         self.keys = Keys(gate, self._state, registry, subject)
         self._log = None if log_folder is None else RequestLog(log_folder)
+        self._payloads = None
+        if log_folder is not None and settings.keeping is not None:
+            self._payloads = PayloadLog(log_folder / "payloads", settings.keeping)
         endpoint = Endpoint(
             self.router, gate, self.repository.followers, lambda: self.server.is_draining
         )
+        self.on_idle: Callable[[], None] = lambda: None
         self.server = Server(
             endpoint,
             [PROTOCOLS.get(key) for key in settings.dialects or tuple(PROTOCOLS)],
             self.metrics,
             self._log,
+            self._payloads,
             settings.limits,
             [*token_routes(self.keys), *traffic_routes(self.control)],
         )
@@ -108,7 +121,11 @@ class Service:
             await self.control.set(name, traffic, by="endpoint")
         if self._log is not None:
             self._log.start()
+        if self._payloads is not None:
+            self._payloads.start()
         bound = await self.server.start(host, port)
+        if self.settings.idle_s is not None:
+            self.server.watch_idle(self.settings.idle_s, lambda: self.on_idle())
         if self._follow is not None:
             self._follow.start()
         return bound
@@ -122,6 +139,8 @@ class Service:
             await self.repository.close()
         if self._log is not None:
             self._log.close()
+        if self._payloads is not None:
+            self._payloads.close()
         return is_complete
 
     def _look(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -156,7 +175,8 @@ class Service:
                 yield served.metrics.labels, served.batcher.pending
 
         def lost() -> Iterable[tuple[Labels, float]]:
-            yield (), 0 if self._log is None else self._log.lost
+            yield (("log", "requests"),), 0 if self._log is None else self._log.lost
+            yield (("log", "payloads"),), 0 if self._payloads is None else self._payloads.lost
 
         def connections() -> Iterable[tuple[Labels, float]]:
             yield (), len(self.server.connections)
@@ -172,4 +192,6 @@ class Service:
         self.metrics.figure("workbench_limit", "The most that is taken, by what.", limits)
         self.metrics.figure("workbench_queue", "Requests waiting or running, by model.", queues)
         self.metrics.figure("workbench_connections", "Open connections.", connections)
-        self.metrics.figure("workbench_log_lines_lost", "Request log lines not written.", lost)
+        self.metrics.figure(
+            "workbench_log_lines_lost", "Lines of a log that were not written.", lost
+        )
