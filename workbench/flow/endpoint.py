@@ -25,7 +25,7 @@ from workbench.serving.tokens import Grant
 from workbench.serving.traffic import Budget, Traffic, TrafficReport
 from workbench.store import Store
 
-_LOCAL = "local"
+_LOCAL, _WORKERS = "local", "workers"
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
@@ -198,6 +198,7 @@ def serve(
     name: str | None = None,
     port: int = 0,
     host: str = _LOCAL,
+    workers: int | None = None,
     id: str | None = None,
     traffic: Mapping[str, Any] | Traffic | None = None,
     keep_payloads: float = 0.0,
@@ -213,6 +214,7 @@ def serve(
         name: Name to serve it under; by default its own.
         port: Port on 127.0.0.1; 0 lets the system choose.
         host: Key of the host that runs it.
+        workers: Processes behind the port; more than one takes the host "workers".
         id: Its id; a later endpoint of the same id takes up the traffic and tokens it had.
         traffic: From the start: weights as `{"champion": 90, "canary": 10}`, or all fields of
             `Traffic` as `{"weights": {…}, "shadow": …, "budget": {…}}`.
@@ -232,7 +234,10 @@ def serve(
         further += ["--idle-stop", str(idle_stop)]
     if traffic is not None:
         further += ["--traffic", json.dumps(_traffic(traffic).to_json())]
-    order = Order((ref,), store.home.root, name=name, port=port, id=id, options=tuple(further))
+    config: dict[str, Any] = {}
+    if workers is not None and (workers > 1 or host != _LOCAL):
+        host, config = (_WORKERS if host == _LOCAL else host), {"workers": workers}
+    order = Order((ref,), store.home.root, name, port, id, config, tuple(further))
     endpoint = Endpoint(HOSTS.get(host).start(order))
     if is_batch():
         atexit.register(endpoint.stop)

@@ -62,8 +62,11 @@ class Pages:
         models = self._endpoint.router.visible(self._gate.known(request))
         return json_response(describe([*routes, *self.routes()], self._dialects, models))
 
-    def _show_metrics(self, request: Request, answer: Any) -> Response:
-        return Response(200, self._metrics.render(), content_type=CONTENT_TYPE)
+    async def _show_metrics(self, request: Request, answer: Any) -> Response:
+        page, team = self._metrics.render(), self._endpoint.team
+        if team is not None:
+            page = await team.sum_up(page)
+        return Response(200, page, content_type=CONTENT_TYPE)
 
 
 def make_app(

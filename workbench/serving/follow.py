@@ -98,24 +98,26 @@ class FollowThread:
 
     Args:
         followers: The aliases.
-        registry: Where they point.
+        registry: Where they point; None if there are no aliases.
         load: Loads and warms a source.
         switch: Puts a loaded model in the place of the old one, on the event loop; returns once
             requests reach it.
         on_refused: Called when a version is refused for the first time.
         on_look: Called at each look with the event loop, before the aliases.
+        notes: Whether switches go to the audit log; of several workers, one's do.
         interval_s: Time between two looks.
     """
 
     def __init__(
         self,
         followers: Sequence[Follower],
-        registry: Registry,
+        registry: Registry | None,
         load: Callable[[Source], Loaded],
         switch: Callable[[Follower, Loaded], Coroutine[Any, Any, None]],
         *,
         on_refused: Callable[[Follower], None] = lambda follower: None,
         on_look: Callable[[asyncio.AbstractEventLoop], None] = lambda loop: None,
+        notes: bool = True,
         interval_s: float = 0.25,
     ) -> None:
         self._followers = followers
@@ -124,6 +126,7 @@ class FollowThread:
         self._switch = switch
         self._on_refused = on_refused
         self._on_look = on_look
+        self._notes = notes
         self._interval_s = interval_s
         self._stop = threading.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -152,13 +155,14 @@ class FollowThread:
                     _LOGGER.exception("following %s failed; trying again", follower.ref)
 
     def _look(self, follower: Follower) -> None:
-        number = self._registry.number(follower.model, follower.alias)
-        if number is None or not follower.wants(number):
+        registry = self._registry
+        number = None if registry is None else registry.number(follower.model, follower.alias)
+        if registry is None or number is None or not follower.wants(number):
             return
         subject = f"model:{follower.model}@{follower.alias}"
         before = follower.number
         try:
-            loaded = self._load(self._registry.source(follower, number))
+            loaded = self._load(registry.source(follower, number))
         except WorkbenchError as error:
             is_news = follower.refused is None or follower.refused["version"] != str(number)
             follower.refuse(number, error)
@@ -166,12 +170,16 @@ class FollowThread:
             if is_news:
                 self._on_refused(follower)
                 data = {"version": number, "kept": before, "code": error.code}
-                self._registry.note("serve_refused", subject, data)
+                self._note("serve_refused", subject, data)
             return
         self._hand_over(follower, loaded)
         follower.accept(number)
         _LOGGER.info("%s: now serving version %s (before: %s)", subject, number, before)
-        self._registry.note("serve_switched", subject, {"from": before, "to": number})
+        self._note("serve_switched", subject, {"from": before, "to": number})
+
+    def _note(self, action: str, subject: str, data: dict[str, Any]) -> None:
+        if self._notes and self._registry is not None:
+            self._registry.note(action, subject, data)
 
     def _hand_over(self, follower: Follower, loaded: Loaded) -> None:
         loop = self._loop

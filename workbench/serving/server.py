@@ -65,23 +65,45 @@ class Server:
         self._server: asyncio.Server | None = None
         self._sweeper: asyncio.TimerHandle | None = None
         self._tasks: set[asyncio.Task[None]] = set()
-        self._last_asked = 0.0
+        self._last_asked = self._looked = 0.0
         self._idle_s = float("inf")
         self._on_idle: Callable[[], None] = lambda: None
+        self._on_asked: Callable[[], None] = lambda: None
 
-    async def start(self, host: str, port: int) -> int:
-        """Listens; returns the port, which the system chooses if `port` is 0."""
+    async def start(self, host: str, port: int, *, shares_port: bool = False) -> int:
+        """Listens; returns the port, which the system chooses if `port` is 0.
+
+        Args:
+            host: Address.
+            port: 0 lets the system choose.
+            shares_port: Whether other processes may listen on it, too.
+        """
         loop = asyncio.get_running_loop()
         self._server = await loop.create_server(
-            lambda: HttpConnection(self), host, port, backlog=1024
+            lambda: HttpConnection(self),
+            host,
+            port,
+            backlog=1024,
+            reuse_port=shares_port or None,
         )
         self._sweeper = loop.call_later(_SWEEP_S, self._sweep)
         return int(self._server.sockets[0].getsockname()[1])
 
-    def watch_idle(self, idle_s: float, on_idle: Callable[[], None]) -> None:
-        """Calls `on_idle` once when no prediction was asked for during `idle_s`."""
-        self._last_asked = asyncio.get_running_loop().time()
-        self._idle_s, self._on_idle = idle_s, on_idle
+    def watch_idle(
+        self,
+        idle_s: float,
+        on_idle: Callable[[], None],
+        on_asked: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Tells whether predictions are asked for.
+
+        Args:
+            idle_s: Time after which nobody asks.
+            on_idle: Called once when none was asked for during that time.
+            on_asked: Called about once a second while some are.
+        """
+        self._last_asked = self._looked = asyncio.get_running_loop().time()
+        self._idle_s, self._on_idle, self._on_asked = idle_s, on_idle, on_asked
 
     async def drain(self, timeout_s: float) -> bool:
         """Takes no new connection, answers what was begun; returns whether all was answered."""
@@ -220,6 +242,9 @@ class Server:
         now_s = loop.time()
         for connection in list(self.connections):
             connection.sweep(now_s)
+        if self._last_asked > self._looked:
+            self._looked = self._last_asked
+            self._on_asked()
         if now_s - self._last_asked > self._idle_s:
             self._idle_s = float("inf")
             self._on_idle()

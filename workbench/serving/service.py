@@ -23,6 +23,7 @@ from workbench.serving.security import Gate
 from workbench.serving.served import Loaded
 from workbench.serving.server import Server
 from workbench.serving.state import State, StateFile
+from workbench.serving.team import Team
 from workbench.serving.traffic import Traffic
 
 
@@ -63,6 +64,7 @@ class Service:
         registry: Where followed aliases point; None follows nothing.
         log_folder: Of the request log; None keeps none.
         folder: Of the endpoint, for what is kept over a restart; None keeps nothing.
+        team: The other workers behind the same port; None if there are none.
 
     Attributes:
         on_idle: Called once when nobody asked for a prediction for `Settings.idle_s`.
@@ -77,6 +79,7 @@ class Service:
         registry: Registry | None = None,
         log_folder: Path | None = None,
         folder: Path | None = None,
+        team: Team | None = None,
     ) -> None:
         self.settings = settings = settings or Settings()
         self.metrics = Metrics()
@@ -85,6 +88,7 @@ class Service:
             loaded, LoadOptions(settings.threads, settings.batch), self.metrics, registry
         )
         self.router = self.repository.router
+        self._team = team
         self._state = StateFile(folder)
         self.control = TrafficControl(self.repository, self._state, registry, self.metrics)
         subject = f"endpoint:{'-' if folder is None else folder.name}"
@@ -94,7 +98,7 @@ class Service:
         if log_folder is not None and settings.keeping is not None:
             self._payloads = PayloadLog(log_folder / "payloads", settings.keeping)
         endpoint = Endpoint(
-            self.router, gate, self.repository.followers, lambda: self.server.is_draining
+            self.router, gate, self.repository.followers, lambda: self.server.is_draining, team
         )
         self.on_idle: Callable[[], None] = lambda: None
         self.server = Server(
@@ -109,8 +113,8 @@ class Service:
         self._follow = self._follow_thread(registry)
         self._add_gauges()
 
-    async def start(self, host: str, port: int) -> int:
-        """Starts answering; returns the port.
+    async def start(self, host: str, port: int, *, shares_port: bool = False) -> int:
+        """Starts answering; returns the port, which other processes may listen on, too.
 
         Raises:
             WorkbenchError: The traffic asked for cannot be served.
@@ -123,8 +127,10 @@ class Service:
             self._log.start()
         if self._payloads is not None:
             self._payloads.start()
-        bound = await self.server.start(host, port)
-        if self.settings.idle_s is not None:
+        bound = await self.server.start(host, port, shares_port=shares_port)
+        if self._team is not None:
+            self.server.watch_idle(float("inf"), self.on_idle, self._team.note_asked)
+        elif self.settings.idle_s is not None:
             self.server.watch_idle(self.settings.idle_s, lambda: self.on_idle())
         if self._follow is not None:
             self._follow.start()
@@ -155,7 +161,7 @@ class Service:
         await self.control.adopt(state)
 
     def _follow_thread(self, registry: Registry | None) -> FollowThread | None:
-        if registry is None:
+        if registry is None and self._team is None:
             return None
         return FollowThread(
             self.repository.followers,
@@ -166,6 +172,7 @@ class Service:
                 "workbench_swaps_total", model=follower.name, outcome="refused"
             ),
             on_look=self._look,
+            notes=self._team is None or not self._team.index,
             interval_s=self.settings.poll_s,
         )
 
@@ -189,6 +196,17 @@ class Service:
             yield (("what", "batch_rows"),), batch.rows
             yield (("what", "wait_seconds"),), batch.wait_s
 
+        def workers() -> Iterable[tuple[Labels, float]]:
+            members = None if self._team is None else self._team.members()
+            yield (("state", "wanted"),), 1 if members is None else members.wanted
+            yield (("state", "alive"),), 1 if members is None else len(members.alive)
+
+        def restarts() -> Iterable[tuple[Labels, float]]:
+            yield (), 0 if self._team is None else self._team.members().restarts
+
+        add = self.metrics.figure
+        add("workbench_workers", "Processes behind the port.", workers)
+        add("workbench_worker_restarts_total", "Started again.", restarts, kind="counter")
         self.metrics.figure("workbench_limit", "The most that is taken, by what.", limits)
         self.metrics.figure("workbench_queue", "Requests waiting or running, by model.", queues)
         self.metrics.figure("workbench_connections", "Open connections.", connections)

@@ -7,7 +7,6 @@ holds hashes of tokens, never their text.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,7 @@ from pydantic import Field
 
 from workbench.core.config import Config
 from workbench.core.errors import IntegrityError
-from workbench.core.files import storing
+from workbench.core.files import storing, write_private
 from workbench.core.host import FileLock
 from workbench.serving.tokens import Token
 from workbench.serving.traffic import Traffic
@@ -97,7 +96,8 @@ class StateFile:
         else:
             with storing("The endpoint's state"), FileLock(self._path.with_name(_LOCK)):
                 state = _next(self.read(), change)
-                _write(self._path, json.dumps(state.to_json(), ensure_ascii=False))
+                text = json.dumps(state.to_json(), ensure_ascii=False)
+                write_private(self._path, text, durable=True)
                 self._seen = self._stamp()
         self.revision = state.revision
         return state
@@ -114,13 +114,3 @@ class StateFile:
 
 def _next(state: State, change: Callable[[State], State]) -> State:
     return change(state).model_copy(update={"revision": state.revision + 1})
-
-
-def _write(path: Path, text: str) -> None:
-    aside = path.with_suffix(f".{os.getpid()}.tmp")
-    handle = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(handle, "w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    aside.replace(path)

@@ -19,7 +19,7 @@ from workbench.serving import discovery
 from workbench.serving.client import Client
 from workbench.serving.host import Order
 from workbench.serving.hosts import HOSTS
-from workbench.serving.process import _idle_minutes
+from workbench.serving.options import idle_minutes
 
 BLOCKED = """
 import sys
@@ -204,7 +204,7 @@ def test_it_ends_when_nobody_asks(digits_file):
 
 
 def test_on_a_hub_unused_endpoints_end_by_default(monkeypatch):
-    assert _idle_minutes(None) == 0
+    assert idle_minutes(None) == 0
     monkeypatch.setenv("JUPYTERHUB_SERVICE_PREFIX", "/user/jo/")
-    assert _idle_minutes(None) == 30
-    assert _idle_minutes(0) == 0
+    assert idle_minutes(None) == 30
+    assert idle_minutes(0) == 0

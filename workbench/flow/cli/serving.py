@@ -34,7 +34,7 @@ def serve(
     """Serve a model in the foreground, until SIGTERM or Ctrl-C.
 
     Further options: --threads, --max-batch, --max-queue, --max-body, --drain, --no-log,
-    --token-file, --allow-host, --id, --traffic, --keep-payloads, --redact, --idle-stop.
+    --token-file, --allow-host, --id, --traffic, --keep-payloads, --redact, --idle-stop, --workers.
     """
     space = workspace()
     command = [sys.executable, "-P", "-m", "workbench.serving.process", space.servable(model)]

@@ -133,6 +133,8 @@ class _Questions:
             seen = self._endpoint.followers
             body["models"] = [served.about() for served in self._router.visible(token)]
             body["following"] = [item.about() for item in seen if token.allows(item.name)]
+            if self._endpoint.team is not None:
+                body["workers"] = self._endpoint.team.about()
         return json_response(body, 200 if is_ready else 503)
 
     def server(self, request: Request, answer: Answer) -> Response:
