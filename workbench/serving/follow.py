@@ -117,7 +117,7 @@ class FollowThread:
         *,
         on_refused: Callable[[Follower], None] = lambda follower: None,
         on_look: Callable[[asyncio.AbstractEventLoop], None] = lambda loop: None,
-        notes: bool = True,
+        notes: Callable[[], bool] = lambda: True,
         interval_s: float = 0.25,
     ) -> None:
         self._followers = followers
@@ -137,6 +137,11 @@ class FollowThread:
         self._loop = asyncio.get_running_loop()
         self._thread.start()
 
+    async def catch_up(self) -> None:
+        """Looks once, so that nothing outdated is served from the first request on."""
+        self._loop = asyncio.get_running_loop()
+        await asyncio.to_thread(self._look_at_all)
+
     def stop(self) -> None:
         """Stops watching; a load under way is left to end by itself."""
         self._stop.set()
@@ -148,11 +153,14 @@ class FollowThread:
                     self._on_look(self._loop)
             except Exception:
                 _LOGGER.exception("the endpoint's state could not be read; trying again")
-            for follower in tuple(self._followers):
-                try:
-                    self._look(follower)
-                except Exception:
-                    _LOGGER.exception("following %s failed; trying again", follower.ref)
+            self._look_at_all()
+
+    def _look_at_all(self) -> None:
+        for follower in tuple(self._followers):
+            try:
+                self._look(follower)
+            except Exception:
+                _LOGGER.exception("following %s failed; trying again", follower.ref)
 
     def _look(self, follower: Follower) -> None:
         registry = self._registry
@@ -178,7 +186,7 @@ class FollowThread:
         self._note("serve_switched", subject, {"from": before, "to": number})
 
     def _note(self, action: str, subject: str, data: dict[str, Any]) -> None:
-        if self._notes and self._registry is not None:
+        if self._notes() and self._registry is not None:
             self._registry.note(action, subject, data)
 
     def _hand_over(self, follower: Follower, loaded: Loaded) -> None:

@@ -20,6 +20,7 @@ from workbench.core.refs import check_name
 from workbench.serving import discovery
 from workbench.serving.discovery import EndpointInfo
 from workbench.serving.options import Options
+from workbench.serving.rates import SharedCells
 from workbench.serving.repository import load_source
 from workbench.serving.security import Gate
 from workbench.serving.served import Source
@@ -32,6 +33,7 @@ from workbench.store import Store, open_store
 from workbench.store.home import find_home
 
 FAILED = 1
+_RATES = "rates"
 
 
 @dataclass(frozen=True)
@@ -87,9 +89,12 @@ def build(options: Options, place: Place, token: str, team: Team | None = None) 
         raise InputError("Got --name for several models; one would be right.")
     store = place.store
     sources = [find_source(ref, store, options.name) for ref in options.refs]
+    hosts = (*options.allowed_hosts, options.host)
+    tokens = [hash_token(token, "main")]
+    shared = None if team is None or place.folder is None else SharedCells(place.folder / _RATES)
     return Service(
         [load_source(source, options.settings.threads) for source in sources],
-        Gate([hash_token(token, "main")], (*options.allowed_hosts, options.host)),
+        Gate(tokens, hosts) if shared is None else Gate(tokens, hosts, shared.cell),
         replace(options.settings, traffic=_traffic_by_name(options, sources)),
         registry=None if store is None else StoreRegistry(store),
         log_folder=store.home.requests if store is not None and options.keeps_log else None,

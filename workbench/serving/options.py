@@ -36,7 +36,7 @@ class Options:
         keeps_log: Whether to write the request log.
         traffic: Of the only model, from the start.
         workers: Processes behind the port.
-        worker: This process is the one of several with this number; None if it is alone.
+        is_worker: This process is one of several, started by their supervisor.
         folder: Of the endpoint; None for the one in the workspace.
         settings: How it runs.
     """
@@ -54,7 +54,7 @@ class Options:
     keeps_log: bool = True
     traffic: Traffic | None = None
     workers: int = 1
-    worker: int | None = None
+    is_worker: bool = False
     folder: Path | None = None
     settings: Settings = field(default_factory=Settings)
 
@@ -87,7 +87,7 @@ def parser() -> argparse.ArgumentParser:
         "--idle-stop", type=float, metavar="MINUTES", help="stop when unused; 0 never does"
     )
     made.add_argument("--workers", type=int, default=1, help="processes behind the port")
-    made.add_argument("--worker", type=int, help=argparse.SUPPRESS)
+    made.add_argument("--worker", action="store_true", help=argparse.SUPPRESS)
     made.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
     made.add_argument("--drain", type=float, default=20.0, help="seconds to end in")
     return made
@@ -116,7 +116,7 @@ def parse(arguments: argparse.Namespace) -> Options:
         keeps_log=not arguments.no_log,
         traffic=_read_traffic(arguments.traffic or None),
         workers=arguments.workers,
-        worker=arguments.worker,
+        is_worker=arguments.worker,
         folder=arguments.folder,
         settings=Settings(
             threads=arguments.threads,

@@ -33,7 +33,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     try:
         options = parse(arguments)
-        if options.worker is not None:
+        if options.is_worker:
             return run_worker(options)
         if options.workers > 1:
             return asyncio.run(Supervisor(options, words).run(launch.announce))

@@ -5,12 +5,13 @@ from __future__ import annotations
 import hmac
 import ipaddress
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from workbench.core.errors import ForbiddenError, InputError, UnauthorizedError, unknown_name
 from workbench.serving.errors import TooLargeError
 from workbench.serving.messages import Request
-from workbench.serving.tokens import Bucket, Scope, Token, digest_of
+from workbench.serving.rates import Bucket, Cell
+from workbench.serving.tokens import Scope, Token, digest_of
 
 _PREFIX = 8
 
@@ -21,9 +22,16 @@ class Gate:
     Args:
         tokens: Those known at the start.
         hosts: Host names that may stand in the Host header, beside localhost and IP addresses.
+        cell: Where the rate of a token is counted; by default in this process.
     """
 
-    def __init__(self, tokens: Iterable[Token], hosts: Iterable[str] = ()) -> None:
+    def __init__(
+        self,
+        tokens: Iterable[Token],
+        hosts: Iterable[str] = (),
+        cell: Callable[[Token], Cell] = lambda token: Cell(),
+    ) -> None:
+        self._cell = cell
         self._tokens: dict[str, Token] = {}
         self._by_prefix: dict[str, list[Token]] = {}
         self._buckets: dict[str, Bucket] = {}
@@ -130,7 +138,7 @@ class Gate:
         self._tokens[token.name] = token
         self._by_prefix.setdefault(token.digest[:_PREFIX], []).append(token)
         if token.limits.rate is not None:
-            self._buckets[token.name] = Bucket(token.limits)
+            self._buckets[token.name] = Bucket(token.limits, cell=self._cell(token))
 
     def _find(self, clear: str) -> Token:
         """Looks a token up by its hash, which a caller cannot steer, and compares all of it."""

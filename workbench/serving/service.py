@@ -113,20 +113,30 @@ class Service:
         self._follow = self._follow_thread(registry)
         self._add_gauges()
 
-    async def start(self, host: str, port: int, *, shares_port: bool = False) -> int:
-        """Starts answering; returns the port, which other processes may listen on, too.
+    async def start(
+        self, host: str, port: int, *, shares_port: bool = False, sets_traffic: bool = True
+    ) -> int:
+        """Starts answering; returns the port.
+
+        Args:
+            host: Address to listen on.
+            port: 0 lets the system choose.
+            shares_port: Whether other processes may listen on it, too.
+            sets_traffic: Whether the traffic of the settings replaces what was kept.
 
         Raises:
             WorkbenchError: The traffic asked for cannot be served.
         """
         self.repository.start()
         await self._adopt(self._state.read())
-        for name, traffic in self.settings.traffic.items():
+        for name, traffic in self.settings.traffic.items() if sets_traffic else ():
             await self.control.set(name, traffic, by="endpoint")
         if self._log is not None:
             self._log.start()
         if self._payloads is not None:
             self._payloads.start()
+        if self._follow is not None:
+            await self._follow.catch_up()
         bound = await self.server.start(host, port, shares_port=shares_port)
         if self._team is not None:
             self.server.watch_idle(float("inf"), self.on_idle, self._team.note_asked)
@@ -172,7 +182,7 @@ class Service:
                 "workbench_swaps_total", model=follower.name, outcome="refused"
             ),
             on_look=self._look,
-            notes=self._team is None or not self._team.index,
+            notes=lambda: self._team is None or not self._team.index,
             interval_s=self.settings.poll_s,
         )
 

@@ -1,36 +1,34 @@
 """Several workers behind one port: started, watched, started again, and stopped together.
 
 Each worker listens on the port itself (SO_REUSEPORT: the system spreads the connections), so no
-request passes through here. Source: socket(7), Linux 3.9.
+request passes through here. One more worker waits, loaded, to take the place of one that ends.
+Source: socket(7), Linux 3.9.
 """
 
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import secrets
-import signal
 import socket
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from workbench.core.clock import now
-from workbench.core.errors import UnsupportedError, WorkbenchError, error_from_dict
+from workbench.core.errors import UnsupportedError, WorkbenchError
 from workbench.serving import discovery, launch
 from workbench.serving.discovery import EndpointInfo
-from workbench.serving.errors import StartError
 from workbench.serving.options import Options
 from workbench.serving.team import Member, Members, last_asked, write_members
 from workbench.serving.tokens import new_token
+from workbench.serving.worker_process import WorkerProcess
 
 _LOGGER = logging.getLogger(__name__)
-_START_S = 60.0
 _STEADY_S = 5.0
 _LONGEST_PAUSE_S = 30.0
 _LOOK_S = 1.0
@@ -55,8 +53,9 @@ class Supervisor:
         self._place = launch.find_place(options)
         self._folder = self._place.folder or Path(tempfile.mkdtemp(prefix="workbench-"))
         self._token = options.token or new_token()
-        self._secret = secrets.token_urlsafe(32)
-        self._workers = [_Worker(index) for index in range(options.workers)]
+        self._told = {"token": self._token, "secret": secrets.token_urlsafe(32)}
+        self._slots = [_Slot(index) for index in range(options.workers)]
+        self._spare: asyncio.Task[WorkerProcess] | None = None
         self._restarts = 0
         self._stop = asyncio.Event()
 
@@ -76,11 +75,12 @@ class Supervisor:
                 raise
             info = launch.record(self._options, self._place, self._token, port, models)
             path = discovery.write(info)
-            keeping = [asyncio.create_task(self._keep(w, port)) for w in self._workers]
+            keeping = [asyncio.create_task(self._keep(slot, port)) for slot in self._slots]
+            self._spare = asyncio.create_task(self._prepare(port))
             try:
                 announce(self._options, info)
                 await self._wait()
-                _LOGGER.info("stopping %s workers", len(self._workers))
+                _LOGGER.info("stopping %s workers", len(self._slots))
                 is_complete = await self._end_all()
                 await asyncio.gather(*keeping)
             finally:
@@ -102,43 +102,60 @@ class Supervisor:
 
     async def _start_all(self, port: int) -> list[str]:
         """The first alone if traffic is asked for: it sets it, and the others take it up."""
-        first, *others = self._workers
-        if self._options.traffic is None:
-            ready = await asyncio.gather(*(self._start(w, port) for w in self._workers))
-            models = ready[0]
-        else:
-            models = await self._start(first, port, sets_traffic=True)
-            await asyncio.gather(*(self._start(worker, port) for worker in others))
+        prepared = await asyncio.gather(*(self._prepare(port) for _ in self._slots))
+        for slot, process in zip(self._slots, prepared, strict=True):
+            slot.process = process
+        first, *others = self._slots
+        models = await self._go(first, sets_traffic=True)
+        await asyncio.gather(*(self._go(slot) for slot in others))
         self._tell()
         return models
 
-    async def _start(self, worker: _Worker, port: int, *, sets_traffic: bool = False) -> list[str]:
+    async def _prepare(self, port: int) -> WorkerProcess:
         command = [sys.executable, "-P", "-m", "workbench.serving.process", *self._words]
-        command += ["--worker", str(worker.index), "--port", str(port), "--quiet"]
+        command += ["--worker", "--port", str(port), "--quiet"]
         command += ["--folder", str(self._folder), "--id", self._place.id]
-        command += [] if sets_traffic else ["--traffic", ""]
-        ready = await worker.start(command, {"token": self._token, "secret": self._secret})
+        return await WorkerProcess.start(command, self._told)
+
+    async def _go(self, slot: _Slot, *, sets_traffic: bool = False) -> list[str]:
+        if slot.process is None:
+            return []
+        ready = await slot.process.go(slot.index, sets_traffic=sets_traffic)
+        pid = slot.process.pid
+        slot.member = Member(index=slot.index, pid=pid, port=ready["port"], since=now())
         return list(ready["models"])
 
-    async def _keep(self, worker: _Worker, port: int) -> None:
-        """Starts a worker again whenever it ends; one that cannot stay up, after a pause."""
+    async def _keep(self, slot: _Slot, port: int) -> None:
+        """Puts another worker in the place of one that ended; after a pause if that goes on."""
         failures = 0
-        while not self._stop.is_set():
-            reason = await worker.ended()
+        while slot.process is not None and not self._stop.is_set():
+            reason = await slot.process.ended()
             if self._stop.is_set():
                 return
-            failures = failures + 1 if worker.lived_s() < _STEADY_S else 0
-            _LOGGER.warning("worker %s ended: %s; starting it again", worker.index, reason)
+            failures = failures + 1 if slot.process.lived_s() < _STEADY_S else 0
+            _LOGGER.warning("worker %s ended: %s; another takes its place", slot.index, reason)
+            slot.member = None
             self._restarts += 1
             self._tell()
             if failures > 1:
                 await self._pause(min(_LONGEST_PAUSE_S, 0.1 * 2**failures))
             try:
                 if not self._stop.is_set():
-                    await self._start(worker, port)
+                    slot.process = await self._take_spare(port)
+                    await self._go(slot)
             except WorkbenchError as error:
-                _LOGGER.warning("worker %s did not start: %s", worker.index, error)
+                _LOGGER.warning("worker %s did not start: %s", slot.index, error)
             self._tell()
+
+    async def _take_spare(self, port: int) -> WorkerProcess:
+        """Returns the worker that waits, loaded, for such a moment, and starts the next one."""
+        spare, self._spare = self._spare, None
+        process = None if spare is None else await spare
+        if process is None or not process.is_alive:
+            process = await self._prepare(port)
+        if self._spare is None:
+            self._spare = asyncio.create_task(self._prepare(port))
+        return process
 
     async def _wait(self) -> None:
         """Returns when told to stop, or when nobody asked any worker for the idle time."""
@@ -156,8 +173,8 @@ class Supervisor:
 
     def _tell(self) -> None:
         """Lets the workers know of each other."""
-        alive = tuple(worker.member for worker in self._workers if worker.member is not None)
-        members = Members(wanted=len(self._workers), restarts=self._restarts, alive=alive)
+        alive = tuple(slot.member for slot in self._slots if slot.member is not None)
+        members = Members(wanted=len(self._slots), restarts=self._restarts, alive=alive)
         try:
             write_members(self._folder, members)
         except OSError as error:
@@ -166,77 +183,18 @@ class Supervisor:
     async def _end_all(self) -> bool:
         self._stop.set()
         timeout_s = self._options.settings.drain_s + _STEADY_S
-        return all(await asyncio.gather(*(worker.end(timeout_s) for worker in self._workers)))
+        processes = [slot.process for slot in self._slots if slot.process is not None]
+        ended = await asyncio.gather(*(process.end(timeout_s) for process in processes))
+        if self._spare is not None:
+            with suppress(WorkbenchError):
+                await (await self._spare).end(timeout_s)
+        return all(ended)
 
 
-class _Worker:
-    """One worker's process, and who it is while it answers."""
+@dataclass
+class _Slot:
+    """A place for one worker."""
 
-    def __init__(self, index: int) -> None:
-        self.index = index
-        self.member: Member | None = None
-        self._process: asyncio.subprocess.Process | None = None
-        self._began = 0.0
-
-    async def start(self, command: list[str], told: dict[str, str]) -> dict[str, Any]:
-        """Starts the process and waits until it is ready.
-
-        Raises:
-            WorkbenchError: Its own reason why it is not.
-        """
-        self._began = time.monotonic()
-        self._process = process = await asyncio.create_subprocess_exec(
-            *command,
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            start_new_session=True,
-        )
-        line = await self._exchange(process, json.dumps(told).encode() + b"\n")
-        try:
-            said: dict[str, Any] = json.loads(line)
-        except ValueError as error:
-            raise StartError(
-                f"Worker {self.index} ended before it was ready.", hint="See the endpoint's log."
-            ) from error
-        if "error" in said:
-            raise error_from_dict(said["error"])
-        self.member = Member(index=self.index, pid=process.pid, port=said["port"], since=now())
-        return said
-
-    async def _exchange(self, process: asyncio.subprocess.Process, told: bytes) -> bytes:
-        try:
-            if process.stdin is None or process.stdout is None:
-                return b""
-            process.stdin.write(told)
-            await process.stdin.drain()
-            return await asyncio.wait_for(process.stdout.readline(), _START_S)
-        except (TimeoutError, ConnectionError) as error:
-            with suppress(ProcessLookupError):
-                process.kill()
-            raise StartError(
-                f"Worker {self.index} was not ready after {_START_S:.0f} s."
-            ) from error
-
-    async def ended(self) -> str:
-        """Waits for the process's end and returns its reason in words."""
-        code = 0 if self._process is None else await self._process.wait()
-        self.member = None
-        return f"killed by {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
-
-    def lived_s(self) -> float:
-        """Returns for how long the process has been, or was, there."""
-        return time.monotonic() - self._began
-
-    async def end(self, timeout_s: float) -> bool:
-        """Asks the process to end, and kills it if it does not; whether it ended well."""
-        process = self._process
-        if process is None:
-            return True
-        with suppress(ProcessLookupError):
-            process.terminate()
-        try:
-            return await asyncio.wait_for(process.wait(), timeout_s) == 0
-        except TimeoutError:
-            process.kill()
-            await process.wait()
-            return False
+    index: int
+    process: WorkerProcess | None = None
+    member: Member | None = None

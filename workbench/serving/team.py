@@ -79,14 +79,16 @@ class Team:
 
     Args:
         folder: Of the endpoint.
-        index: The worker's own number.
         secret: Shared by the workers of this endpoint.
+
+    Attributes:
+        index: The worker's own number.
     """
 
-    def __init__(self, folder: Path, index: int, secret: str) -> None:
+    def __init__(self, folder: Path, secret: str) -> None:
         self._folder = folder
         self._secret = secret.encode()
-        self.index = index
+        self.index = 0
         self._server: asyncio.Server | None = None
 
     async def open(self, render: Callable[[], bytes]) -> int:

@@ -7,17 +7,14 @@ passwords, would only slow each request.
 from __future__ import annotations
 
 import hashlib
-import math
 import secrets
-from collections.abc import Callable, Iterable
-from time import monotonic
+from collections.abc import Iterable
 from typing import Literal
 
 from pydantic import Field
 
 from workbench.core.config import Config
 from workbench.core.errors import InputError, unknown_name
-from workbench.serving.errors import RateLimitedError
 
 Scope = Literal["predict", "manage"]
 SCOPES: tuple[Scope, ...] = ("predict", "manage")
@@ -98,37 +95,3 @@ def with_digest(clear: str, grant: Grant) -> Token:
             hint="Leave the token out and a random one is made.",
         )
     return Token(**vars(grant), digest=digest_of(clear))
-
-
-class Bucket:
-    """A token bucket: `rate` requests a second, `burst` at once.
-
-    Args:
-        limits: Those of the key; its rate must be set.
-        clock: Seconds that only grow.
-    """
-
-    def __init__(self, limits: KeyLimits, clock: Callable[[], float] = monotonic) -> None:
-        self._rate = limits.rate or math.inf
-        self._burst = float(limits.burst or max(1.0, self._rate))
-        self._clock = clock
-        self._level = self._burst
-        self._at = clock()
-
-    def take(self, name: str) -> None:
-        """Takes one request's worth.
-
-        Raises:
-            RateLimitedError: The bucket is empty; `retry_after_s` tells when it is not.
-        """
-        now = self._clock()
-        self._level = min(self._burst, self._level + (now - self._at) * self._rate)
-        self._at = now
-        if self._level < 1:
-            wait_s = math.ceil((1 - self._level) / self._rate)
-            raise RateLimitedError(
-                f"The token '{name}' asked faster than its {self._rate:g} requests a second.",
-                hint="Try again after the time in Retry-After, or send more samples a request.",
-                context={"rate": self._rate, "retry_after_s": max(1, wait_s)},
-            )
-        self._level -= 1

@@ -1,7 +1,7 @@
 """One of several processes behind an endpoint's port; started and watched by the supervisor.
 
-It is told its secrets on standard input, says on standard output when it is ready, and ends when
-the supervisor is gone.
+It is told its secrets on standard input, says on standard output when it has loaded, is told to go
+and says when it answers. It ends when the supervisor is gone.
 """
 
 from __future__ import annotations
@@ -12,10 +12,12 @@ import logging
 import sys
 import threading
 from collections.abc import Callable
+from typing import Any
 
 from workbench.core.errors import InputError
 from workbench.serving import launch
 from workbench.serving.options import Options
+from workbench.serving.service import Service
 from workbench.serving.team import Team
 
 _LOGGER = logging.getLogger(__name__)
@@ -27,29 +29,38 @@ def run_worker(options: Options) -> int:
     Raises:
         WorkbenchError: It could not start.
     """
-    secrets = json.loads(sys.stdin.readline() or "{}")
-    if options.worker is None or options.folder is None or "token" not in secrets:
+    told = _read()
+    if options.folder is None or "token" not in told:
         raise InputError("A worker is started by its supervisor.", hint="Give --workers N instead.")
     place = launch.find_place(options)
-    team = Team(options.folder, options.worker, secrets["secret"])
-    service = launch.build(options, place, secrets["token"], team)
+    team = Team(options.folder, told["secret"])
+    service = launch.build(options, place, told["token"], team)
+    launch.say(json.dumps({"loaded": True}))
+    go = _read()
+    if "index" not in go:  # stopped before it was needed
+        return 0
+    team.index = int(go["index"])
+    return asyncio.run(_serve(service, team, options, sets_traffic=go["sets_traffic"]))
 
-    async def serve() -> int:
-        stop = asyncio.Event()
-        launch.on_signals(stop.set)
-        _on_end_of_input(asyncio.get_running_loop(), stop.set)
-        try:
-            await service.start(options.host, options.port, shares_port=True)
-        except OSError as error:
-            raise launch.cannot_listen(options, error) from error
-        port = await team.open(service.metrics.render)
-        launch.say(json.dumps({"port": port, "models": service.router.names()}))
-        await stop.wait()
-        _LOGGER.info("worker %s: answering what is owed", options.worker)
-        team.close()
-        return 0 if await service.stop() else launch.FAILED
 
-    return asyncio.run(serve())
+async def _serve(service: Service, team: Team, options: Options, *, sets_traffic: bool) -> int:
+    stop = asyncio.Event()
+    launch.on_signals(stop.set)
+    _on_end_of_input(asyncio.get_running_loop(), stop.set)
+    try:
+        await service.start(options.host, options.port, shares_port=True, sets_traffic=sets_traffic)
+    except OSError as error:
+        raise launch.cannot_listen(options, error) from error
+    port = await team.open(service.metrics.render)
+    launch.say(json.dumps({"port": port, "models": service.router.names()}))
+    await stop.wait()
+    _LOGGER.info("worker %s: answering what is owed", team.index)
+    team.close()
+    return 0 if await service.stop() else launch.FAILED
+
+
+def _read() -> dict[str, Any]:
+    return dict(json.loads(sys.stdin.readline() or "{}"))
 
 
 def _on_end_of_input(loop: asyncio.AbstractEventLoop, stop: Callable[[], None]) -> None:

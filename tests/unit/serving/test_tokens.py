@@ -19,10 +19,11 @@ from workbench.core.errors import (
 from workbench.serving.client import Client
 from workbench.serving.errors import RateLimitedError
 from workbench.serving.manager import Manager
+from workbench.serving.rates import Bucket, SharedCells
 from workbench.serving.repository import load_source
 from workbench.serving.service import Settings
 from workbench.serving.sources import StoreRegistry, find_source
-from workbench.serving.tokens import Bucket, Grant, KeyLimits, digest_of
+from workbench.serving.tokens import Grant, KeyLimits, digest_of, hash_token
 
 
 @pytest.fixture
@@ -105,6 +106,22 @@ def test_a_bucket_fills_with_time():
         bucket.take("a")
     with pytest.raises(RateLimitedError):
         bucket.take("a")
+
+
+def test_workers_count_one_tokens_requests_together(tmp_path):
+    tokens = [hash_token("0123456789abcdef" + str(number), str(number)) for number in range(3)]
+    limits = KeyLimits(rate=0.001, burst=5)
+    buckets = [
+        [Bucket(limits, cell=SharedCells(tmp_path / "rates").cell(token)) for token in tokens]
+        for _ in range(2)
+    ]
+    for turn in range(5):
+        for bucket in buckets[turn % 2]:
+            bucket.take("a")
+    for worker in buckets:
+        for bucket in worker:
+            with pytest.raises(RateLimitedError):
+                bucket.take("a")
 
 
 @pytest.mark.parametrize("is_chunked", [False, True])
