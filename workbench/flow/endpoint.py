@@ -68,7 +68,7 @@ class Endpoint(Shown):
     @cached_property
     def client(self) -> Client:
         """The typed client of this endpoint."""
-        return Client(self.url, self.token)
+        return Client(self.url, self.token, certificate=self.info.certificate)
 
     def predict(self, inputs: Any) -> list[Prediction]:
         """Returns a prediction for each input.

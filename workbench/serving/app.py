@@ -92,6 +92,9 @@ def make_app(
         request = Request(
             scope["method"], scope.get("raw_path", b"") or b"/", dict(scope["headers"])
         )
+        given = scope.get("extensions", {}).get("workbench.request", {}).get("request")
+        if given is not None:
+            request.address, request.user = given.address, given.user
         request.body = await _read(receive)
         await _send(send, await _answer(table, gate, request))
 

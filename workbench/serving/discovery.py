@@ -34,6 +34,7 @@ class EndpointInfo:
         pid_started: When that process began, in the system's own count; tells a reused pid.
         started: ISO 8601.
         home: The workspace.
+        certificate: PEM text that a client trusts; empty without TLS.
     """
 
     id: str
@@ -45,6 +46,7 @@ class EndpointInfo:
     pid_started: str
     started: str
     home: str
+    certificate: str = ""
 
     def __repr__(self) -> str:
         return f"EndpointInfo(id={self.id!r}, url={self.url!r}, models={self.models!r})"

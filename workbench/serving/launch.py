@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import sys
+import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -27,6 +28,7 @@ from workbench.serving.served import Source
 from workbench.serving.service import Service
 from workbench.serving.sources import StoreRegistry, find_source
 from workbench.serving.team import Team
+from workbench.serving.tls import Certificate, find_certificate
 from workbench.serving.tokens import hash_token
 from workbench.serving.traffic import Traffic
 from workbench.store import Store, open_store
@@ -38,11 +40,19 @@ _RATES = "rates"
 
 @dataclass(frozen=True)
 class Place:
-    """Where an endpoint lives: its workspace, if any, its id, and the folder of what it keeps."""
+    """Where an endpoint lives.
+
+    Attributes:
+        store: Its workspace, if any.
+        id: Its own.
+        folder: Of what it keeps.
+        certificate: None speaks plain HTTP.
+    """
 
     store: Store | None
     id: str
     folder: Path | None
+    certificate: Certificate | None = None
 
     @property
     def home(self) -> str:
@@ -54,7 +64,7 @@ def find_place(options: Options) -> Place:
     """Opens the workspace; for files alone only if there is one already.
 
     Raises:
-        InputError: The id cannot be one.
+        InputError: The id cannot be one, or the certificate is none.
         StorageError: The folder cannot be made.
     """
     id_ = check_name(options.id or new_id(), what="an endpoint")
@@ -70,7 +80,11 @@ def find_place(options: Options) -> Place:
     if folder is not None:
         with storing("The endpoint's folder"):
             folder.mkdir(parents=True, exist_ok=True)
-    return Place(store, id_, folder)
+    if options.tls and folder is None:
+        folder = Path(tempfile.mkdtemp(prefix="workbench-"))
+    names = [options.host, *options.allowed_hosts]
+    certificate = None if folder is None else find_certificate(options.tls, folder, names)
+    return Place(store, id_, folder, certificate)
 
 
 def build(options: Options, place: Place, token: str, team: Team | None = None) -> Service:
@@ -100,6 +114,7 @@ def build(options: Options, place: Place, token: str, team: Team | None = None) 
         log_folder=store.home.requests if store is not None and options.keeps_log else None,
         folder=place.folder,
         team=team,
+        tls=None if place.certificate is None else place.certificate.context(),
     )
 
 
@@ -109,9 +124,11 @@ def record(
     """Returns this process's discovery record."""
     pid = os.getpid()
     host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(options.host, options.host)
+    certificate = place.certificate
+    scheme = "http" if certificate is None else "https"
     return EndpointInfo(
         id=place.id,
-        url=f"http://{f'[{host}]' if ':' in host and host[0] != '[' else host}:{port}",
+        url=f"{scheme}://{f'[{host}]' if ':' in host and host[0] != '[' else host}:{port}",
         token=token,
         models=tuple(models),
         refs=options.refs,
@@ -119,6 +136,7 @@ def record(
         pid_started=process_start(pid) or "unknown",
         started=now(),
         home=place.home,
+        certificate="" if certificate is None else certificate.trusted,
     )
 
 

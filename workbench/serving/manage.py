@@ -61,5 +61,7 @@ def token_routes(keys: Keys) -> list[Route]:
 
 
 def actor(request: Request) -> str:
-    """Returns who asks, as the audit log names callers of an endpoint."""
-    return f"token:{request.caller}"
+    """Returns who asks and from where, as the audit log names callers of an endpoint."""
+    user = "" if request.user is None else f" ({request.user})"
+    where = f" from {request.address}" if request.address else ""
+    return f"token:{request.caller}{user}{where}"

@@ -32,10 +32,13 @@ class Request:
         params: What the route's template caught, percent-decoded.
         caller: Name of the token that was used; None on an open route.
         token: That token.
+        address: Where it comes from; "" if that is not known.
+        user: Who calls, as a trusted proxy says; None if none said.
         route: The route found for it; None if it goes to the ASGI app.
     """
 
     __slots__ = (
+        "address",
         "body",
         "caller",
         "headers",
@@ -46,6 +49,7 @@ class Request:
         "route",
         "target",
         "token",
+        "user",
     )
 
     def __init__(self, method: str, target: bytes, headers: dict[bytes, bytes]) -> None:
@@ -57,6 +61,8 @@ class Request:
         self.params: Mapping[str, str] = {}
         self.caller: str | None = None
         self.token: Token | None = None
+        self.address = ""
+        self.user: str | None = None
         self.route: Route | None = None
 
     def header(self, name: bytes) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from workbench.core.errors import InputError
 from workbench.serving.batching import BatchLimits
+from workbench.serving.gateway import read_gateway
 from workbench.serving.http import Limits
 from workbench.serving.payloads import Keeping
 from workbench.serving.service import Settings
@@ -38,6 +39,7 @@ class Options:
         workers: Processes behind the port.
         is_worker: This process is one of several, started by their supervisor.
         folder: Of the endpoint; None for the one in the workspace.
+        tls: Nothing, "self", or the files of a certificate and its key.
         settings: How it runs.
     """
 
@@ -56,6 +58,7 @@ class Options:
     workers: int = 1
     is_worker: bool = False
     folder: Path | None = None
+    tls: tuple[str, ...] = ()
     settings: Settings = field(default_factory=Settings)
 
 
@@ -89,6 +92,12 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--workers", type=int, default=1, help="processes behind the port")
     made.add_argument("--worker", action="store_true", help=argparse.SUPPRESS)
     made.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
+    made.add_argument(
+        "--tls", nargs="+", default=[], metavar="self | FILE", help="self, or CERTIFICATE KEY"
+    )
+    made.add_argument("--root-path", default="", help="put before paths by a gateway")
+    made.add_argument("--trusted-proxy", action="append", default=[], help="address or network")
+    made.add_argument("--identity-header", default="", help="in which a proxy names the user")
     made.add_argument("--drain", type=float, default=20.0, help="seconds to end in")
     return made
 
@@ -118,11 +127,15 @@ def parse(arguments: argparse.Namespace) -> Options:
         workers=arguments.workers,
         is_worker=arguments.worker,
         folder=arguments.folder,
+        tls=tuple(arguments.tls),
         settings=Settings(
             threads=arguments.threads,
             batch=BatchLimits(rows=arguments.max_batch, queue=arguments.max_queue),
             limits=Limits(body_bytes=arguments.max_body),
             drain_s=arguments.drain,
+            gateway=read_gateway(
+                arguments.root_path, arguments.trusted_proxy, arguments.identity_header
+            ),
             keeping=_read_keeping(arguments),
             idle_s=60 * idle_minutes(arguments.idle_stop) or None,
         ),

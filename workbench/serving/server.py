@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import ssl
 from collections.abc import Callable, Coroutine, Sequence
 from time import perf_counter
 from typing import Any
@@ -14,6 +15,7 @@ from workbench.serving.answer import Answer
 from workbench.serving.app import make_app
 from workbench.serving.asgi import run_app
 from workbench.serving.deadlines import limit, read_headers
+from workbench.serving.gateway import Gateway
 from workbench.serving.http import HttpConnection, Limits
 from workbench.serving.messages import Request, Response
 from workbench.serving.metrics import Metrics
@@ -39,6 +41,7 @@ class Server:
         payloads: The log of samples and answers; None keeps none.
         limits: Of each connection.
         pages: Further routes of the app.
+        gateway: What stands before it.
     """
 
     def __init__(
@@ -50,6 +53,7 @@ class Server:
         payloads: PayloadLog | None = None,
         limits: Limits | None = None,
         pages: Sequence[Route] = (),
+        gateway: Gateway | None = None,
     ) -> None:
         self.limits = limits or Limits()
         self.connections: set[HttpConnection] = set()
@@ -58,6 +62,7 @@ class Server:
         self._dialects = {dialect.key: dialect for dialect in dialects}
         self._table = RouteTable(r for d in dialects for r in d.routes(endpoint))
         self._metrics = metrics
+        self._gateway = gateway or Gateway()
         self._log = log
         self._payloads = payloads
         self._lines = Lines()
@@ -70,13 +75,21 @@ class Server:
         self._on_idle: Callable[[], None] = lambda: None
         self._on_asked: Callable[[], None] = lambda: None
 
-    async def start(self, host: str, port: int, *, shares_port: bool = False) -> int:
+    async def start(
+        self,
+        host: str,
+        port: int,
+        *,
+        shares_port: bool = False,
+        tls: ssl.SSLContext | None = None,
+    ) -> int:
         """Listens; returns the port, which the system chooses if `port` is 0.
 
         Args:
             host: Address.
             port: 0 lets the system choose.
             shares_port: Whether other processes may listen on it, too.
+            tls: None speaks plain HTTP.
         """
         loop = asyncio.get_running_loop()
         self._server = await loop.create_server(
@@ -85,6 +98,8 @@ class Server:
             port,
             backlog=1024,
             reuse_port=shares_port or None,
+            ssl=tls,
+            ssl_handshake_timeout=None if tls is None else self.limits.header_s,
         )
         self._sweeper = loop.call_later(_SWEEP_S, self._sweep)
         return int(self._server.sockets[0].getsockname()[1])
@@ -132,6 +147,7 @@ class Server:
             WorkbenchError: The request is refused.
         """
         gate = self._endpoint.gate
+        self._gateway.receive(request)
         if request.path not in console.PATHS:
             gate.check_host(request)
         match = self._table.find(request.method, request.path)
@@ -155,7 +171,7 @@ class Server:
             if refusal is not None:
                 answer.fail(refusal)
             elif route is None:
-                self._spawn(run_app(self._app, answer), answer)
+                self._spawn(run_app(self._app, answer, self._gateway.root_path.decode()), answer)
             else:
                 self._begin(route, answer)
         except WorkbenchError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 from workbench.serving.batching import BatchLimits
 from workbench.serving.control import TrafficControl
 from workbench.serving.follow import FollowThread, Registry
+from workbench.serving.gateway import Gateway
 from workbench.serving.http import Limits
 from workbench.serving.keys import Keys
 from workbench.serving.manage import token_routes, traffic_routes
@@ -40,6 +42,7 @@ class Settings:
         drain_s: Longest wait for owed answers at the end.
         keeping: Whether samples are kept, and how; None keeps none.
         idle_s: Stop after so many seconds without a request; None never.
+        gateway: What stands before it.
         traffic: At the start, by model; it replaces what was kept before a restart.
     """
 
@@ -51,6 +54,7 @@ class Settings:
     drain_s: float = 20.0
     keeping: Keeping | None = None
     idle_s: float | None = None
+    gateway: Gateway = field(default_factory=Gateway)
     traffic: Mapping[str, Traffic] = field(default_factory=dict)
 
 
@@ -65,6 +69,7 @@ class Service:
         log_folder: Of the request log; None keeps none.
         folder: Of the endpoint, for what is kept over a restart; None keeps nothing.
         team: The other workers behind the same port; None if there are none.
+        tls: None speaks plain HTTP.
 
     Attributes:
         on_idle: Called once when nobody asked for a prediction for `Settings.idle_s`.
@@ -80,6 +85,7 @@ class Service:
         log_folder: Path | None = None,
         folder: Path | None = None,
         team: Team | None = None,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         self.settings = settings = settings or Settings()
         self.metrics = Metrics()
@@ -89,6 +95,7 @@ class Service:
         )
         self.router = self.repository.router
         self._team = team
+        self._tls = tls
         self._state = StateFile(folder)
         self.control = TrafficControl(self.repository, self._state, registry, self.metrics)
         subject = f"endpoint:{'-' if folder is None else folder.name}"
@@ -109,6 +116,7 @@ class Service:
             self._payloads,
             settings.limits,
             [*token_routes(self.keys), *traffic_routes(self.control)],
+            settings.gateway,
         )
         self._follow = self._follow_thread(registry)
         self._add_gauges()
@@ -137,7 +145,7 @@ class Service:
             self._payloads.start()
         if self._follow is not None:
             await self._follow.catch_up()
-        bound = await self.server.start(host, port, shares_port=shares_port)
+        bound = await self.server.start(host, port, shares_port=shares_port, tls=self._tls)
         if self._team is not None:
             self.server.watch_idle(float("inf"), self.on_idle, self._team.note_asked)
         elif self.settings.idle_s is not None:

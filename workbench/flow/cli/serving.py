@@ -34,7 +34,8 @@ def serve(
     """Serve a model in the foreground, until SIGTERM or Ctrl-C.
 
     Further options: --threads, --max-batch, --max-queue, --max-body, --drain, --no-log,
-    --token-file, --allow-host, --id, --traffic, --keep-payloads, --redact, --idle-stop, --workers.
+    --token-file, --allow-host, --id, --traffic, --workers, --keep-payloads, --redact, --idle-stop,
+    --tls, --root-path, --trusted-proxy, --identity-header.
     """
     space = workspace()
     command = [sys.executable, "-P", "-m", "workbench.serving.process", space.servable(model)]
