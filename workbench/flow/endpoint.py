@@ -204,6 +204,7 @@ def serve(
     keep_payloads: float = 0.0,
     redact: Sequence[str] = (),
     idle_stop: float | None = None,
+    tls: str | Sequence[str] = (),
     options: tuple[str, ...] = (),
 ) -> Endpoint:
     """Starts an endpoint for a ref and returns when its model has answered.
@@ -223,6 +224,7 @@ def serve(
         redact: Columns never kept.
         idle_stop: Minutes without a request after which it ends; 0 never. By default 30 on a
             JupyterHub, else never.
+        tls: "self" for a generated certificate, or the files of your own and its key.
         options: Further arguments of `workbench serve`.
     """
     further = list(options)
@@ -234,6 +236,8 @@ def serve(
         further += ["--idle-stop", str(idle_stop)]
     if traffic is not None:
         further += ["--traffic", json.dumps(_traffic(traffic).to_json())]
+    if tls:
+        further += ["--tls", *([tls] if isinstance(tls, str) else tls)]
     config: dict[str, Any] = {}
     if workers is not None and (workers > 1 or host != _LOCAL):
         host, config = (_WORKERS if host == _LOCAL else host), {"workers": workers}
