@@ -17,7 +17,7 @@ from workbench.serving.batching import Job
 from workbench.serving.errors import BadRequestError, DeadlineError
 from workbench.serving.messages import Request
 
-_MILLISECONDS = (b"x-request-timeout-ms", b"x-envoy-expected-rq-timeout-ms")
+_OWN, _ENVOY = b"x-request-timeout-ms", b"x-envoy-expected-rq-timeout-ms"
 _GRPC = b"grpc-timeout"
 _GRPC_FORM = re.compile(rb"(\d{1,8})([HMSmun])")
 _UNITS_S = {b"H": 3600.0, b"M": 60.0, b"S": 1.0, b"m": 1e-3, b"u": 1e-6, b"n": 1e-9}
@@ -31,8 +31,10 @@ def read_headers(request: Request) -> float | None:
         BadRequestError: A header is no time.
     """
     headers = request.headers
+    if _OWN not in headers and _GRPC not in headers and _ENVOY not in headers:
+        return None
     found: float | None = None
-    for name in _MILLISECONDS:
+    for name in (_OWN, _ENVOY):
         value = headers.get(name)
         if value is not None:
             if not _NUMBER.fullmatch(value) or not float(value):

@@ -103,10 +103,10 @@ class Gate:
             RateLimitedError: The token asks too often.
             TooLargeError: The body is larger than the token may send.
         """
-        bucket = self._buckets.get(token.name)
-        if bucket is not None:
-            bucket.take(token.name)
-        check_body(token, announced)
+        if self._buckets and token.name in self._buckets:
+            self._buckets[token.name].take(token.name)
+        if token.limits.body_bytes is not None:
+            check_body(token, announced)
 
     def add(self, token: Token) -> None:
         """Lets a further token in.
@@ -186,14 +186,14 @@ def check_model(token: Token | None, model: str) -> None:
         )
 
 
-def check_values(token: Token | None, count: int) -> None:
+def check_values(token: Token, count: int) -> None:
     """Refuses tensors of more numbers than the token may send.
 
     Raises:
         TooLargeError: They are.
     """
-    limit = None if token is None else token.limits.values
-    if limit is not None and count > limit and token is not None:
+    limit = token.limits.values
+    if limit is not None and count > limit:
         raise TooLargeError(
             f"Got tensors of {count} numbers; the token '{token.name}' may send {limit}.",
             hint="Send fewer samples a request.",

@@ -62,7 +62,8 @@ class Server:
         self._dialects = {dialect.key: dialect for dialect in dialects}
         self._table = RouteTable(r for d in dialects for r in d.routes(endpoint))
         self._metrics = metrics
-        self._gateway = gateway or Gateway()
+        self._gateway = None if gateway == Gateway() else gateway
+        self._root_path = "" if gateway is None else gateway.root_path.decode()
         self._log = log
         self._payloads = payloads
         self._lines = Lines()
@@ -147,7 +148,8 @@ class Server:
             WorkbenchError: The request is refused.
         """
         gate = self._endpoint.gate
-        self._gateway.receive(request)
+        if self._gateway is not None:
+            self._gateway.receive(request)
         if request.path not in console.PATHS:
             gate.check_host(request)
         match = self._table.find(request.method, request.path)
@@ -171,7 +173,7 @@ class Server:
             if refusal is not None:
                 answer.fail(refusal)
             elif route is None:
-                self._spawn(run_app(self._app, answer, self._gateway.root_path.decode()), answer)
+                self._spawn(run_app(self._app, answer, self._root_path), answer)
             else:
                 self._begin(route, answer)
         except WorkbenchError as error:
@@ -184,8 +186,9 @@ class Server:
 
     def _begin(self, route: Route, answer: Answer) -> None:
         request = answer.request
-        if request.token is not None:
-            check_body(request.token, len(request.body))
+        token = request.token
+        if token is not None and token.limits.body_bytes is not None:
+            check_body(token, len(request.body))
         if route.predicts:
             self._last_asked = answer.arrived
             seconds = read_headers(request)
