@@ -20,6 +20,7 @@ from workbench.core.ids import new_id
 from workbench.core.refs import check_name
 from workbench.serving import discovery
 from workbench.serving.discovery import EndpointInfo
+from workbench.serving.jwks import JwtVerifier
 from workbench.serving.options import Options
 from workbench.serving.rates import SharedCells
 from workbench.serving.repository import load_source
@@ -105,10 +106,14 @@ def build(options: Options, place: Place, token: str, team: Team | None = None) 
     sources = [find_source(ref, store, options.name) for ref in options.refs]
     hosts = (*options.allowed_hosts, options.host)
     tokens = [hash_token(token, "main")]
-    shared = None if team is None or place.folder is None else SharedCells(place.folder / _RATES)
+    jwts = None if options.provider is None else JwtVerifier(options.provider)
+    if team is None or place.folder is None:
+        gate = Gate(tokens, hosts, jwts=jwts)
+    else:
+        gate = Gate(tokens, hosts, SharedCells(place.folder / _RATES).cell, jwts)
     return Service(
         [load_source(source, options.settings.threads) for source in sources],
-        Gate(tokens, hosts) if shared is None else Gate(tokens, hosts, shared.cell),
+        gate,
         replace(options.settings, traffic=_traffic_by_name(options, sources)),
         registry=None if store is None else StoreRegistry(store),
         log_folder=store.home.requests if store is not None and options.keeps_log else None,
