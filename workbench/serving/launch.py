@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import shutil
 import signal
 import sys
 import tempfile
@@ -48,12 +49,14 @@ class Place:
         id: Its own.
         folder: Of what it keeps.
         certificate: None speaks plain HTTP.
+        is_passing: Whether the folder goes with the process, for want of a workspace.
     """
 
     store: Store | None
     id: str
     folder: Path | None
     certificate: Certificate | None = None
+    is_passing: bool = False
 
     @property
     def home(self) -> str:
@@ -81,11 +84,18 @@ def find_place(options: Options) -> Place:
     if folder is not None:
         with storing("The endpoint's folder"):
             folder.mkdir(parents=True, exist_ok=True)
-    if options.tls and folder is None:
+    is_passing = folder is None and (bool(options.tls) or options.workers > 1)
+    if is_passing:
         folder = Path(tempfile.mkdtemp(prefix="workbench-"))
     names = [options.host, *options.allowed_hosts]
     certificate = None if folder is None else find_certificate(options.tls, folder, names)
-    return Place(store, id_, folder, certificate)
+    return Place(store, id_, folder, certificate, is_passing)
+
+
+def leave(place: Place) -> None:
+    """Removes what was only for the time of this process."""
+    if place.is_passing and place.folder is not None:
+        shutil.rmtree(place.folder, ignore_errors=True)
 
 
 def build(options: Options, place: Place, token: str, team: Team | None = None) -> Service:

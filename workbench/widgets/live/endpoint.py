@@ -203,7 +203,8 @@ def _about(endpoint: Endpoint) -> dict[str, Any]:
     """Returns what the endpoint says of its model just now, and its tokens without their text."""
     if not endpoint.is_running:
         return {}
-    with Client(endpoint.url, endpoint.token) as client:
+    trusted = endpoint.info.certificate
+    with Client(endpoint.url, endpoint.token, certificate=trusted) as client:
         tokens = [[t["name"], ", ".join(t["scopes"])] for t in client.tokens()]
         return {**client.about(), "tokens": tokens}
 
