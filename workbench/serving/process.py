@@ -66,6 +66,7 @@ async def _serve(
     service = launch.build(options, place, token)
     port = await _start(service, options)
     info = launch.record(options, place, token, port, service.router.names())
+    launch.settle()
     path = discovery.write(info)
     try:
         return await _until_told(service, lambda: announce(options, info))
