@@ -8,7 +8,7 @@ from collections.abc import Callable, Coroutine, Iterable
 from typing import Any
 
 from workbench.core.clock import now
-from workbench.core.errors import WorkbenchError
+from workbench.core.errors import StateError, WorkbenchError
 from workbench.serving.budget import Breach, Watch
 from workbench.serving.follow import Registry
 from workbench.serving.metrics import Labels, Metrics
@@ -232,9 +232,13 @@ class TrafficControl:
         if registry is None or follower is None or follower.switched is None:
             await self._note("serve_over_budget", _subject(served), facts, _ENDPOINT)
             return
-        is_ours = await asyncio.to_thread(
-            registry.roll_back, follower.model, follower.alias, served.version, facts["reason"]
-        )
+        try:
+            is_ours = await asyncio.to_thread(
+                registry.roll_back, follower.model, follower.alias, served.version, facts["reason"]
+            )
+        except StateError:  # every earlier version was revoked
+            await self._note("serve_over_budget", _subject(served), facts, _ENDPOINT)
+            return
         if is_ours:
             await asyncio.to_thread(
                 self._state.update, lambda state: state.with_taken_back(served.name, facts)

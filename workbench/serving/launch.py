@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import os
+import shutil
 import signal
 import sys
 import tempfile
@@ -20,6 +22,7 @@ from workbench.core.ids import new_id
 from workbench.core.refs import check_name
 from workbench.serving import discovery
 from workbench.serving.discovery import EndpointInfo
+from workbench.serving.jwks import JwtVerifier
 from workbench.serving.options import Options
 from workbench.serving.rates import SharedCells
 from workbench.serving.repository import load_source
@@ -47,12 +50,14 @@ class Place:
         id: Its own.
         folder: Of what it keeps.
         certificate: None speaks plain HTTP.
+        is_passing: Whether the folder goes with the process, for want of a workspace.
     """
 
     store: Store | None
     id: str
     folder: Path | None
     certificate: Certificate | None = None
+    is_passing: bool = False
 
     @property
     def home(self) -> str:
@@ -80,11 +85,18 @@ def find_place(options: Options) -> Place:
     if folder is not None:
         with storing("The endpoint's folder"):
             folder.mkdir(parents=True, exist_ok=True)
-    if options.tls and folder is None:
+    is_passing = folder is None and (bool(options.tls) or options.workers > 1)
+    if is_passing:
         folder = Path(tempfile.mkdtemp(prefix="workbench-"))
     names = [options.host, *options.allowed_hosts]
     certificate = None if folder is None else find_certificate(options.tls, folder, names)
-    return Place(store, id_, folder, certificate)
+    return Place(store, id_, folder, certificate, is_passing)
+
+
+def leave(place: Place) -> None:
+    """Removes what was only for the time of this process."""
+    if place.is_passing and place.folder is not None:
+        shutil.rmtree(place.folder, ignore_errors=True)
 
 
 def build(options: Options, place: Place, token: str, team: Team | None = None) -> Service:
@@ -105,10 +117,14 @@ def build(options: Options, place: Place, token: str, team: Team | None = None) 
     sources = [find_source(ref, store, options.name) for ref in options.refs]
     hosts = (*options.allowed_hosts, options.host)
     tokens = [hash_token(token, "main")]
-    shared = None if team is None or place.folder is None else SharedCells(place.folder / _RATES)
+    jwts = None if options.provider is None else JwtVerifier(options.provider)
+    if team is None or place.folder is None:
+        gate = Gate(tokens, hosts, jwts=jwts)
+    else:
+        gate = Gate(tokens, hosts, SharedCells(place.folder / _RATES).cell, jwts)
     return Service(
         [load_source(source, options.settings.threads) for source in sources],
-        Gate(tokens, hosts) if shared is None else Gate(tokens, hosts, shared.cell),
+        gate,
         replace(options.settings, traffic=_traffic_by_name(options, sources)),
         registry=None if store is None else StoreRegistry(store),
         log_folder=store.home.requests if store is not None and options.keeps_log else None,
@@ -185,6 +201,16 @@ def announce(options: Options, info: EndpointInfo) -> None:
         f"Serving {', '.join(info.models)} at {info.url}\n"
         f"The token is in {discovery.path_of(info.id, discovery.runtime_folder())}"
     )
+
+
+def settle() -> None:
+    """Takes what was made for the start out of garbage collection.
+
+    A collection after a swap then looks at what came since, not at every imported module: it stops
+    all requests for as long as it takes.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 def say(text: str) -> None:

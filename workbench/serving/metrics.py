@@ -16,6 +16,7 @@ _EVENTS = {
     "workbench_swaps_total": "Changes of version by a followed alias, by outcome.",
     "workbench_taken_back_total": "Versions taken back because they broke their budget.",
 }
+_MOST_KEYS = 2000
 Labels = tuple[tuple[str, str], ...]
 Read = Callable[[], Iterable[tuple[Labels, float]]]
 
@@ -81,6 +82,8 @@ class Metrics:
 
     def count_key(self, key: str, status: int) -> None:
         """Adds a request that was sent with the token named `key`."""
+        if len(self.keys) >= _MOST_KEYS and (key, status) not in self.keys:
+            key = "other"
         self.keys[(key, status)] = self.keys.get((key, status), 0) + 1
 
     def count_event(self, name: str, **labels: str) -> None:

@@ -12,6 +12,7 @@ from workbench.core.errors import InputError
 from workbench.serving.batching import BatchLimits
 from workbench.serving.gateway import read_gateway
 from workbench.serving.http import Limits
+from workbench.serving.jwks import Provider, read_provider
 from workbench.serving.payloads import Keeping
 from workbench.serving.service import Settings
 from workbench.serving.traffic import Traffic, parse_weights
@@ -40,6 +41,7 @@ class Options:
         is_worker: This process is one of several, started by their supervisor.
         folder: Of the endpoint; None for the one in the workspace.
         tls: Nothing, "self", or the files of a certificate and its key.
+        provider: Whose JWTs are taken beside the endpoint's own tokens.
         settings: How it runs.
     """
 
@@ -59,6 +61,7 @@ class Options:
     is_worker: bool = False
     folder: Path | None = None
     tls: tuple[str, ...] = ()
+    provider: Provider | None = None
     settings: Settings = field(default_factory=Settings)
 
 
@@ -98,6 +101,9 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--root-path", default="", help="put before paths by a gateway")
     made.add_argument("--trusted-proxy", action="append", default=[], help="address or network")
     made.add_argument("--identity-header", default="", help="in which a proxy names the user")
+    made.add_argument("--jwks", metavar="FILE_OR_URL", help="keys of an identity provider")
+    made.add_argument("--jwt-issuer", help="who must have issued JWTs")
+    made.add_argument("--jwt-audience", help="whom JWTs must be for")
     made.add_argument("--drain", type=float, default=20.0, help="seconds to end in")
     return made
 
@@ -128,6 +134,7 @@ def parse(arguments: argparse.Namespace) -> Options:
         is_worker=arguments.worker,
         folder=arguments.folder,
         tls=tuple(arguments.tls),
+        provider=read_provider(arguments.jwks, arguments.jwt_issuer, arguments.jwt_audience),
         settings=Settings(
             threads=arguments.threads,
             batch=BatchLimits(rows=arguments.max_batch, queue=arguments.max_queue),

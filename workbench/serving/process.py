@@ -53,19 +53,25 @@ def run(options: Options, announce: Callable[[Options, EndpointInfo], None]) -> 
         WorkbenchError: It could not start.
     """
     place = launch.find_place(options)
+    try:
+        return event_loop.run(_serve(options, place, announce))
+    finally:
+        launch.leave(place)
+
+
+async def _serve(
+    options: Options, place: launch.Place, announce: Callable[[Options, EndpointInfo], None]
+) -> int:
     token = options.token or new_token()
     service = launch.build(options, place, token)
-
-    async def serve() -> int:
-        port = await _start(service, options)
-        info = launch.record(options, place, token, port, service.router.names())
-        path = discovery.write(info)
-        try:
-            return await _until_told(service, lambda: announce(options, info))
-        finally:
-            path.unlink(missing_ok=True)
-
-    return event_loop.run(serve())
+    port = await _start(service, options)
+    info = launch.record(options, place, token, port, service.router.names())
+    launch.settle()
+    path = discovery.write(info)
+    try:
+        return await _until_told(service, lambda: announce(options, info))
+    finally:
+        path.unlink(missing_ok=True)
 
 
 async def _start(service: Service, options: Options) -> int:

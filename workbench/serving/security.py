@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 
 from workbench.core.errors import ForbiddenError, InputError, UnauthorizedError, unknown_name
 from workbench.serving.errors import TooLargeError
+from workbench.serving.jwks import JwtVerifier, is_jwt
 from workbench.serving.messages import Request
 from workbench.serving.rates import Bucket, Cell
 from workbench.serving.tokens import Scope, Token, digest_of
@@ -23,6 +24,7 @@ class Gate:
         tokens: Those known at the start.
         hosts: Host names that may stand in the Host header, beside localhost and IP addresses.
         cell: Where the rate of a token is counted; by default in this process.
+        jwts: Also takes the tokens of an identity provider.
     """
 
     def __init__(
@@ -30,8 +32,10 @@ class Gate:
         tokens: Iterable[Token],
         hosts: Iterable[str] = (),
         cell: Callable[[Token], Cell] = lambda token: Cell(),
+        jwts: JwtVerifier | None = None,
     ) -> None:
         self._cell = cell
+        self._jwts = jwts
         self._tokens: dict[str, Token] = {}
         self._by_prefix: dict[str, list[Token]] = {}
         self._buckets: dict[str, Bucket] = {}
@@ -75,7 +79,8 @@ class Gate:
         token = self._find(_bearer(request))
         if scope not in token.scopes:
             raise ForbiddenError(
-                f"The token '{token.name}' allows {', '.join(sorted(token.scopes))}, not {scope}.",
+                f"The token '{token.name}' allows {', '.join(sorted(token.scopes)) or 'nothing'}, "
+                f"not {scope}.",
                 hint=f"Use a token with the scope {scope}.",
                 context={"scope": scope},
             )
@@ -142,6 +147,8 @@ class Gate:
 
     def _find(self, clear: str) -> Token:
         """Looks a token up by its hash, which a caller cannot steer, and compares all of it."""
+        if self._jwts is not None and is_jwt(clear):
+            return _unexpired(self._jwts.verify(clear))
         digest = digest_of(clear)
         found = None
         for token in self._by_prefix.get(digest[:_PREFIX], ()):
@@ -152,9 +159,13 @@ class Gate:
                 "Got a token that this endpoint does not know.",
                 hint="The token is in the endpoint's record: wb.endpoints()[0].token.",
             )
-        if found.expires is not None and time.time() > found.expires:
-            raise ForbiddenError(f"The token '{found.name}' has expired.", hint="Make a new one.")
-        return found
+        return _unexpired(found)
+
+
+def _unexpired(token: Token) -> Token:
+    if token.expires is not None and time.time() > token.expires:
+        raise ForbiddenError(f"The token '{token.name}' has expired.", hint="Make a new one.")
+    return token
 
 
 def check_body(token: Token, size: int) -> None:

@@ -12,15 +12,13 @@ import logging
 import secrets
 import socket
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 
 from workbench.core.clock import now
-from workbench.core.errors import UnsupportedError, WorkbenchError
+from workbench.core.errors import StateError, UnsupportedError, WorkbenchError
 from workbench.serving import discovery, launch
 from workbench.serving.discovery import EndpointInfo
 from workbench.serving.options import Options
@@ -51,7 +49,9 @@ class Supervisor:
         self._options = options
         self._words = list(words)
         self._place = launch.find_place(options)
-        self._folder = self._place.folder or Path(tempfile.mkdtemp(prefix="workbench-"))
+        if self._place.folder is None:
+            raise StateError("Several workers need a folder for what they share.")
+        self._folder = self._place.folder
         self._token = options.token or new_token()
         self._told = {"token": self._token, "secret": secrets.token_urlsafe(32)}
         self._slots = [_Slot(index) for index in range(options.workers)]
@@ -66,6 +66,12 @@ class Supervisor:
             WorkbenchError: A worker could not start; the others are ended then.
         """
         launch.on_signals(self._stop.set)
+        try:
+            return await self._serve(announce)
+        finally:
+            launch.leave(self._place)
+
+    async def _serve(self, announce: Callable[[Options, EndpointInfo], None]) -> int:
         with self._reserve() as reserved:
             port = int(reserved.getsockname()[1])
             try:

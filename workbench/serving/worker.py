@@ -35,6 +35,7 @@ def run_worker(options: Options) -> int:
     place = launch.find_place(options)
     team = Team(options.folder, told["secret"])
     service = launch.build(options, place, told["token"], team)
+    launch.settle()
     launch.say(json.dumps({"loaded": True}))
     go = _read()
     if "index" not in go:  # stopped before it was needed

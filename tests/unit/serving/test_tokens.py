@@ -222,9 +222,9 @@ def test_tokens_are_kept_as_hashes_over_a_restart_and_audited(serve, store, tmp_
             Client(found.url, "").predict(zeros)
     entries = [e for e in store.audit.entries() if e.action.startswith("token_")]
     assert [(e.action, e.data["name"], e.actor) for e in entries] == [
-        ("token_added", "kept", "token:main"),
-        ("token_added", "gone", "token:main"),
-        ("token_revoked", "gone", "token:main"),
+        ("token_added", "kept", "token:main from 127.0.0.1"),
+        ("token_added", "gone", "token:main from 127.0.0.1"),
+        ("token_revoked", "gone", "token:main from 127.0.0.1"),
     ]
     assert entries[0].subject == f"endpoint:{tmp_path.name}"
     assert digest_of(kept.text) not in json.dumps([dict(e.data) for e in entries])

@@ -35,7 +35,8 @@ def serve(
 
     Further options: --threads, --max-batch, --max-queue, --max-body, --drain, --no-log,
     --token-file, --allow-host, --id, --traffic, --workers, --keep-payloads, --redact, --idle-stop,
-    --tls, --root-path, --trusted-proxy, --identity-header.
+    --tls, --root-path, --trusted-proxy, --identity-header, --jwks, --jwt-issuer,
+    --jwt-audience.
     """
     space = workspace()
     command = [sys.executable, "-P", "-m", "workbench.serving.process", space.servable(model)]

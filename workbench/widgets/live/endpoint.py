@@ -241,7 +241,8 @@ def _about(endpoint: Endpoint) -> dict[str, Any]:
     """Returns what the endpoint says of its model just now."""
     if not endpoint.is_running:
         return {}
-    with Client(endpoint.url, endpoint.token) as client:
+    trusted = endpoint.info.certificate
+    with Client(endpoint.url, endpoint.token, certificate=trusted) as client:
         return dict(client.about())
 
 
