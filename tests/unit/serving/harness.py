@@ -10,6 +10,7 @@ from contextlib import contextmanager
 
 import httpx
 
+from workbench.serving.event_loop import new_loop
 from workbench.serving.repository import load_source
 from workbench.serving.security import Gate
 from workbench.serving.served import Source
@@ -23,7 +24,7 @@ class Running:
     def __init__(self, loaded, settings, **options):
         self.token, self.reader = new_token(), new_token()
         tokens = [hash_token(self.token, "main"), hash_token(self.reader, "reader", ["predict"])]
-        self.loop = asyncio.new_event_loop()
+        self.loop = new_loop()
         self._thread = threading.Thread(target=self.loop.run_forever, daemon=True)
         self._thread.start()
         self.gate = Gate(tokens)
