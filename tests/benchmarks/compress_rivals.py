@@ -23,7 +23,9 @@ from tests.benchmarks.compress_space import (
 from workbench.compression.estimator import Estimator
 from workbench.compression.goal import Goal, drop_of
 from workbench.compression.measured import Measured
+from workbench.compression.restructuring import split_structure
 from workbench.compression.search import Search
+from workbench.compression.trial_costs import TrialCosts
 from workbench.core.optional import is_installed, require
 from workbench.exporting.graph import load_graph
 
@@ -50,12 +52,14 @@ def ours(
         restructures=restructures,
     )
     _, spent = timed(search.prepare)
+    costs = TrialCosts(plain_s=0.1, network_s=2.0)
     while len(trace.items) < count:
-        recipe, cost = timed(search.propose)
-        spent += cost
+        recipe, thought = timed(lambda: search.propose(costs.of))
+        spent += thought
         if recipe is None:
             break
         found, cost = oracle.measure(recipe, seen)
+        costs.note(split_structure(recipe)[0], thought + cost)
         spent += cost
         if found is None:
             search.refuse(recipe)

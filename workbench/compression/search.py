@@ -43,7 +43,8 @@ _NORMAL = 1.645
 _REACH = 1.5
 _LEAST_GAIN, _REFILLS = 1e-4, 6
 _KIN, _LEAST_SPREAD = 0.3, 1e-3
-_STRANGER = 1.3
+_STRANGER = 2.0
+_THRIFT = 0.25
 _JITTERS = (0.0, 0.3, 0.7)
 _SIZE = "size_bytes"
 
@@ -170,10 +171,13 @@ class Search:
             self._add_swaps()
         self._open_network()
         prices = _Prices(price)
+        known = self._files()
         pool = [
             item
             for key, item in self._pool.items()
-            if key not in self._gone and math.isfinite(prices.of(item.structure))
+            if key not in self._gone
+            and math.isfinite(prices.of(item.structure))
+            and self._file(item.structure, item.rest) not in known
         ]
         if not pool:
             return None
@@ -182,7 +186,7 @@ class Search:
         if index is not None:
             return pool[index].recipe
         gains = self._gains(predicted, list(self._measured.values()), self._goal, self._corner)
-        worth = gains / np.sqrt([prices.of(item.structure) for item in pool])
+        worth = gains / np.array([prices.of(item.structure) for item in pool]) ** _THRIFT
         if gains.max() < _LEAST_GAIN:
             return self._refilled(price)
         return pool[int(worth.argmax())].recipe
@@ -229,6 +233,21 @@ class Search:
             drop = item.drop - self._estimator.drop(located)[0]
             rungs.append(Rung(item.structure, drop, ratio))
         return Ladder(rungs)
+
+    def _files(self) -> set[tuple[str, int, float]]:
+        """Returns what tells the files apart that were measured, as far as the table knows."""
+        found = {self._file(item.structure, item.rest) for item in self._tried}
+        for measured in self._measured.values():
+            recipe = parse(measured.recipe_json)
+            if not needs_training(recipe):
+                found.add(self._file(None, recipe))
+        return found
+
+    def _file(self, structure: Structure | None, rest: Recipe) -> tuple[str, int, float]:
+        """Returns the same for recipes that write one file: a method may leave small layers."""
+        located = self._located(structure, rest)
+        score = float(f"{located.score:.3g}")
+        return "" if structure is None else structure.key, round(located.bytes), score
 
     def _located(self, structure: Structure | None, rest: Recipe) -> Located:
         network = self._network(structure)
@@ -301,17 +320,22 @@ class Search:
         self._pool.setdefault(str(whole), Candidate(whole, rest, structure))
 
     def _add_structures(self, *, fine: bool = False) -> None:
-        """Adds each structural step, followed by what looks best without it."""
+        """Adds each structural step, followed by what looks best without it.
+
+        That is one step for all layers: mixtures of the whole network, and ranks, fit no other.
+        """
         if not self._restructures:
             return
-        pool = [item for item in self._pool.values() if item.structure is None]
+        pool = [item for item in self._pool.values() if _is_plain(item)]
+        if not pool:
+            return
         predicted = self._predicted(pool)
         tails: dict[int, None] = {}
         for limit in squash(self._corner[1] * np.array(_TAILS)):
             allowed = np.where(predicted.centers <= limit, predicted.costs, np.inf)
             if np.isfinite(allowed.min()):
                 tails[int(allowed.argmin())] = None
-        for structure in structures_of(self._estimator.subject, fine=fine):
+        for structure in structures_of(self._estimator.subject, fine=True):
             self._structures.setdefault(structure.key, structure)
             for index in tails:
                 self._add(pool[index].rest, self._structures[structure.key])
@@ -354,6 +378,10 @@ class _Prices:
         if key not in self._known:
             self._known[key] = self._price(None if structure is None else structure.step)
         return self._known[key]
+
+
+def _is_plain(item: Candidate) -> bool:
+    return item.structure is None and len(item.rest.steps) == 1
 
 
 def known_first(variants: Iterable[Measured]) -> list[Measured]:

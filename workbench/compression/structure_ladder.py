@@ -17,7 +17,7 @@ from workbench.compression.restructuring import Structure
 
 _PRIOR_DROP, _PRIOR_POWER, _PRIOR_EFFORT = 12.0, 3.0, -0.75
 _COMMON, _LOCAL, _NOISE = 0.5, 0.6, 0.15
-_LENGTH_REMOVED, _LENGTH_EFFORT = 0.15, 1.2
+_LENGTH_REMOVED, _LENGTH_EFFORT = 0.15, 3.0
 _UNIT = 0.5
 _LATENCY_POWER = 0.35
 
