@@ -185,9 +185,7 @@ def nncf_defaults(oracle: Oracle, space: Space, count: int, seed: int) -> Trace:
     return _outside(oracle, {f"nncf {p}": p for p in ("PERFORMANCE", "MIXED")}, _by_nncf)
 
 
-def _outside(
-    oracle: Oracle, named: dict[str, str], make: Callable[[Oracle, str], Any]
-) -> Trace:
+def _outside(oracle: Oracle, named: dict[str, str], make: Callable[[Oracle, str], Any]) -> Trace:
     trace, spent = Trace(), 0.0
     for key, option in named.items():
         found, cost = oracle.outside(key, lambda chosen=option: make(oracle, chosen))
@@ -211,8 +209,8 @@ def _by_ort(oracle: Oracle, kind: str) -> Any:
             quantization.quantize_dynamic(ready, out)
         else:
             rows = iter([{source: batch} for batch in calibration(oracle)])
-            reader = type("Reader", (quantization.CalibrationDataReader,), {})
-            reader.get_next = lambda self: next(rows, None)
+            members = {"get_next": lambda self: next(rows, None)}
+            reader = type("Reader", (quantization.CalibrationDataReader,), members)
             quantization.quantize_static(ready, out, reader())
         return onnx.load(out)
 

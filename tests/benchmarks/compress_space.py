@@ -54,9 +54,7 @@ class Trace:
         drops = np.array([100 * drop_of(m) for m in own])
         return Front(costs, drops, (SIZE, DROP)).area() / (SIZE * DROP)
 
-    def smallest(
-        self, base: Measured, max_drop: float = 0.01, count: int | None = None
-    ) -> float:
+    def smallest(self, base: Measured, max_drop: float = 0.01, count: int | None = None) -> float:
         """Returns the smallest file within a drop, over the baseline's."""
         within = [m.size_bytes for m in self.items[:count] if drop_of(m) <= max_drop]
         return min(within, default=base.size_bytes) / base.size_bytes
@@ -178,18 +176,25 @@ class Space:
         ]
 
     def seeds(self) -> Iterator[tuple[Structural, list[int]]]:
-        """Yields the uniform recipes: treatments, channels removed before; then trained longer."""
-        for recipe in self.candidates.uniform():
-            picks = self.picks_of(str(recipe))
-            if any(picks):
-                yield NONE, picks
+        """Yields the uniform recipes: by defaults first, then of two steps, then trained longer."""
+        uniform = [self.picks_of(str(recipe)) for recipe in self.candidates.uniform()]
+        steps = [len(recipe.steps) for recipe in self.candidates.uniform()]
+        yield from self._alike(uniform, steps, 1)
         for amount in SEED_AMOUNTS:
             for tail in SEED_TAILS:
                 if (amount, USUAL) in self.steps:
                     yield (amount, USUAL), self.picks_of(tail)
+        yield from self._alike(uniform, steps, 2)
         for amount in (*SEED_AMOUNTS, *MORE_AMOUNTS):
             if (amount, LONGER) in self.steps:
                 yield (amount, LONGER), self.picks_of(SEED_TAILS[0])
+
+    def _alike(
+        self, uniform: list[list[int]], steps: list[int], count: int
+    ) -> Iterator[tuple[Structural, list[int]]]:
+        for picks, own in zip(uniform, steps, strict=True):
+            if any(picks) and own == count:
+                yield NONE, picks
 
     def random(self, rng: np.random.Generator) -> tuple[Structural, list[int]]:
         """Returns a recipe of random strength."""

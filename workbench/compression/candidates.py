@@ -23,8 +23,8 @@ from workbench.compression.treatments import Treatment, default_treatments, key_
 from workbench.core.errors import WorkbenchError
 
 # Levels that the table does not hold from the start, and that make files smaller.
-_PACKED = ("quantize_weights", {"bits": 4})
-_THIN = tuple(("low_rank", {"keep": keep}) for keep in (0.9, 0.7))
+_PACKED = (("cluster", {"entries": 16}), ("quantize_weights", {"bits": 4}))
+_THIN = tuple(("low_rank", {"keep": keep}) for keep in (0.85, 0.7, 0.55, 0.4))
 _STEPS = 14
 _JITTER = 0.4
 
@@ -123,6 +123,8 @@ class Candidates:
     def _known_treatments(self) -> list[Treatment]:
         found = default_treatments(self._place.subject)
         for treatment in self._further():
+            if treatment in found:
+                continue
             recipe = Recipe(layers=dict.fromkeys(self.names, treatment))
             try:
                 self._place.locate(recipe)
@@ -134,11 +136,9 @@ class Candidates:
     def _further(self) -> list[Treatment]:
         if self._minimize != "size_bytes":
             return []
-        packed = self._step(*_PACKED)
-        if packed is None:
-            return []
+        packed = [step for name, values in _PACKED if (step := self._step(name, values))]
         thin = [step for name, values in _THIN if (step := self._step(name, values))]
-        return [(packed,), *((step, packed) for step in thin)]
+        return [(step,) for step in packed] + [(one, step) for one in thin for step in packed[:1]]
 
     def _step(self, key: str, values: dict[str, Any]) -> Step | None:
         if key not in METHODS:
@@ -220,4 +220,5 @@ def main_of(treatment: Treatment) -> str:
 
 
 def fits_one_file(treatments: Iterable[Treatment]) -> bool:
+    """Returns whether at most one way to edit the whole graph is among treatments of layers."""
     return len({main_of(treatment) for treatment in treatments} - {""}) <= 1

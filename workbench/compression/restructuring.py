@@ -38,7 +38,9 @@ class Structure:
         return str(self.step)
 
 
-def structures_of(subject: Subject, *, fine: bool = False) -> list[Structure]:
+def structures_of(
+    subject: Subject, *, fine: bool = False, known: dict[str, float | None] | None = None
+) -> list[Structure]:
     """Returns the structural steps that may be taken, at the method's own effort and at a longer.
 
     Of steps that leave the same network the mildest is kept.
@@ -46,12 +48,17 @@ def structures_of(subject: Subject, *, fine: bool = False) -> list[Structure]:
     Args:
         subject: The model.
         fine: The amounts between the usual ones, too.
+        known: Shares that stay, by step, from an earlier call; added to.
     """
+    known = {} if known is None else known
     found: list[Structure] = []
     for method in _adjustable():
         kept_before: list[float] = []
         for amount in sorted((*_COARSE, *(_FINE if fine else ()))):
-            kept = _kept(method, subject, amount)
+            key = f"{method}:{amount}"
+            if key not in known:
+                known[key] = _kept(method, subject, amount)
+            kept = known[key]
             if kept is None or any(abs(kept - other) < _SAME * other for other in kept_before):
                 continue
             kept_before.append(kept)

@@ -41,9 +41,10 @@ _SWAP_EVERY, _SWAPS = 10, 24
 _TAILS = (0.02, 0.05, 0.1, 0.2, 0.4)
 _NORMAL = 1.645
 _REACH = 1.5
-_LEAST_GAIN, _REFILLS = 1e-4, 6
+_LEAST_GAIN, _REFILLS = 2e-5, 6
 _KIN, _LEAST_SPREAD = 0.3, 1e-3
 _STRANGER = 2.0
+_COARSE_FIRST = 3
 _THRIFT = 0.25
 _JITTERS = (0.0, 0.3, 0.7)
 _SIZE = "size_bytes"
@@ -111,6 +112,7 @@ class Search:
         self._structures: dict[str, Structure] = {}
         self._tried: list[_Tried] = []
         self._networks: dict[str, NetworkTable | None] = {}
+        self._kept: dict[str, float | None] = {}
         self._proposed = 0
         self._candidates: Candidates | None = None
         self._refills = 0
@@ -306,6 +308,8 @@ class Search:
         for jitter in _JITTERS[:-1]:
             for recipe in network.candidates.mixed(jitter):
                 self._add(recipe, structure)
+        if len(self._networks) == _COARSE_FIRST:
+            self._add_structures()
 
     def _is_quick(self, treatment: Treatment) -> bool:
         """Returns whether it needs no calibration of each network, which seldom pays for bytes."""
@@ -319,7 +323,7 @@ class Search:
         whole = rest if structure is None else with_structure(rest, structure.step)
         self._pool.setdefault(str(whole), Candidate(whole, rest, structure))
 
-    def _add_structures(self, *, fine: bool = False) -> None:
+    def _add_structures(self) -> None:
         """Adds each structural step, followed by what looks best without it.
 
         That is one step for all layers: mixtures of the whole network, and ranks, fit no other.
@@ -335,7 +339,8 @@ class Search:
             allowed = np.where(predicted.centers <= limit, predicted.costs, np.inf)
             if np.isfinite(allowed.min()):
                 tails[int(allowed.argmin())] = None
-        for structure in structures_of(self._estimator.subject, fine=True):
+        fine = len(self._networks) >= _COARSE_FIRST
+        for structure in structures_of(self._estimator.subject, fine=fine, known=self._kept):
             self._structures.setdefault(structure.key, structure)
             for index in tails:
                 self._add(pool[index].rest, self._structures[structure.key])
@@ -359,7 +364,7 @@ class Search:
         for recipe in self._candidates.mixed(_JITTERS[-1]):
             self._add(recipe)
         self._add_swaps()
-        self._add_structures(fine=True)
+        self._add_structures()
         return self.propose(price)
 
 

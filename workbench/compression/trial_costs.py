@@ -1,8 +1,8 @@
 """What the next trial will cost, from what those before it cost: in seconds, whoever counts them.
 
 A trial of a network that is there costs about as much as the last few did. One that trains a new
-network first costs a fixed part (export, table) and a part that grows with its epochs; until two efforts are known, each
-is taken for half.
+network first costs a fixed part (export, table) and a part that grows with its epochs; until two
+efforts are known, each is taken for half. The load of the machine is in what was measured.
 """
 
 from __future__ import annotations

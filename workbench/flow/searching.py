@@ -16,7 +16,8 @@ from workbench.compression.growing import Refused
 from workbench.compression.measured import Measured
 from workbench.compression.methods import METHODS
 from workbench.compression.recipe import Recipe, parse
-from workbench.compression.search import Search, known_first, split_structure
+from workbench.compression.restructuring import split_structure
+from workbench.compression.search import Search, known_first
 from workbench.core.errors import (
     CancelledError,
     InputError,
