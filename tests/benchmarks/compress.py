@@ -51,7 +51,9 @@ HEADS = {
 Rows = dict[str, dict[str, float]]
 
 
-def run(oracle: Oracle, space_name: str, count: int, seeds: list[int]) -> tuple[list[Rows], list[Figure]]:
+def run(
+    oracle: Oracle, space_name: str, count: int, seeds: list[int]
+) -> tuple[list[Rows], list[Figure]]:
     """Returns for each seed a row for each method, and what concerns all seeds."""
     restructures = SPACES[space_name]
     missing = not_run()
@@ -70,8 +72,8 @@ def run(oracle: Oracle, space_name: str, count: int, seeds: list[int]) -> tuple[
             f"{name} {row['volume at 20']:.3f}/{row['volume at the end']:.3f}"
             for name, row in runs[-1].items() if name not in FIXED
         ))  # fmt: skip
-    worst = Figure("score over nncf's and ORT's at their size, least", min(margins), "pt", 0.0, True)
-    return runs, [ceiling(every, oracle.base), worst]
+    name = "score over nncf's and ORT's at their size, least"
+    return runs, [ceiling(every, oracle.base), Figure(name, min(margins), "pt", 0.0, True)]
 
 
 def _estimator_seed(space_name: str, seed: int) -> int:
@@ -251,7 +253,7 @@ def main() -> int:
                 space: run(oracle, space, asked.measurements, list(range(asked.seeds)))
                 for space in asked.space or SPACES
             }
-                    for space, (runs, extra) in found.items():
+            for space, (runs, extra) in found.items():
                 name = f"{net}, {space}"
                 results["nets"][name] = report(net, space, runs, extra, asked.measurements)
             say(f"  in {time.process_time() - start:.0f} CPU-s")
