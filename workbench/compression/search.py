@@ -350,7 +350,9 @@ class Search:
             step, rest = split_structure(parse(measured.recipe_json))
             structure = None if step is None else self._structures.get(str(step))
             network = self._network(structure)
-            source = self._candidates if structure is None else network and network.candidates
+            source = self._candidates
+            if structure is not None:
+                source = None if network is None else network.candidates
             if source is None or rest.is_baseline or needs_training(rest):
                 continue
             for recipe in source.swapped(rest, _SWAPS):
