@@ -25,7 +25,7 @@ from workbench.compression.goal import Goal, drop_of
 from workbench.compression.measured import Measured
 from workbench.compression.restructuring import split_structure
 from workbench.compression.search import Search
-from workbench.compression.trial_costs import TrialCosts
+from workbench.compression.trial_costs import TrialCosts, epoch_seconds
 from workbench.core.optional import is_installed, require
 from workbench.exporting.graph import load_graph
 
@@ -52,7 +52,8 @@ def ours(
         restructures=restructures,
     )
     _, spent = timed(search.prepare)
-    costs = TrialCosts(plain_s=0.1, network_s=2.0)
+    train = len(oracle.engine.dataset.train)
+    costs = TrialCosts(0.1, 2.0, epoch_seconds(estimator.prober.plain.macs, train))
     while len(trace.items) < count:
         recipe, thought = timed(lambda: search.propose(costs.of))
         spent += thought

@@ -6,6 +6,7 @@ Every variant is stored the moment it is measured, so that nothing is lost howev
 from __future__ import annotations
 
 import math
+import os
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ from workbench.compression.methods import METHODS
 from workbench.compression.recipe import Recipe, Step, parse
 from workbench.compression.restructuring import split_structure
 from workbench.compression.search import Search, known_first
-from workbench.compression.trial_costs import TrialCosts
+from workbench.compression.trial_costs import TrialCosts, epoch_seconds
 from workbench.core.errors import (
     CancelledError,
     InputError,
@@ -37,7 +38,7 @@ from workbench.store import RunContext, Store
 KIND = "search"
 _PREPARE = 0.45
 _RESERVE, _LEAST_RESERVE_S, _MOST_RESERVE_S = 0.06, 0.3, 20.0
-_FIRST_TRIAL_S, _FIRST_NETWORK, _LEAST_NETWORK_S = 0.6, 0.2, 6.0
+_FIRST_TRIAL_S, _FIRST_NETWORK_S = 0.6, 4.0
 _CAREFUL = 1.3
 _LOOKS_PER_S, _MOST_LOOKS = 0.4, 24
 # Tried while the estimates are being prepared; the other way round where time counts.
@@ -110,10 +111,8 @@ class Searching:
         self._seed = seed
         self._count = _Count()
         self._given_start = began
-        self._costs = TrialCosts(
-            plain_s=min(_FIRST_TRIAL_S, 0.1 * goal.budget_s),
-            network_s=max(_FIRST_NETWORK * goal.budget_s, _LEAST_NETWORK_S),
-        )
+        self._costs = TrialCosts(plain_s=min(_FIRST_TRIAL_S, 0.1 * goal.budget_s))
+        self._is_short = False
         self._search: Search | None = None
         self._preparing: Preparing | None = None
         self._tried: dict[str, float | None] = {}
@@ -164,8 +163,9 @@ class Searching:
                 lambda: self._ready_search(context), is_aside=self._bench.is_aside
             )
             while self._left() > self._expected():
+                self._is_short = False
                 if not self._one(context):
-                    return "exhausted"
+                    return "budget" if self._is_short else "exhausted"
         except OutOfTimeError:
             return "budget"
         except CancelledError:
@@ -185,8 +185,12 @@ class Searching:
         looks = int(min(_MOST_LOOKS, _LOOKS_PER_S * self._goal.budget_s))
         try:
             timed.check()
-            search = Search(self._bench.estimator(), self._goal, seed=self._seed)
+            estimator = self._bench.estimator()
+            search = Search(estimator, self._goal, seed=self._seed)
             search.prepare(timed, looks)
+            busy = max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
+            macs, train = estimator.prober.plain.macs, estimator.engine.dataset.train
+            self._costs.expect(busy * _FIRST_NETWORK_S, busy * epoch_seconds(macs, len(train)))
         except OutOfTimeError:
             return None
         return search
@@ -292,6 +296,7 @@ class Searching:
         """Returns the seconds of a trial; infinity if it would hardly be over in time."""
         seconds = self._costs.of(step)
         is_fitting = step is None or _CAREFUL * seconds <= self._left()
+        self._is_short |= not is_fitting
         return seconds if is_fitting else math.inf
 
     # What is seen.
