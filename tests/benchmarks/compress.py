@@ -52,11 +52,10 @@ Rows = dict[str, dict[str, float]]
 
 
 def run(
-    oracle: Oracle, space_name: str, count: int, seeds: list[int]
+    oracle: Oracle, space_name: str, count: int, seeds: list[int], missing: dict[str, str]
 ) -> tuple[list[Rows], list[Figure]]:
     """Returns for each seed a row for each method, and what concerns all seeds."""
     restructures = SPACES[space_name]
-    missing = not_run()
     runs, margins, every, space = [], [], [], None
     for seed in seeds:
         own = Estimator(oracle.engine, seed=_estimator_seed(space_name, seed))
@@ -84,7 +83,7 @@ def _estimator_seed(space_name: str, seed: int) -> int:
 def margin(traces: dict[str, Trace], base: Measured) -> float:
     """Returns the least of how far ours scores above each of theirs, at no more bytes."""
     others = [item for name in FIXED if name in traces for item in traces[name].items]
-    return min(traces[OURS].margin(base, item) for item in others)
+    return min((traces[OURS].margin(base, item) for item in others), default=0.0)
 
 
 def facts(trace: Trace, base: Measured, count: int) -> dict[str, float]:
@@ -157,14 +156,16 @@ def say(text: str) -> None:
     sys.stdout.flush()
 
 
-def report(net: str, space: str, runs: list[Rows], extra: list[Figure], count: int) -> Any:
+def report(
+    name: str, runs: list[Rows], extra: list[Figure], count: int, missing: dict[str, str]
+) -> dict[str, Any]:
     rows = averaged(runs)
-    say(f"\n{net}, {space}: {len(runs)} seeds, {count} measurements")
+    say(f"\n{name}: {len(runs)} seeds, {count} measurements")
     say(f"  {'':<14}" + "".join(f"{head:>13}" for head in HEADS.values()))
-    for name, row in rows.items():
-        say(f"  {name:<14}" + "".join(f"{shown(row[key]):>13}" for key in HEADS))
-    for name, why in not_run().items():
-        say(f"  {name:<14} {why}")
+    for method, row in rows.items():
+        say(f"  {method:<14}" + "".join(f"{shown(row[key]):>13}" for key in HEADS))
+    for method, why in missing.items():
+        say(f"  {method:<14} {why}")
     found = [*figures(rows, count), *extra]
     for item in found:
         verdict = item.verdict.replace("missed", "MISSED")
@@ -173,7 +174,7 @@ def report(net: str, space: str, runs: list[Rows], extra: list[Figure], count: i
         "rows": rows,
         "runs": runs,
         "figures": [item.to_json() for item in found],
-        "not_run": not_run(),
+        "not_run": missing,
     }
 
 
@@ -223,6 +224,14 @@ def _cell(item: dict[str, Any] | None) -> str:
     return f"**{text}, missed**" if item["verdict"] == "missed" else text
 
 
+def written(results: dict[str, Any], as_json: Path | None, as_markdown: Path | None) -> None:
+    """Writes what there is so far, so that a run that is ended keeps it."""
+    if as_json:
+        as_json.write_text(json.dumps(results, indent=2))
+    if as_markdown:
+        as_markdown.write_text(markdown(results))
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.compress")
     parser.add_argument("--net", choices=list(NETS), action="append")
@@ -232,12 +241,15 @@ def main() -> int:
     parser.add_argument("--side", type=int, default=14, help="pixels of a picture's side")
     parser.add_argument("--epochs", type=int, default=8)
     parser.add_argument("--net-seed", type=int, default=0, help="of the training of the net")
+    parser.add_argument("--without", choices=list(METHODS), action="append", help="costs too much")
     parser.add_argument("--json", type=Path)
     parser.add_argument("--add", action="store_true", help="to what the JSON file holds")
     parser.add_argument("--markdown", type=Path)
     asked = parser.parse_args()
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     require("torch", for_="the benchmark").set_num_threads(1)
+    left_out = "not run: left out by --without"
+    missing = {**not_run(), **dict.fromkeys(asked.without or (), left_out)}
     results: dict[str, Any] = {"machine": machine(), "nets": {}}
     if asked.add and asked.json:
         results["nets"] = json.loads(asked.json.read_text())["nets"]
@@ -249,18 +261,13 @@ def main() -> int:
             engine = trained_engine(store, net, asked.side, asked.epochs, asked.net_seed)
             oracle = Oracle(engine)
             say(f"\n{net}: score {oracle.base.score:.4f}, {oracle.base.size_bytes / 1000:.1f} kB")
-            found = {
-                space: run(oracle, space, asked.measurements, list(range(asked.seeds)))
-                for space in asked.space or SPACES
-            }
-            for space, (runs, extra) in found.items():
+            for space in asked.space or SPACES:
+                seeds = list(range(asked.seeds))
+                runs, extra = run(oracle, space, asked.measurements, seeds, missing)
                 name = f"{net}, {space}"
-                results["nets"][name] = report(net, space, runs, extra, asked.measurements)
+                results["nets"][name] = report(name, runs, extra, asked.measurements, missing)
+                written(results, asked.json, asked.markdown)
             say(f"  in {time.process_time() - start:.0f} CPU-s")
-        if asked.json:
-            asked.json.write_text(json.dumps(results, indent=2))
-        if asked.markdown:
-            asked.markdown.write_text(markdown(results))
     return 0
 
 
