@@ -57,7 +57,7 @@ class TrialCosts:
 
     def of(self, step: Step | None) -> float:
         """Returns the seconds that a trial is expected to take."""
-        plain = float(np.mean(self._plain))
+        plain = float(np.median(self._plain))
         if step is None or str(step) in self._built:
             return plain
         return max(plain, self._of_network(_epochs(step)))

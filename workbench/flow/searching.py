@@ -38,11 +38,28 @@ from workbench.store import RunContext, Store
 KIND = "search"
 _PREPARE = 0.45
 _RESERVE, _LEAST_RESERVE_S, _MOST_RESERVE_S = 0.06, 0.3, 20.0
-_FIRST_TRIAL_S, _FIRST_NETWORK_S = 0.6, 4.0
-_CAREFUL = 1.3
-_LOOKS_PER_S, _MOST_LOOKS = 0.4, 24
-# Tried while the estimates are being prepared; the other way round where time counts.
-_PLAIN = ("cluster:16", "quantize_weights:8", "half", "quantize_dynamic", "quantize_static")
+_FIRST_TRIAL_S, _FIRST_NETWORK_S, _FIRST_EPOCH_S = 0.6, 3.0, 0.1
+_CAREFUL, _BUSIEST = 1.3, 3.0
+_LOOKS_PER_S, _MOST_LOOKS = 0.25, 24
+# Tried while the estimates are being prepared, without which nobody knows better.
+_PLAIN = {
+    "size_bytes": (
+        "cluster:16",
+        "prune_structured:0.5,epochs=16 + cluster:16",
+        "quantize_weights:8",
+        "prune_structured:0.3,epochs=16 + cluster:16",
+        "prune_structured:0.7,epochs=16 + cluster:16",
+        "half",
+    ),
+    "latency_ms": (
+        "quantize_static",
+        "prune_structured:0.5,epochs=16",
+        "quantize_dynamic",
+        "prune_structured:0.5,epochs=16 + quantize_static",
+        "prune_structured:0.7,epochs=16",
+        "half",
+    ),
+}
 _MOST_FAILURES = 5
 _DEAD_ENDS = (UnsupportedError, InputError, ParityError)
 
@@ -111,7 +128,8 @@ class Searching:
         self._seed = seed
         self._count = _Count()
         self._given_start = began
-        self._costs = TrialCosts(plain_s=min(_FIRST_TRIAL_S, 0.1 * goal.budget_s))
+        first_s = min(_FIRST_TRIAL_S, 0.1 * goal.budget_s)
+        self._costs = TrialCosts(first_s, _busy() * _FIRST_NETWORK_S, _busy() * _FIRST_EPOCH_S)
         self._is_short = False
         self._search: Search | None = None
         self._preparing: Preparing | None = None
@@ -188,9 +206,9 @@ class Searching:
             estimator = self._bench.estimator()
             search = Search(estimator, self._goal, seed=self._seed)
             search.prepare(timed, looks)
-            busy = max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
             macs, train = estimator.prober.plain.macs, estimator.engine.dataset.train
-            self._costs.expect(busy * _FIRST_NETWORK_S, busy * epoch_seconds(macs, len(train)))
+            epoch_s = _busy() * epoch_seconds(macs, len(train))
+            self._costs.expect(_busy() * _FIRST_NETWORK_S, epoch_s)
         except OutOfTimeError:
             return None
         return search
@@ -254,9 +272,15 @@ class Searching:
 
     def _plain(self) -> list[Recipe]:
         known = {measured.recipe for measured in self._bench.known()}
-        order = reversed(_PLAIN) if self._goal.minimize == "latency_ms" else _PLAIN
-        found = [parse(text) for text in order if text.partition(":")[0] in METHODS]
-        return [recipe for recipe in found if str(recipe) not in known]
+        found = []
+        for text in _PLAIN[self._goal.minimize]:
+            if not all(part.partition(":")[0] in METHODS for part in text.split(" + ")):
+                continue
+            recipe = parse(text)
+            step, _ = split_structure(recipe)
+            if str(recipe) not in known and math.isfinite(self._price(step)):
+                found.append(recipe)
+        return found
 
     def _learn(self, recipe: Recipe, found: Measured | Refused, context: RunContext) -> None:
         if isinstance(found, Refused):
@@ -338,6 +362,13 @@ class Searching:
             "interrupted": "; it was interrupted, and continues when called again",
         }
         return f"{text} in {seconds:.0f} s{why.get(ended, f'; it ended early: {ended}')}."
+
+
+def _busy() -> float:
+    """Returns by how much longer everything takes than on a quiet machine."""
+    if not hasattr(os, "getloadavg"):
+        return 1.0
+    return min(max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1)), _BUSIEST)
 
 
 def _figures(measured: Measured) -> dict[str, float]:
