@@ -6,7 +6,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 TEST_ENV := OMP_NUM_THREADS=1 PYTHONWARNINGS=default
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-full check format docs bench clean lab dashboards bench-ui picture bench-estimator bench-compress
+.PHONY: help install demo test test-full soak check format docs bench clean lab dashboards bench-ui picture bench-estimator bench-compress
 
 help:  ## Show what each target does
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -32,6 +32,9 @@ test: install  ## The tests (10 minutes at the most)
 test-full: install  ## The tests and the slow matrix
 	@$(TEST_ENV) $(BIN)/python -m pytest -q -n 2 -m "full or not full" --ignore=tests/browser
 	@$(TEST_ENV) $(BIN)/python -m pytest -q -m "full or not full" tests/browser
+
+soak: install  ## A million made-up requests against an endpoint (ARGS="--inputs N")
+	@$(TEST_ENV) $(BIN)/python -m tests.soak $(ARGS)
 
 check: install  ## Lint, format, types, clean notebooks
 	@$(BIN)/ruff check .
