@@ -60,14 +60,19 @@ def test_a_figure_that_misses_its_goal_is_marked_in_the_table():
     }
     worse = {**row, "volume at 20": 0.5, "size at 1 point": 0.2}
     items = compress.figures({"ours": row, "tpe": worse, "ort defaults": worse}, 100)
+    top = compress.ceiling([traced((90, 0.0))], BASE)
+    why = compress.reasons({"ours": {**row, "volume at the end": 0.81}, "tpe": row}, [*items, top])
+    assert len(why) == 4, "two volumes out of reach, two sizes that nobody passed"
+    assert "is 0.920; the smallest file that anyone measured would give 0.700" in why[0]
     named = [item.to_json() for item in items]
     results = {
         "machine": compress.machine(),
-        "nets": {"net, whole": {"figures": named, "runs": [{}]}},
+        "nets": {"net, whole": {"figures": named, "runs": [{}], "reasons": why, "not_run": {}}},
     }
     text = compress.markdown(results)
     assert "| ≥ 1.15 | 1.6 × |" in text
     assert "**1 ×, missed**" in text
+    assert f"- net, whole: {why[0]}" in text
     assert compress.machine()["cpu"]["name"] in text
 
 
