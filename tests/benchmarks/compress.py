@@ -151,17 +151,23 @@ def reasons(rows: Rows, found: list[Figure]) -> list[str]:
     top = next(item.value for item in found if item.name == CEILING)
     others = [row for name, row in rows.items() if name != OURS and name not in FIXED]
     said = []
-    for label, key in (("at 20", "volume at 20"), ("at the end", "volume at the end")):
-        wanted = GAIN * max(row[key] for row in others)
-        if rows[OURS][key] < wanted and wanted > top:
-            said.append(
-                f"{GAIN} × the best other's hypervolume {label} is {wanted:.3f}; the smallest file "
-                f"that anyone measured would give {top:.3f} if it lost nothing"
-            )
+    wanted = [
+        GAIN * max(row[key] for row in others)
+        for key in ("volume at 20", "volume at the end")
+        if rows[OURS][key] < GAIN * max(row[key] for row in others)
+    ]
+    beyond = [f"{value:.3f}" for value in wanted if value > top]
+    if beyond:
+        said.append(
+            f"{GAIN} × the best other's hypervolume is {' and '.join(beyond)}, but the smallest "
+            f"file that anyone measured would give {top:.3f} if it lost nothing"
+        )
     for label, key in (("20", "size at 1 point after 20"), ("all", "size at 1 point")):
         least = min(row[key] for row in others)
         if SMALLER * least < rows[OURS][key] <= least * SAME:
-            said.append(f"after {label} measurements nobody found a smaller file within a point")
+            said.append(
+                f"after {label} measurements nobody's smallest file within a point is smaller"
+            )
     return said
 
 
