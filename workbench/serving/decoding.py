@@ -84,6 +84,7 @@ class ModalityDecoder:
         self._modality = modality
         self._config = config
         self._spec = spec
+        modality.prepare()
         shape = ", ".join(str(size) for size in modality.sample_shape(config))
         self.takes = f"{modality.key}: {modality.summary}; prepared to float32 [{shape}]"
 
