@@ -55,7 +55,7 @@ class Modality(Plugin):
         """Returns samples whose repairable cells are repaired, and a finding for each sort."""
         return samples, ()
 
-    def prepare(self) -> None:  # noqa: B027 - most have nothing to prepare
+    def prepare(self) -> None:
         """Imports what decoding will need, so that an endpoint's first caller does not wait."""
 
     @abstractmethod
