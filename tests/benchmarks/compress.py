@@ -37,7 +37,7 @@ from workbench.store import open_store
 
 SPACES = {"whole": True, "layers": False}
 FIXED = frozenset({ORT, NNCF})
-EARLY, AGAINST = 20, "… to the best other's"
+EARLY = 20
 CEILING = "hypervolume if the smallest file lost nothing"
 GAIN, SMALLER, SAME = 1.15, 0.75, 1.005
 LIBRARIES = ("torch", "onnxruntime", "optuna", "nncf", "numpy")
@@ -113,29 +113,26 @@ def figures(rows: Rows, count: int) -> list[Figure]:
     def least(figure: str) -> float:
         return min(row[figure] for row in searched.values())
 
-    early, end = "volume at 20", "volume at the end"
-    size, size_early = "size at 1 point", "size at 1 point after 20"
-    return [
-        Figure("hypervolume at 20", mine[early], ""),
-        Figure(AGAINST, mine[early] / best(early), "×", GAIN, True),
-        Figure(f"hypervolume at {count}", mine[end], ""),
-        Figure(AGAINST, mine[end] / best(end), "×", GAIN, True),
-        Figure(
-            "ours at 40 s to the best other's at 120 s",
-            mine["volume at 40 s"] / max(best("volume at 120 s"), 1e-9),
-            "×",
-            1.0,
-            True,
-        ),
-        Figure("size at ≤ 1 point, after 20", mine[size_early], ""),
-        Figure("… to the smallest other's", mine[size_early] / least(size_early), "×", SMALLER),
-        Figure(f"size at ≤ 1 point, after {count}", mine[size], ""),
-        Figure("… to the smallest other's", mine[size] / least(size), "×", SMALLER),
-        *(
-            Figure(f"… to those of {name}", mine[size] / others[name][size], "×", 1.0)
-            for name in (ORT, NNCF)
-            if name in others
-        ),
+    def compared(label: str, volume: str, size: str) -> list[Figure]:
+        other = "to the best other's"
+        return [
+            Figure(f"hypervolume {label}", mine[volume], ""),
+            Figure(f"hypervolume {label} {other}", mine[volume] / best(volume), "×", GAIN, True),
+            Figure(f"size at ≤ 1 point {label}", mine[size], ""),
+            Figure(f"size at ≤ 1 point {label} {other}", mine[size] / least(size), "×", SMALLER),
+        ]
+
+    found = compared(f"at {EARLY}", "volume at 20", "size at 1 point after 20")
+    if count > EARLY:
+        found += compared(f"at {count}", "volume at the end", "size at 1 point")
+        late = max(best("volume at 120 s"), 1e-9)
+        name = "hypervolume at 40 s to the best other's at 120 s"
+        found.append(Figure(name, mine["volume at 40 s"] / late, "×", 1.0, True))
+    size = "size at 1 point"
+    return found + [
+        Figure(f"size at ≤ 1 point to that of {name}", mine[size] / others[name][size], "×", 1.0)
+        for name in (ORT, NNCF)
+        if name in others
     ]
 
 
@@ -187,7 +184,7 @@ def report(
     name: str, runs: list[Rows], extra: list[Figure], count: int, missing: dict[str, str]
 ) -> dict[str, Any]:
     rows = averaged(runs)
-    say(f"\n{name}: {len(runs)} seeds, {count} measurements")
+    say(f"\n{name}: {_seeds(runs)}, {count} measurements")
     say(f"  {'':<14}" + "".join(f"{head:>13}" for head in HEADS.values()))
     for method, row in rows.items():
         say(f"  {method:<14}" + "".join(f"{shown(row[key]):>13}" for key in HEADS))
@@ -233,18 +230,18 @@ def words_of(found: dict[str, Any]) -> str:
 
 def markdown(results: dict[str, Any]) -> str:
     """Returns the table of the README."""
-    names: dict[str, dict[str, Any]] = {}
     columns = list(results["nets"])
-    heads = [f"{name} ({len(results['nets'][name]['runs'])} seeds)" for name in columns]
+    heads = [f"{name} ({_seeds(results['nets'][name]['runs'])})" for name in columns]
+    rows: dict[str, dict[str, dict[str, Any]]] = {}
     for column in columns:
-        for index, item in enumerate(results["nets"][column]["figures"]):
-            key = f"{index:02d}{item['name']}"
-            names.setdefault(key, {"item": item})[column] = item
+        for item in results["nets"][column]["figures"]:
+            rows.setdefault(item["name"], {})[column] = item
     lines = [f"| | goal | {' | '.join(heads)} |", f"| --- | --- |{' --- |' * len(columns)}"]
-    for key, row in names.items():
-        item = Figure(**{k: v for k, v in row["item"].items() if k != "verdict"})
+    for name, row in rows.items():
+        any_item = next(iter(row.values()))
+        goal = Figure(**{k: v for k, v in any_item.items() if k != "verdict"}).goal_text
         cells = [_cell(row.get(column)) for column in columns]
-        lines.append(f"| {key[2:]} | {item.goal_text} | {' | '.join(cells)} |")
+        lines.append(f"| {name} | {goal} | {' | '.join(cells)} |")
     why = [
         f"- {name}: {'; '.join(net['reasons'])}."
         for name, net in results["nets"].items()
@@ -257,6 +254,10 @@ def markdown(results: dict[str, Any]) -> str:
     }
     about = f"{words_of(results['machine'])}."
     return "\n".join([about, "", *lines, "", "Why missed:", "", *why, *sorted(left_out), ""])
+
+
+def _seeds(runs: list[Any]) -> str:
+    return f"{len(runs)} seed{'' if len(runs) == 1 else 's'}"
 
 
 def _cell(item: dict[str, Any] | None) -> str:
