@@ -13,7 +13,7 @@ import sys
 from collections.abc import Callable, Sequence
 
 from workbench.core.errors import WorkbenchError
-from workbench.serving import discovery, launch
+from workbench.serving import discovery, event_loop, launch
 from workbench.serving.discovery import EndpointInfo
 from workbench.serving.options import Options, parse, parser
 from workbench.serving.service import Service
@@ -65,7 +65,7 @@ def run(options: Options, announce: Callable[[Options, EndpointInfo], None]) -> 
         finally:
             path.unlink(missing_ok=True)
 
-    return asyncio.run(serve())
+    return event_loop.run(serve())
 
 
 async def _start(service: Service, options: Options) -> int:

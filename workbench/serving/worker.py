@@ -15,7 +15,7 @@ from collections.abc import Callable
 from typing import Any
 
 from workbench.core.errors import InputError
-from workbench.serving import launch
+from workbench.serving import event_loop, launch
 from workbench.serving.options import Options
 from workbench.serving.service import Service
 from workbench.serving.team import Team
@@ -40,7 +40,7 @@ def run_worker(options: Options) -> int:
     if "index" not in go:  # stopped before it was needed
         return 0
     team.index = int(go["index"])
-    return asyncio.run(_serve(service, team, options, sets_traffic=go["sets_traffic"]))
+    return event_loop.run(_serve(service, team, options, sets_traffic=go["sets_traffic"]))
 
 
 async def _serve(service: Service, team: Team, options: Options, *, sets_traffic: bool) -> int:
