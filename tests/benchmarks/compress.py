@@ -153,7 +153,7 @@ def reasons(rows: Rows, found: list[Figure]) -> list[str]:
         for key in ("volume at 20", "volume at the end")
         if rows[OURS][key] < GAIN * max(row[key] for row in others)
     ]
-    beyond = [f"{value:.3f}" for value in wanted if value > top]
+    beyond = dict.fromkeys(f"{value:.3f}" for value in wanted if value > top)
     if beyond:
         said.append(
             f"{GAIN} × the best other's hypervolume is {' and '.join(beyond)}, but the smallest "
