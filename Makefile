@@ -51,7 +51,7 @@ docs: install  ## Write workbench/REFERENCE.md from the code
 bench: install  ## Print each figure of the README beside its goal
 	@$(BIN)/python -m tests.benchmarks
 
-bench-compress: install  ## The search beside optuna, mutation, random and ONNX Runtime's defaults
+bench-compress: install  ## The search beside optuna, mutation, random, ONNX Runtime and nncf
 	@$(BIN)/python -m pip install --quiet --editable '.[bench-compress]'
 	@$(TEST_ENV) $(BIN)/python -m tests.benchmarks.compress $(ARGS)
 

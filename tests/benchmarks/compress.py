@@ -1,11 +1,14 @@
 """`make bench-compress`: the search beside others, at equal measurements and at equal time.
 
-    python -m tests.benchmarks.compress [--net resnet20] [--seeds 1] [--measurements 40] [--json F]
+    python -m tests.benchmarks.compress [--net resnet20] [--seeds 5] [--json F] [--markdown F]
 
-All search the same recipes: for each layer the treatments that the table offers, and channels
-removed before. Others begin with the uniform recipes, since cold they find nothing. Scores are
-those of the ONNX file on the whole validation split; a measurement's cost in CPU-seconds is
-charged to whoever asks for it, untimed. Front: file ≤ 0.30 of the baseline, drop ≤ 10 points.
+Two spaces: "whole", where channels may be removed before the layers are treated, and "layers",
+where they may not. In each all methods choose from the same recipes. Others begin with the uniform
+recipes, since cold they find nothing: treatments and channels removed by the methods' defaults,
+then the rest. A net is trained once; seeds are those of the searches. Scores are those of the ONNX
+file on the whole validation split; a measurement's cost in CPU-seconds is charged to whoever asks
+for it, untimed. Front: file ≤ 0.30 of the baseline, drop ≤ 10 points. With --add the nets are added
+to those that the JSON file holds.
 """
 
 from __future__ import annotations
@@ -13,352 +16,162 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import platform
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from importlib.metadata import version
 from pathlib import Path
 from statistics import mean
 from typing import Any
 
-import numpy as np
-
-from tests.benchmarks.estimator import NETS, trained_engine, truth
+from tests.benchmarks.compress_rivals import METHODS, NNCF, ORT, OURS, not_run, ours
+from tests.benchmarks.compress_space import SIZE, Oracle, Space, Trace
+from tests.benchmarks.estimator import NETS, trained_engine
 from tests.benchmarks.figure import Figure, shown
-from workbench.compression.candidates import Candidates, _fits_one_file
 from workbench.compression.estimator import Estimator
-from workbench.compression.goal import Goal, drop_of
-from workbench.compression.hypervolume import Front
 from workbench.compression.measured import Measured
-from workbench.compression.recipe import Recipe, Step, parse
-from workbench.compression.search import Search, split_structure, with_structure
-from workbench.compression.study import StudyEngine
-from workbench.core.errors import WorkbenchError
 from workbench.core.optional import is_installed, require
-from workbench.core.records import Interval
 from workbench.runtime.cpu import describe_cpu
 from workbench.store import open_store
 
-SIZE, DROP = 0.30, 10.0
-AMOUNTS = (0.0, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7)
-SEED_TAILS = ("cluster:16", "quantize_static:8")
-OURS = "ours"
-AGAINST = "… to the best other's"
-
-
-@dataclass
-class Trace:
-    """What one method measured, in its order, and the CPU-seconds that had passed."""
-
-    items: list[Measured] = field(default_factory=list)
-    seconds: list[float] = field(default_factory=list)
-
-    def volume(self, base: Measured, count: int | None = None, within_s: float = np.inf) -> float:
-        own = [
-            m for m, s in list(zip(self.items, self.seconds, strict=True))[:count] if s <= within_s
-        ]
-        costs = np.array([m.size_bytes / base.size_bytes for m in own])
-        drops = np.array([100 * drop_of(m) for m in own])
-        return Front(costs, drops, (SIZE, DROP)).area() / (SIZE * DROP)
-
-    def smallest(self, base: Measured, max_drop: float = 0.01) -> float:
-        within = [m.size_bytes for m in self.items if drop_of(m) <= max_drop]
-        return min(within, default=base.size_bytes) / base.size_bytes
-
-
-class Oracle:
-    """Measures recipes without timing them; remembers figures and what they cost.
-
-    Whoever asks pays what it would have cost alone: a recipe, and the network behind it when that
-    was not yet among those `seen`.
-    """
-
-    def __init__(self, engine: StudyEngine) -> None:
-        self.engine = engine
-        self.base = engine.baseline()
-        self._known: dict[str, tuple[Measured | None, float]] = {}
-        self._networks: dict[float, float] = {}
-
-    def measure(self, recipe: Recipe, seen: set[float]) -> tuple[Measured | None, float]:
-        amount = split_structure(recipe)[0]
-        network = 0.0 if not amount or amount in seen else self._network(amount, recipe)
-        seen.add(amount or 0.0)
-        key = str(recipe)
-        if key not in self._known:
-            start = time.process_time()
-            try:
-                found = truth(self.engine, recipe)
-                change = found.score - self.base.score
-                found = replace(found, difference=Interval(change, change, change))
-            except WorkbenchError:
-                found = None
-            self._known[key] = (found, time.process_time() - start)
-        found, cost = self._known[key]
-        return found, cost + network
-
-    def _network(self, amount: float, recipe: Recipe) -> float:
-        if amount not in self._networks:
-            step = next(s for s in recipe.all_steps() if s.plugin.stage == "structure")
-            start = time.process_time()
-            self.engine.build(Recipe(steps=(step,)))
-            self._networks[amount] = time.process_time() - start
-        return self._networks[amount]
-
-
-class Space:
-    """What the others choose from: the same treatments of each layer, and channels removed."""
-
-    def __init__(self, candidates: Candidates, steps: dict[float, Step]) -> None:
-        self.candidates = candidates
-        self.steps = steps
-        self.sizes = [len(own) + 1 for own in candidates.choices]
-
-    def recipe(self, amount: float, picks: list[int]) -> Recipe:
-        layers = {
-            name: own[pick - 1] if pick else ()
-            for name, own, pick in zip(
-                self.candidates.names, self.candidates.choices, picks, strict=True
-            )
-        }
-        while not _fits_one_file(layers.values()):
-            layers = self._repaired(layers)
-        mixed = self.candidates._of_layers(layers) if any(layers.values()) else Recipe()
-        return with_structure(mixed, self.steps[amount]) if amount else mixed
-
-    def picks_of(self, text: str) -> list[int]:
-        """Returns the uniform choice nearest to a treatment; 0 where a layer does not have it."""
-        wanted = parse(text).steps
-        return [
-            next((i + 1 for i, t in enumerate(own) if t == wanted), 0)
-            for own in self.candidates.choices
-        ]
-
-    def seeds(self) -> Iterator[tuple[float, list[int]]]:
-        for recipe in self.candidates.uniform():
-            picks = self.picks_of(str(recipe))
-            if any(picks):
-                yield 0.0, picks
-        for amount in list(self.steps):
-            for tail in SEED_TAILS:
-                yield amount, self.picks_of(tail)
-
-    def random(self, rng: np.random.Generator) -> tuple[float, list[int]]:
-        share = rng.uniform(0.2, 1.0)
-        picks = [int(rng.integers(n)) if rng.random() < share else 0 for n in self.sizes]
-        return float(rng.choice([0.0, *self.steps])), picks
-
-    def _repaired(self, layers: dict[str, Any]) -> dict[str, Any]:
-        """Takes away the whole-graph steps that come second."""
-        kept: dict[str, Any] = {}
-        for name, steps in layers.items():
-            kept[name] = steps if _fits_one_file([*kept.values(), steps]) else ()
-        return kept
-
-
-def ours(oracle: Oracle, estimator: Estimator, count: int, seed: int) -> Trace:
-    trace, spent, start = Trace(), 0.0, time.process_time()
-    seen: set[float] = set()
-    corner = (SIZE * oracle.base.size_bytes, DROP)
-    search = Search(estimator, Goal(max_drop=DROP / 100), seed=seed, only_front=True, corner=corner)
-    search.prepare()
-    while len(trace.items) < count:
-        recipe = search.propose()
-        spent += time.process_time() - start
-        if recipe is None:
-            break
-        found, cost = oracle.measure(recipe, seen)
-        spent += cost
-        start = time.process_time()
-        if found is None:
-            search.refuse(recipe)
-            continue
-        search.tell(found)
-        trace.items.append(found)
-        trace.seconds.append(spent)
-    return trace
-
-
-def by_optuna(kind: str) -> Callable[[Oracle, Space, int, int], Trace]:
-    def run(oracle: Oracle, space: Space, count: int, seed: int) -> Trace:
-        optuna = require("optuna", for_="the benchmark", extra="bench-compress")
-        optuna.logging.set_verbosity(optuna.logging.ERROR)
-        samplers = optuna.samplers
-        sampler = (
-            samplers.TPESampler(seed=seed, n_startup_trials=10)
-            if kind == "tpe"
-            else samplers.NSGAIISampler(seed=seed, population_size=20)
-        )
-        study = optuna.create_study(directions=["minimize", "minimize"], sampler=sampler)
-        amounts = [0.0, *space.steps]
-        for amount, picks in space.seeds():
-            study.enqueue_trial({"structure": amount, **{f"l{i}": p for i, p in enumerate(picks)}})
-        trace, spent, start = Trace(), 0.0, time.process_time()
-        seen: set[float] = set()
-        for _ in range(count * 3):
-            if len(trace.items) >= count:
-                break
-            trial = study.ask()
-            amount = trial.suggest_categorical("structure", amounts)
-            picks = [
-                trial.suggest_categorical(f"l{i}", list(range(n)))
-                for i, n in enumerate(space.sizes)
-            ]
-            recipe = space.recipe(amount, picks)
-            spent += time.process_time() - start
-            found, cost = (oracle.base, 0.0) if recipe.is_baseline else oracle.measure(recipe, seen)
-            spent += cost
-            start = time.process_time()
-            if found is None:
-                study.tell(trial, state=optuna.trial.TrialState.FAIL)
-                continue
-            study.tell(trial, [found.size_bytes / oracle.base.size_bytes, 100 * drop_of(found)])
-            trace.items.append(found)
-            trace.seconds.append(spent)
-        return trace
-
-    return run
-
-
-def mutation(oracle: Oracle, space: Space, count: int, seed: int) -> Trace:
-    rng = np.random.default_rng(seed)
-    trace, spent = Trace(), 0.0
-    seen: set[float] = set()
-    waiting = list(space.seeds())
-    known: list[tuple[Measured, float, list[int]]] = []
-    while len(trace.items) < count:
-        if waiting:
-            amount, picks = waiting.pop(0)
-        else:
-            amount, picks = mutated(known, space, rng)
-        found, cost = oracle.measure(space.recipe(amount, picks), seen)
-        spent += cost
-        if found is not None:
-            known.append((found, amount, picks))
-            trace.items.append(found)
-            trace.seconds.append(spent)
-    return trace
-
-
-def mutated(
-    known: list[tuple[Measured, float, list[int]]], space: Space, rng: np.random.Generator
-) -> tuple[float, list[int]]:
-    front: list[tuple[Measured, float, list[int]]] = []
-    for row in sorted(known, key=lambda r: (r[0].size_bytes, drop_of(r[0]))):
-        if not front or drop_of(row[0]) < drop_of(front[-1][0]):
-            front.append(row)
-    _, amount, picks = front[int(rng.integers(len(front)))]
-    picks = list(picks)
-    if rng.random() < 0.3:
-        amount = float(rng.choice([0.0, *space.steps]))
-    for index in rng.choice(len(picks), min(int(rng.integers(1, 3)), len(picks)), replace=False):
-        picks[int(index)] = int(rng.integers(space.sizes[int(index)]))
-    return amount, picks
-
-
-def at_random(oracle: Oracle, space: Space, count: int, seed: int) -> Trace:
-    rng = np.random.default_rng(seed)
-    trace, spent = Trace(), 0.0
-    seen: set[float] = set()
-    while len(trace.items) < count:
-        recipe = space.recipe(*space.random(rng))
-        found, cost = (None, 0.0) if recipe.is_baseline else oracle.measure(recipe, seen)
-        spent += cost
-        if found is not None:
-            trace.items.append(found)
-            trace.seconds.append(spent)
-    return trace
-
-
-def ort_defaults(oracle: Oracle, space: Space, count: int, seed: int) -> Trace:
-    trace, spent = Trace(), 0.0
-    seen: set[float] = set()
-    for text in ("quantize_dynamic", "quantize_static"):
-        found, cost = oracle.measure(parse(text), seen)
-        spent += cost
-        if found is not None:
-            trace.items.append(found)
-            trace.seconds.append(spent)
-    return trace
-
-
-METHODS: dict[str, Callable[[Oracle, Space, int, int], Trace]] = {
-    "tpe": by_optuna("tpe"),
-    "nsga2": by_optuna("nsga2"),
-    "mutation": mutation,
-    "random": at_random,
-    "ort defaults": ort_defaults,
+SPACES = {"whole": True, "layers": False}
+FIXED = frozenset({ORT, NNCF})
+EARLY = 20
+CEILING = "hypervolume if the smallest file lost nothing"
+GAIN, SMALLER, SAME = 1.15, 0.75, 1.005
+LIBRARIES = ("torch", "onnxruntime", "optuna", "nncf", "numpy")
+HEADS = {
+    "measured": "measured",
+    "seconds": "CPU-s",
+    "volume at 20": "HV 20",
+    "volume at the end": "HV end",
+    "volume at 40 s": "HV 40 s",
+    "volume at 120 s": "HV 120 s",
+    "size at 1 point": "size ≤ 1 pt",
 }
+Rows = dict[str, dict[str, float]]
 
 
-def run(net: str, seed: int, count: int, side: int, epochs: int) -> dict[str, Any]:
-    with tempfile.TemporaryDirectory() as folder:
-        engine = trained_engine(open_store(Path(folder) / ".workbench"), net, side, epochs, seed)
-        oracle = Oracle(engine)
-        estimator = Estimator(engine, seed=seed)
-        traces = {OURS: ours(oracle, estimator, count, seed)}
-        whole = Candidates(estimator, "size_bytes", seed)
-        searcher = Search(estimator, Goal())
-        steps = {a: s for a in AMOUNTS if a for s in searcher._structural(a)[:1]}
-        space = Space(whole, steps)
+def run(
+    oracle: Oracle, space_name: str, count: int, seeds: list[int], missing: dict[str, str]
+) -> tuple[list[Rows], list[Figure]]:
+    """Returns for each seed a row for each method, and what concerns all seeds."""
+    restructures = SPACES[space_name]
+    runs, margins, every, space = [], [], [], None
+    for seed in seeds:
+        own = Estimator(oracle.engine, seed=_estimator_seed(space_name, seed))
+        traces = {OURS: ours(oracle, own, count, seed, restructures=restructures)}
+        space = space or Space(own, seed, restructures=restructures)
         for name, method in METHODS.items():
-            if name in ("tpe", "nsga2") and not is_installed("optuna"):
-                continue
-            traces[name] = method(oracle, space, count, seed)
-        return {name: facts(trace, oracle.base, count) for name, trace in traces.items()}
+            if name not in missing:
+                traces[name] = method(oracle, space, count, seed)
+        runs.append({name: facts(trace, oracle.base, count) for name, trace in traces.items()})
+        margins.append(margin(traces, oracle.base))
+        every += traces.values()
+        say(f"  {space_name}, seed {seed}: " + ", ".join(
+            f"{name} {row['volume at 20']:.3f}/{row['volume at the end']:.3f}"
+            for name, row in runs[-1].items() if name not in FIXED
+        ))  # fmt: skip
+    name = "score over nncf's and ORT's at their size, least"
+    return runs, [ceiling(every, oracle.base), Figure(name, min(margins), "pt", 0.0, True)]
+
+
+def _estimator_seed(space_name: str, seed: int) -> int:
+    """Returns a seed of which the store holds no table yet: each search pays for its own."""
+    return 1000 * list(SPACES).index(space_name) + seed
+
+
+def margin(traces: dict[str, Trace], base: Measured) -> float:
+    """Returns the least of how far ours scores above each of theirs, at no more bytes."""
+    others = [item for name in FIXED if name in traces for item in traces[name].items]
+    return min((traces[OURS].margin(base, item) for item in others), default=0.0)
 
 
 def facts(trace: Trace, base: Measured, count: int) -> dict[str, float]:
     return {
         "measured": len(trace.items),
         "seconds": trace.seconds[-1] if trace.seconds else 0.0,
-        "volume at 20": trace.volume(base, 20),
+        "volume at 20": trace.volume(base, EARLY),
         "volume at the end": trace.volume(base, count),
         "volume at 40 s": trace.volume(base, within_s=40.0),
         "volume at 120 s": trace.volume(base, within_s=120.0),
         "size at 1 point": trace.smallest(base),
+        "size at 1 point after 20": trace.smallest(base, count=EARLY),
     }
 
 
-def figures(rows: dict[str, dict[str, float]], count: int) -> list[Figure]:
+def figures(rows: Rows, count: int) -> list[Figure]:
     """Returns our figures beside the best of the others, each with its goal."""
+    mine = rows[OURS]
     others = {name: row for name, row in rows.items() if name != OURS}
+    searched = {name: row for name, row in others.items() if name not in FIXED}
 
     def best(figure: str) -> float:
-        return max(row[figure] for row in others.values())
+        return max(row[figure] for row in searched.values())
 
-    mine = rows[OURS]
-    size = min(row["size at 1 point"] for row in others.values())
-    default = rows["ort defaults"]["size at 1 point"]
-    ends = f"at {count}"
-    return [
-        Figure("hypervolume at 20", mine["volume at 20"], ""),
-        Figure(AGAINST, mine["volume at 20"] / best("volume at 20"), "×", 1.15, True),
-        Figure(f"hypervolume {ends}", mine["volume at the end"], ""),
-        Figure(
-            AGAINST,
-            mine["volume at the end"] / best("volume at the end"),
-            "×",
-            1.15,
-            True,
-        ),
-        Figure(
-            "ours at 40 s to the best other's at 120 s",
-            mine["volume at 40 s"] / max(best("volume at 120 s"), 1e-9),
-            "×",
-            1.0,
-            True,
-        ),
-        Figure("size at ≤ 1 point", mine["size at 1 point"], ""),
-        Figure("… to the smallest other's", mine["size at 1 point"] / size, "×", 0.75),
-        Figure("… to ONNX Runtime's defaults", mine["size at 1 point"] / default, "×", 1.0),
+    def least(figure: str) -> float:
+        return min(row[figure] for row in searched.values())
+
+    def compared(label: str, volume: str, size: str) -> list[Figure]:
+        other = "to the best other's"
+        return [
+            Figure(f"hypervolume {label}", mine[volume], ""),
+            Figure(f"hypervolume {label} {other}", mine[volume] / best(volume), "×", GAIN, True),
+            Figure(f"size at ≤ 1 point {label}", mine[size], ""),
+            Figure(f"size at ≤ 1 point {label} {other}", mine[size] / least(size), "×", SMALLER),
+        ]
+
+    found = compared(f"at {EARLY}", "volume at 20", "size at 1 point after 20")
+    if count > EARLY:
+        found += compared(f"at {count}", "volume at the end", "size at 1 point")
+        late = max(best("volume at 120 s"), 1e-9)
+        name = "hypervolume at 40 s to the best other's at 120 s"
+        found.append(Figure(name, mine["volume at 40 s"] / late, "×", 1.0, True))
+    size = "size at 1 point"
+    return found + [
+        Figure(f"size at ≤ 1 point to that of {name}", mine[size] / others[name][size], "×", 1.0)
+        for name in (ORT, NNCF)
+        if name in others
     ]
 
 
-def averaged(runs: list[dict[str, Any]]) -> dict[str, dict[str, float]]:
-    names = list(runs[0])
+def ceiling(traces: list[Trace], base: Measured) -> Figure:
+    """Returns the hypervolume if the smallest file that anyone measured lost nothing."""
+    sizes = [item.size_bytes for trace in traces for item in trace.items]
+    value = 1 - min(sizes) / base.size_bytes / SIZE
+    return Figure(CEILING, value, "")
+
+
+def reasons(rows: Rows, found: list[Figure]) -> list[str]:
+    """Returns why a goal was missed, where the figures themselves tell."""
+    top = next(item.value for item in found if item.name == CEILING)
+    others = [row for name, row in rows.items() if name != OURS and name not in FIXED]
+    said = []
+    wanted = [
+        GAIN * max(row[key] for row in others)
+        for key in ("volume at 20", "volume at the end")
+        if rows[OURS][key] < GAIN * max(row[key] for row in others)
+    ]
+    beyond = dict.fromkeys(f"{value:.3f}" for value in wanted if value > top)
+    if beyond:
+        said.append(
+            f"{GAIN} × the best other's hypervolume is {' and '.join(beyond)}, but the smallest "
+            f"file that anyone measured would give {top:.3f} if it lost nothing"
+        )
+    for label, key in (("20", "size at 1 point after 20"), ("all", "size at 1 point")):
+        least = min(row[key] for row in others)
+        if SMALLER * least < rows[OURS][key] <= least * SAME:
+            said.append(
+                f"after {label} measurements nobody's smallest file within a point is smaller"
+            )
+    return said
+
+
+def averaged(runs: list[Rows]) -> Rows:
     return {
-        name: {key: mean(one[name][key] for one in runs) for key in runs[0][name]} for name in names
+        name: {key: mean(one[name][key] for one in runs) for key in runs[0][name]}
+        for name in runs[0]
     }
 
 
@@ -367,45 +180,137 @@ def say(text: str) -> None:
     sys.stdout.flush()
 
 
-def report(net: str, runs: list[dict[str, Any]], count: int) -> dict[str, Any]:
+def report(
+    name: str, runs: list[Rows], extra: list[Figure], count: int, missing: dict[str, str]
+) -> dict[str, Any]:
     rows = averaged(runs)
-    say(f"\n{net}: {len(runs)} seeds, {count} measurements")
-    head = ("measured", "CPU-s", "HV 20", f"HV {count}", "HV 40 s", "HV 120 s", "size ≤ 1 pt")
-    say(f"  {'':<14}" + "".join(f"{h:>13}" for h in head))
-    for name, row in rows.items():
-        say(f"  {name:<14}" + "".join(f"{shown(v):>13}" for v in row.values()))
-    found = figures(rows, count)
+    say(f"\n{name}: {_seeds(runs)}, {count} measurements")
+    say(f"  {'':<14}" + "".join(f"{head:>13}" for head in HEADS.values()))
+    for method, row in rows.items():
+        say(f"  {method:<14}" + "".join(f"{shown(row[key]):>13}" for key in HEADS))
+    for method, why in missing.items():
+        say(f"  {method:<14} {why}")
+    found = [*figures(rows, count), *extra]
     for item in found:
-        say(
-            f"  {item.name:<44}{shown(item.value):>9} {item.unit:<2}{item.goal_text:>8}  "
-            f"{item.verdict}"
-        )
-    return {"rows": rows, "runs": runs, "figures": [item.to_json() for item in found]}
+        verdict = item.verdict.replace("missed", "MISSED")
+        say(f"  {item.name:<48}{shown(item.value):>9} {item.unit:<2}{item.goal_text:>8}  {verdict}")
+    why = reasons(rows, found)
+    for text in why:
+        say(f"  missed: {text}")
+    return {
+        "rows": rows,
+        "reasons": why,
+        "runs": runs,
+        "figures": [item.to_json() for item in found],
+        "not_run": missing,
+    }
+
+
+def machine() -> dict[str, Any]:
+    """Returns what the figures were found on."""
+    libraries = {name: version(name) for name in LIBRARIES if is_installed(name)}
+    return {
+        "cpu": describe_cpu().to_json(),
+        "cores": os.cpu_count(),
+        "threads": 1,
+        "system": platform.platform(),
+        "python": platform.python_version(),
+        "libraries": libraries,
+    }
+
+
+def words_of(found: dict[str, Any]) -> str:
+    cpu, libraries = found["cpu"], found["libraries"]
+    named = ", ".join(f"{name} {number}" for name, number in libraries.items())
+    return (
+        f"{cpu['name']} ({cpu['int8']}), {found['cores']} cores of which one thread was used, "
+        f"Python {found['python']}, {named}; seconds are CPU-seconds"
+    )
+
+
+def markdown(results: dict[str, Any]) -> str:
+    """Returns the table of the README."""
+    columns = list(results["nets"])
+    heads = [f"{name} ({_seeds(results['nets'][name]['runs'])})" for name in columns]
+    rows: dict[str, dict[str, dict[str, Any]]] = {}
+    for column in columns:
+        for item in results["nets"][column]["figures"]:
+            rows.setdefault(item["name"], {})[column] = item
+    lines = [f"| | goal | {' | '.join(heads)} |", f"| --- | --- |{' --- |' * len(columns)}"]
+    for name, row in rows.items():
+        any_item = next(iter(row.values()))
+        goal = Figure(**{k: v for k, v in any_item.items() if k != "verdict"}).goal_text
+        cells = [_cell(row.get(column)) for column in columns]
+        lines.append(f"| {name} | {goal} | {' | '.join(cells)} |")
+    why = [
+        f"- {name}: {'; '.join(net['reasons'])}."
+        for name, net in results["nets"].items()
+        if net["reasons"]
+    ]
+    left_out = {
+        f"- {method}, {name}: {text}."
+        for name, net in results["nets"].items()
+        for method, text in net["not_run"].items()
+    }
+    about = f"{words_of(results['machine'])}."
+    return "\n".join([about, "", *lines, "", "Why missed:", "", *why, *sorted(left_out), ""])
+
+
+def _seeds(runs: list[Any]) -> str:
+    return f"{len(runs)} seed{'' if len(runs) == 1 else 's'}"
+
+
+def _cell(item: dict[str, Any] | None) -> str:
+    if item is None:
+        return ""
+    text = f"{shown(item['value'])} {item['unit']}".strip()
+    return f"**{text}, missed**" if item["verdict"] == "missed" else text
+
+
+def written(results: dict[str, Any], as_json: Path | None, as_markdown: Path | None) -> None:
+    """Writes what there is so far, so that a run that is ended keeps it."""
+    if as_json:
+        as_json.write_text(json.dumps(results, indent=2))
+    if as_markdown:
+        as_markdown.write_text(markdown(results))
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.compress")
     parser.add_argument("--net", choices=list(NETS), action="append")
+    parser.add_argument("--space", choices=list(SPACES), action="append")
     parser.add_argument("--seeds", type=int, default=1)
-    parser.add_argument("--measurements", type=int, default=40)
+    parser.add_argument("--measurements", type=int, default=100)
     parser.add_argument("--side", type=int, default=14, help="pixels of a picture's side")
     parser.add_argument("--epochs", type=int, default=8)
+    parser.add_argument("--net-seed", type=int, default=0, help="of the training of the net")
+    parser.add_argument("--without", choices=list(METHODS), action="append", help="costs too much")
     parser.add_argument("--json", type=Path)
+    parser.add_argument("--add", action="store_true", help="to what the JSON file holds")
+    parser.add_argument("--markdown", type=Path)
     asked = parser.parse_args()
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     require("torch", for_="the benchmark").set_num_threads(1)
-    cpu = describe_cpu()
-    say(f"{cpu.name} ({cpu.int8}), one thread, CPU-seconds; nncf: not compared")
-    results = {}
-    for net in asked.net or ["resnet8", "mlp"]:
-        runs = [
-            run(net, seed, asked.measurements, asked.side, asked.epochs)
-            for seed in range(asked.seeds)
-        ]
-        results[net] = report(net, runs, asked.measurements)
-        if asked.json:
-            facts_of = {"machine": cpu.to_json(), "nets": results}
-            asked.json.write_text(json.dumps(facts_of, indent=2))
+    left_out = "not run: left out by --without"
+    missing = {**not_run(), **dict.fromkeys(asked.without or (), left_out)}
+    results: dict[str, Any] = {"machine": machine(), "nets": {}}
+    if asked.add and asked.json:
+        results["nets"] = json.loads(asked.json.read_text())["nets"]
+    say(words_of(results["machine"]))
+    for net in asked.net or ["mlp", "resnet8", "resnet20"]:
+        with tempfile.TemporaryDirectory() as folder:
+            store = open_store(Path(folder) / ".workbench")
+            start = time.process_time()
+            engine = trained_engine(store, net, asked.side, asked.epochs, asked.net_seed)
+            oracle = Oracle(engine)
+            say(f"\n{net}: score {oracle.base.score:.4f}, {oracle.base.size_bytes / 1000:.1f} kB")
+            for space in asked.space or SPACES:
+                seeds = list(range(asked.seeds))
+                runs, extra = run(oracle, space, asked.measurements, seeds, missing)
+                name = f"{net}, {space}"
+                results["nets"][name] = report(name, runs, extra, asked.measurements, missing)
+                written(results, asked.json, asked.markdown)
+            say(f"  in {time.process_time() - start:.0f} CPU-s")
     return 0
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from workbench.compression.comparison import Blame
 from workbench.compression.estimator import Estimator
 from workbench.compression.recipe import Recipe
-from workbench.compression.search import split_structure
+from workbench.compression.restructuring import split_structure
 from workbench.compression.sensitivity import COMMON
 
 _WORDS = "shares of the estimated change of the answers, from the sensitivity table"

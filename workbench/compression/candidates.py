@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -11,34 +12,71 @@ import numpy as np
 from workbench.compression import knapsack
 from workbench.compression.effects import graph_steps, shared_key
 from workbench.compression.estimator import Estimator
+from workbench.compression.latency_table import LatencyTable
+from workbench.compression.locate import Located, Locator
 from workbench.compression.method import GraphMethod
 from workbench.compression.methods import METHODS
 from workbench.compression.recipe import EVERY_LAYER, Recipe, Step
+from workbench.compression.sensitivity import SensitivityTable
+from workbench.compression.subject import Subject
 from workbench.compression.treatments import Treatment, default_treatments, key_of
 from workbench.core.errors import WorkbenchError
 
 # Levels that the table does not hold from the start, and that make files smaller.
-_PACKED = ("quantize_weights", {"bits": 4})
-_THIN = tuple(("low_rank", {"keep": keep}) for keep in (0.9, 0.7))
+_PACKED = (("cluster", {"entries": 16}), ("quantize_weights", {"bits": 4}))
+_THIN = tuple(("low_rank", {"keep": keep}) for keep in (0.85, 0.7, 0.55, 0.4))
 _STEPS = 14
 _JITTER = 0.4
+
+
+@dataclass(frozen=True)
+class Place:
+    """A network whose layers are treated, and the table that knows it.
+
+    Attributes:
+        subject: The network.
+        names: Of the layers that the table knows.
+        table: Of their treatments.
+        locate: Finds a recipe in the table; adds what is not there yet.
+    """
+
+    subject: Subject
+    names: Sequence[str]
+    table: SensitivityTable
+    locate: Callable[[Recipe], Located]
+
+    @classmethod
+    def of(cls, source: Estimator | Locator) -> Place:
+        """Returns the place that an estimator or a locator knows."""
+        names = [layer.name for layer in source.prober.layers]
+        return cls(source.prober.subject, names, source.table, source.locate)
 
 
 class Candidates:
     """See the module's docstring.
 
     Args:
-        estimator: Its table is filled; further levels are added when first needed.
+        place: Its table is filled; further levels are added when first needed.
+        latency: Of the baseline's layers.
         minimize: "size_bytes" or "latency_ms".
         seed: For jitter and swaps.
+        treatments: To choose from; by default all that the table holds from the start, and more.
     """
 
-    def __init__(self, estimator: Estimator, minimize: str, seed: int) -> None:
-        self._estimator = estimator
+    def __init__(
+        self,
+        place: Place,
+        latency: LatencyTable,
+        minimize: str,
+        seed: int,
+        treatments: Sequence[Treatment] | None = None,
+    ) -> None:
+        self._place = place
+        self._latency = latency
         self._minimize = minimize
         self._rng = np.random.default_rng(seed)
-        self.names = [layer.name for layer in estimator.prober.layers]
-        self.treatments = self._known_treatments()
+        self.names = list(place.names)
+        self.treatments = self._known_treatments() if treatments is None else list(treatments)
         self.choices = [self._choices_of(name) for name in self.names]
 
     def uniform(self) -> list[Recipe]:
@@ -67,14 +105,14 @@ class Candidates:
             for index in self._rng.choice(len(self.names), min(2, len(self.names)), replace=False):
                 options = [(), *self.choices[int(index)]]
                 layers[self.names[int(index)]] = options[int(self._rng.integers(len(options)))]
-            if _fits_one_file(layers.values()):
-                found.append(self._of_layers(layers))
+            if fits_one_file(layers.values()):
+                found.append(self.of_layers(layers))
         return [item for item in found if not item.is_baseline]
 
-    def _of_layers(self, layers: dict[str, Treatment]) -> Recipe:
+    def of_layers(self, layers: dict[str, Treatment]) -> Recipe:
         """Returns the recipe; what most layers get is written once, as that of all others."""
         treated = {name: steps for name, steps in layers.items() if steps}
-        if len(treated) < len(self._estimator.subject.layers):
+        if len(treated) < len(self._place.subject.layers):
             return Recipe(layers=treated)
         common, count = Counter(treated.values()).most_common(1)[0]
         if count == len(treated):
@@ -83,11 +121,13 @@ class Candidates:
         return Recipe(layers={EVERY_LAYER: common, **others})
 
     def _known_treatments(self) -> list[Treatment]:
-        found = default_treatments(self._estimator.subject)
+        found = default_treatments(self._place.subject)
         for treatment in self._further():
+            if treatment in found:
+                continue
             recipe = Recipe(layers=dict.fromkeys(self.names, treatment))
             try:
-                self._estimator.locate(recipe)
+                self._place.locate(recipe)
             except WorkbenchError:
                 continue  # it cannot work on this model, as the method's own words would say
             found.append(treatment)
@@ -96,23 +136,21 @@ class Candidates:
     def _further(self) -> list[Treatment]:
         if self._minimize != "size_bytes":
             return []
-        packed = self._step(*_PACKED)
-        if packed is None:
-            return []
+        packed = [step for name, values in _PACKED if (step := self._step(name, values))]
         thin = [step for name, values in _THIN if (step := self._step(name, values))]
-        return [(packed,), *((step, packed) for step in thin)]
+        return [(step,) for step in packed] + [(one, step) for one in thin for step in packed[:1]]
 
     def _step(self, key: str, values: dict[str, Any]) -> Step | None:
         if key not in METHODS:
             return None
         plugin = METHODS.get(key)
         config = plugin.Config.parse(values, what=key)
-        is_right = plugin.supports(self._estimator.subject, config) is None
+        is_right = plugin.supports(self._place.subject, config) is None
         return Step(key, config) if is_right else None
 
     def _choices_of(self, name: str) -> list[Treatment]:
         """Returns the treatments of a layer that none beats in both cost and score."""
-        table = self._estimator.table
+        table = self._place.table
         rows = []
         for treatment in self.treatments:
             row = table.rows.get((name, key_of(treatment)))
@@ -120,10 +158,10 @@ class Candidates:
                 cost = self._cost_of(name, treatment, row)
                 rows.append((cost, float(table.gram[row, row]), treatment))
         kept: list[Treatment] = []
-        for kind in dict.fromkeys(_main_of(treatment) for _, _, treatment in rows):
+        for kind in dict.fromkeys(main_of(treatment) for _, _, treatment in rows):
             best = np.inf
             for _, score, treatment in sorted(
-                (r for r in rows if _main_of(r[2]) == kind), key=lambda r: (r[0], r[1])
+                (r for r in rows if main_of(r[2]) == kind), key=lambda r: (r[0], r[1])
             ):
                 if score < best:
                     kept.append(treatment)
@@ -132,15 +170,15 @@ class Candidates:
 
     def _cost_of(self, name: str, treatment: Treatment, row: int) -> float:
         if self._minimize == "size_bytes":
-            return float(self._estimator.table.facts[row].bytes)
+            return float(self._place.table.facts[row].bytes)
         if treatment[-1].plugin.produces != "int8":
-            return float(self._estimator.table.facts[row].macs) * 1e-9
-        table = self._estimator.latency
+            return float(self._place.table.facts[row].macs) * 1e-9
+        table = self._latency
         before = table.float_layers.get(name, 0.0)
         return table.int8_layers.get(name, before * 0.8) - before
 
     def _problem(self) -> knapsack.Problem:
-        table = self._estimator.table
+        table = self._place.table
         rows = [
             np.array([table.rows[(name, key_of(t))] for t in options], int)
             for name, options in zip(self.names, self.choices, strict=True)
@@ -153,10 +191,10 @@ class Candidates:
 
     def _palettes(self) -> list[list[np.ndarray]]:
         """Returns for each way to edit the whole graph the choices that may live in one file."""
-        mains = dict.fromkeys(_main_of(t) for options in self.choices for t in options)
+        mains = dict.fromkeys(main_of(t) for options in self.choices for t in options)
         return [
             [
-                np.array([_main_of(t) in {"", main} for t in options], bool)
+                np.array([main_of(t) in {"", main} for t in options], bool)
                 for options in self.choices
             ]
             for main in dict.fromkeys(["", *mains])
@@ -168,10 +206,10 @@ class Candidates:
             for name, options, index in zip(self.names, self.choices, chosen, strict=True)
             if index >= 0
         }
-        return self._of_layers(layers)
+        return self.of_layers(layers)
 
 
-def _main_of(treatment: Treatment) -> str:
+def main_of(treatment: Treatment) -> str:
     """Returns what edits the whole graph, of which one file has one; empty for local work."""
     whole = [
         step
@@ -181,5 +219,6 @@ def _main_of(treatment: Treatment) -> str:
     return shared_key(tuple(whole))
 
 
-def _fits_one_file(treatments: Iterable[Treatment]) -> bool:
-    return len({_main_of(treatment) for treatment in treatments} - {""}) <= 1
+def fits_one_file(treatments: Iterable[Treatment]) -> bool:
+    """Returns whether at most one way to edit the whole graph is among treatments of layers."""
+    return len({main_of(treatment) for treatment in treatments} - {""}) <= 1

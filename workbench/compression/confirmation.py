@@ -21,7 +21,7 @@ from workbench.evaluation import METRICS, paired_difference
 from workbench.runtime.session import open_session
 from workbench.store import Context
 
-_BATCH = 64
+_BATCH = 32
 _SEED = 0
 
 

@@ -68,6 +68,17 @@ class StructureMethod(Method):
             tools: Data, seeds, progress.
         """
 
+    def kept(self, subject: Subject, config: Any) -> float | None:
+        """Returns the share of the parameters that stays, found without training; None if unknown.
+
+        A search then knows a network's size before it pays for it.
+
+        Args:
+            subject: The model.
+            config: The method's checked `Config`, for all layers.
+        """
+        return None
+
     @abstractmethod
     def rebuild(self, module: Any, history: Mapping[str, Any], shape: tuple[int, ...]) -> Any:
         """Returns a copy of `module` with the shape in `history`; its weights are loaded later.

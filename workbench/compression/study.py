@@ -14,7 +14,6 @@ import numpy as np
 from workbench.compression.apply import apply, check_support
 from workbench.compression.calibration import Calibrator
 from workbench.compression.comparison import Comparison, compared
-from workbench.compression.confirmation import Confirmed, confirm
 from workbench.compression.front import pareto_front
 from workbench.compression.growing import Refused, outputs_or_refusal
 from workbench.compression.measure import TimedPair, outputs_on, stored_bytes, time_pair
@@ -195,23 +194,6 @@ class StudyEngine:
         is_refused = isinstance(found, Refused)
         self.store.cache.put(key if is_refused else self._key(recipe), found.to_json())
         return found
-
-    def confirm(
-        self, artifact: str, context: Context, budget_s: float | None = None
-    ) -> Confirmed | None:
-        """Scores a variant on samples that no choice was made by; None if there are none.
-
-        Args:
-            artifact: Digest of the variant's ONNX artifact.
-            context: Progress and stop.
-            budget_s: Wall time.
-        """
-        path = self.store.artifacts.path(self.store.artifacts.get(artifact), "model.onnx")
-        baseline = self.path(self.baseline(context))
-        unseen = self.dataset.test
-        return confirm(
-            baseline, path, unseen, self.metric, context, threads=self.threads, budget_s=budget_s
-        )
 
     def compare(self, measured: Measured, context: Context) -> Comparison:
         """Returns what a variant changes against the baseline, on the validation split."""

@@ -21,7 +21,7 @@ from workbench.store import Store
 
 EventSink = Callable[[str, Mapping[str, Any]], None]
 _IDLE_S = 120.0
-_GRACE_S = 3.0
+_GRACE_S, _LATE_GRACE_S = 3.0, 0.3
 
 
 class MeasuringWorker:
@@ -42,6 +42,7 @@ class MeasuringWorker:
         self._turn = threading.Lock()
         self._idle: threading.Timer | None = None
         self._number = 0
+        self._is_late = False
 
     def measure(self, recipe: Any, on_event: EventSink) -> dict[str, Any]:
         """Returns the figures of a recipe (its JSON form), measured by the worker.
@@ -56,7 +57,13 @@ class MeasuringWorker:
     def ask(self, task: Mapping[str, Any], on_event: EventSink) -> dict[str, Any]:
         """Returns the answer to a task of `measuring_child`; ends the worker if interrupted.
 
+        Args:
+            task: What to do. After its `within_s` seconds, if it says so, it is cancelled: an
+                export tells nothing for seconds, in which no event gives an occasion to.
+            on_event: Called with each event.
+
         Raises:
+            CancelledError: The time was over.
             WorkbenchError: Whatever the task, or `on_event`, raised.
         """
         with self._turn:
@@ -64,6 +71,7 @@ class MeasuringWorker:
             plugins = own_code.packed(None)
             is_running = self._is_running_with(plugins)
             process = self._started(plugins)
+            late = self._ended_late(task)
             try:
                 if not is_running:
                     on_event("progress", {"done": 0, "total": 1, "note": "starting"})
@@ -74,21 +82,19 @@ class MeasuringWorker:
                     self.close()
                 raise
             finally:
+                if late is not None:
+                    late.cancel()
                 self._number += 1
-                self._idle = threading.Timer(_IDLE_S, self._close_if_idle)
-                self._idle.daemon = True
-                self._idle.start()
+                self._idle = _after(_IDLE_S, self._close_if_idle)
 
-    def cancel(self) -> None:
+    def cancel(self, grace_s: float = _GRACE_S) -> None:
         """Ends the measurement under way, the worker stays; one that does not heed is killed."""
         process = self._process
         if process is None or not self._turn.locked():
             return
         number = self._number
         process.send_signal(signal.SIGUSR1)
-        killer = threading.Timer(_GRACE_S, self._kill_if_still_at, (number,))
-        killer.daemon = True
-        killer.start()
+        _after(grace_s, self._kill_if_still_at, number)
 
     def close(self) -> None:
         """Ends the worker; the next measurement starts a new one."""
@@ -104,6 +110,16 @@ class MeasuringWorker:
 
     def __del__(self) -> None:
         self.close()
+
+    def _ended_late(self, task: Mapping[str, Any]) -> threading.Timer | None:
+        """Starts the clock of a task that has a limited time."""
+        self._is_late = False
+        seconds = task.get("within_s")
+        return None if seconds is None else _after(max(seconds, 0.0), self._be_late)
+
+    def _be_late(self) -> None:
+        self._is_late = True
+        self.cancel(_LATE_GRACE_S)
 
     def _is_running_with(self, plugins: bytes) -> bool:
         is_alive = self._process is not None and self._process.poll() is None
@@ -143,6 +159,8 @@ class MeasuringWorker:
             if stopped is None:
                 stopped = self._told(on_event, message)
         self.close()  # it may not be quite dead yet; the next measurement must not send to it
+        if self._is_late:
+            raise CancelledError("The time for this measurement is over; it was not finished.")
         raise stopped or RunFailedError(
             "The measuring process ended without an answer.",
             hint="Perhaps the machine ran out of memory; its log is measuring.log in the "
@@ -176,6 +194,14 @@ class MeasuringWorker:
         if self._idle is not None:
             self._idle.cancel()
             self._idle = None
+
+
+def _after(seconds: float, work: Callable[..., None], *arguments: Any) -> threading.Timer:
+    """Returns a started timer that does not keep the process alive."""
+    timer = threading.Timer(seconds, work, arguments)
+    timer.daemon = True
+    timer.start()
+    return timer
 
 
 def _send(process: subprocess.Popen[bytes], task: Mapping[str, Any]) -> None:

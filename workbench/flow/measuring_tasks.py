@@ -47,11 +47,6 @@ def _trial(engine: StudyEngine, task: Mapping[str, Any], context: Context) -> di
     return {"refused" if isinstance(found, Refused) else "measured": found.to_json()}
 
 
-def _confirm(engine: StudyEngine, task: Mapping[str, Any], context: Context) -> dict[str, Any]:
-    found = engine.confirm(str(task["artifact"]), context, task.get("budget_s"))
-    return {"confirmed": None if found is None else found.to_json()}
-
-
 def _compare(engine: StudyEngine, task: Mapping[str, Any], context: Context) -> dict[str, Any]:
     measured = engine.measure(parse(task["recipe"]), context)
     return {"compared": engine.compare(measured, context).to_json()}
@@ -60,6 +55,5 @@ def _compare(engine: StudyEngine, task: Mapping[str, Any], context: Context) -> 
 _TASKS: dict[str, Task] = {
     "measure": _measure,
     "trial": _trial,
-    "confirm": _confirm,
     "compare": _compare,
 }

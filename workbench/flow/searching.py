@@ -5,9 +5,11 @@ Every variant is stored the moment it is measured, so that nothing is lost howev
 
 from __future__ import annotations
 
+import math
+import os
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from workbench.compression.confirmation import Confirmed
@@ -15,8 +17,10 @@ from workbench.compression.goal import SHARES, Goal, drop_of
 from workbench.compression.growing import Refused
 from workbench.compression.measured import Measured
 from workbench.compression.methods import METHODS
-from workbench.compression.recipe import Recipe, parse
-from workbench.compression.search import Search, known_first, split_structure
+from workbench.compression.recipe import Recipe, Step, parse
+from workbench.compression.restructuring import split_structure
+from workbench.compression.search import Search, known_first
+from workbench.compression.trial_costs import TrialCosts, epoch_seconds
 from workbench.core.errors import (
     CancelledError,
     InputError,
@@ -34,10 +38,28 @@ from workbench.store import RunContext, Store
 KIND = "search"
 _PREPARE = 0.45
 _RESERVE, _LEAST_RESERVE_S, _MOST_RESERVE_S = 0.06, 0.3, 20.0
-_FIRST_TRIAL_S, _FIRST_STRUCTURE = 0.6, 0.2
-_LOOKS_PER_S, _MOST_LOOKS = 0.4, 24
-# Tried while the estimates are being prepared; the other way round where time counts.
-_PLAIN = ("cluster:16", "quantize_weights:8", "half", "quantize_dynamic", "quantize_static")
+_FIRST_TRIAL_S, _FIRST_NETWORK_S, _FIRST_EPOCH_S = 0.6, 3.0, 0.1
+_CAREFUL, _BUSIEST = 1.3, 3.0
+_LOOKS_PER_S, _MOST_LOOKS = 0.25, 24
+# Tried while the estimates are being prepared, without which nobody knows better.
+_PLAIN = {
+    "size_bytes": (
+        "cluster:16",
+        "prune_structured:0.5,epochs=16 + cluster:16",
+        "quantize_weights:8",
+        "prune_structured:0.3,epochs=16 + cluster:16",
+        "prune_structured:0.7,epochs=16 + cluster:16",
+        "half",
+    ),
+    "latency_ms": (
+        "quantize_static",
+        "prune_structured:0.5,epochs=16",
+        "quantize_dynamic",
+        "prune_structured:0.5,epochs=16 + quantize_static",
+        "prune_structured:0.7,epochs=16",
+        "half",
+    ),
+}
 _MOST_FAILURES = 5
 _DEAD_ENDS = (UnsupportedError, InputError, ParityError)
 
@@ -74,9 +96,6 @@ class _Count:
     measured: int = 0
     given_up: int = 0
     known: int = 0
-    plain_s: list[float] = field(default_factory=list)
-    structure_s: list[float] = field(default_factory=list)
-    structures: set[float] = field(default_factory=set)
     failed: int = 0
 
 
@@ -90,6 +109,7 @@ class Searching:
         config: What the run remembers of it.
         inputs: Digests of model and dataset.
         seed: For the proposals.
+        began: When the person asked, on the monotonic clock; by default when `run` is called.
     """
 
     def __init__(
@@ -100,12 +120,17 @@ class Searching:
         config: Mapping[str, Any],
         inputs: Mapping[str, str],
         seed: int = 0,
+        began: float | None = None,
     ) -> None:
         self._store = store
         self._bench = bench
         self._goal = goal
         self._seed = seed
         self._count = _Count()
+        self._given_start = began
+        first_s = min(_FIRST_TRIAL_S, 0.1 * goal.budget_s)
+        self._costs = TrialCosts(first_s, _busy() * _FIRST_NETWORK_S, _busy() * _FIRST_EPOCH_S)
+        self._is_short = False
         self._search: Search | None = None
         self._preparing: Preparing | None = None
         self._tried: dict[str, float | None] = {}
@@ -115,7 +140,7 @@ class Searching:
         self, on_event: Callable[[str, Mapping[str, Any]], None]
     ) -> tuple[Measured, SearchReport]:
         """Returns the best variant and the report; a first look at the clock is taken here."""
-        self._began = time.monotonic()
+        self._began = self._given_start or time.monotonic()
         self._deadline = self._began + self._goal.budget_s
         with FileLock(self._store.runs.lock_path(self.run_id)):
             self._store.runs.start(self.run_id)
@@ -156,8 +181,9 @@ class Searching:
                 lambda: self._ready_search(context), is_aside=self._bench.is_aside
             )
             while self._left() > self._expected():
+                self._is_short = False
                 if not self._one(context):
-                    return "exhausted"
+                    return "budget" if self._is_short else "exhausted"
         except OutOfTimeError:
             return "budget"
         except CancelledError:
@@ -177,8 +203,12 @@ class Searching:
         looks = int(min(_MOST_LOOKS, _LOOKS_PER_S * self._goal.budget_s))
         try:
             timed.check()
-            search = Search(self._bench.estimator(), self._goal, seed=self._seed)
+            estimator = self._bench.estimator()
+            search = Search(estimator, self._goal, seed=self._seed)
             search.prepare(timed, looks)
+            macs, train = estimator.prober.plain.macs, estimator.engine.dataset.train
+            epoch_s = _busy() * epoch_seconds(macs, len(train))
+            self._costs.expect(_busy() * _FIRST_NETWORK_S, epoch_s)
         except OutOfTimeError:
             return None
         return search
@@ -198,13 +228,16 @@ class Searching:
         except _DEAD_ENDS:
             self._tried[str(recipe)] = None
             return True
+        except CancelledError:
+            timed.check()  # by the clock, or by a person
+            raise
         except RunFailedError:
             self._tried[str(recipe)] = None
             self._count.failed += 1
             if self._count.failed >= _MOST_FAILURES:
                 raise
             return True
-        self._note_time(recipe, time.monotonic() - began)
+        self._costs.note(split_structure(recipe)[0], time.monotonic() - began)
         self._learn(recipe, found, context)
         return True
 
@@ -213,7 +246,7 @@ class Searching:
         while True:
             search = self._told_search()
             if search is not None:
-                return search.propose(None if self._can_restructure() else self._count.structures)
+                return search.propose(self._price)
             plain = next((r for r in self._plain() if str(r) not in self._tried), None)
             if plain is not None or self._preparing is None or self._preparing.is_over:
                 return plain
@@ -228,7 +261,9 @@ class Searching:
             if self._search is not None:
                 for measured in known_first(self._bench.known()):
                     self._search.tell(measured)
-                    self._note_structure(measured.recipe_json)
+                    step, _ = split_structure(parse(measured.recipe_json))
+                    if step is not None:
+                        self._costs.note_built(step)
         if self._search is not None:
             for text, drop in self._tried.items():
                 self._search.refuse(parse(text), drop or 0.0)
@@ -237,9 +272,15 @@ class Searching:
 
     def _plain(self) -> list[Recipe]:
         known = {measured.recipe for measured in self._bench.known()}
-        order = reversed(_PLAIN) if self._goal.minimize == "latency_ms" else _PLAIN
-        found = [parse(text) for text in order if text.partition(":")[0] in METHODS]
-        return [recipe for recipe in found if str(recipe) not in known]
+        found = []
+        for text in _PLAIN[self._goal.minimize]:
+            if not all(part.partition(":")[0] in METHODS for part in text.split(" + ")):
+                continue
+            recipe = parse(text)
+            step, _ = split_structure(recipe)
+            if str(recipe) not in known and math.isfinite(self._price(step)):
+                found.append(recipe)
+        return found
 
     def _learn(self, recipe: Recipe, found: Measured | Refused, context: RunContext) -> None:
         if isinstance(found, Refused):
@@ -273,26 +314,14 @@ class Searching:
         return min(max(share, _LEAST_RESERVE_S), _MOST_RESERVE_S, 0.5 * self._goal.budget_s)
 
     def _expected(self) -> float:
-        plain = self._count.plain_s[-5:]
-        return sum(plain) / len(plain) if plain else min(_FIRST_TRIAL_S, 0.1 * self._goal.budget_s)
+        return self._costs.of(None)
 
-    def _can_restructure(self) -> bool:
-        slow = self._count.structure_s
-        wanted = max(slow) if slow else _FIRST_STRUCTURE * self._goal.budget_s
-        return self._left() > wanted
-
-    def _note_time(self, recipe: Recipe, seconds: float) -> None:
-        amount, _ = split_structure(recipe)
-        if amount and amount not in self._count.structures:
-            self._count.structure_s.append(seconds)
-            self._count.structures.add(amount)
-        else:
-            self._count.plain_s.append(seconds)
-
-    def _note_structure(self, recipe_json: Mapping[str, Any]) -> None:
-        amount, _ = split_structure(parse(recipe_json))
-        if amount:
-            self._count.structures.add(amount)
+    def _price(self, step: Step | None) -> float:
+        """Returns the seconds of a trial; infinity if it would hardly be over in time."""
+        seconds = self._costs.of(step)
+        is_fitting = step is None or _CAREFUL * seconds <= self._left()
+        self._is_short |= not is_fitting
+        return seconds if is_fitting else math.inf
 
     # What is seen.
 
@@ -333,6 +362,13 @@ class Searching:
             "interrupted": "; it was interrupted, and continues when called again",
         }
         return f"{text} in {seconds:.0f} s{why.get(ended, f'; it ended early: {ended}')}."
+
+
+def _busy() -> float:
+    """Returns by how much longer everything takes than on a quiet machine."""
+    if not hasattr(os, "getloadavg"):
+        return 1.0
+    return min(max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1)), _BUSIEST)
 
 
 def _figures(measured: Measured) -> dict[str, float]:

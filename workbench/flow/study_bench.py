@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from workbench.compression.confirmation import Confirmed
+from workbench.compression.confirmation import Confirmed, confirm
 from workbench.compression.goal import checked_goal
 from workbench.compression.growing import Refused
 from workbench.compression.measured import Measured
@@ -46,7 +47,7 @@ class StudyBench:
             context: Stop and deadline.
         """
         task = {"task": "trial", "recipe": recipe.to_json(), "max_drop": max_drop}
-        answer = self._study.ask(task, context.tell, context)
+        answer = self._study.ask({**task, "within_s": context.left()}, context.tell, context)
         if "refused" in answer:
             return Refused.from_json(answer["refused"])
         return self._study.keep(Measured.from_json(answer["measured"])).measured
@@ -62,11 +63,18 @@ class StudyBench:
         known = self._study.confirmation_of(chosen.artifact)
         if known is not None and known.samples == len(self._study.data.test):
             return known
-        task = {"task": "confirm", "artifact": chosen.artifact, "budget_s": budget_s}
-        answer = self._study.ask(task, context.tell, context)
-        if answer["confirmed"] is None:
+        own = next(v for v in self._study.variants if v.measured.artifact == chosen.artifact)
+        confirmed = confirm(  # here, not by the worker, which may still be busy with a late trial
+            self._study.baseline.path,
+            own.path,
+            self._study.data.test,
+            chosen.metric,
+            context,
+            threads=chosen.threads,
+            budget_s=budget_s,
+        )
+        if confirmed is None:
             return None
-        confirmed = Confirmed.from_json(answer["confirmed"])
         self._study.keep_confirmed(chosen.artifact, confirmed)
         return confirmed
 
@@ -85,6 +93,8 @@ def searching_of(study: Study, limits: Mapping[str, Any]) -> Searching:
     Raises:
         InputError: With everything that is wrong with them.
     """
+    began = time.monotonic()  # the baseline's measurement is in the budget, too
     goal = checked_goal(**limits, metric=study.baseline.metric)
     inputs = {"model": study.record.model, "data": study.record.dataset}
-    return Searching(study.store, StudyBench(study), goal, {"study": study.ref}, inputs)
+    config = {"study": study.ref}
+    return Searching(study.store, StudyBench(study), goal, config, inputs, began=began)

@@ -45,6 +45,10 @@ class TimedContext:
         if time.monotonic() > self.until:
             raise OutOfTimeError("The time for this is over.")
 
+    def left(self) -> float:
+        """Returns the seconds until time is up; negative afterwards."""
+        return self.until - time.monotonic()
+
     def tell(self, kind: str, data: Mapping[str, Any]) -> None:
         """Takes an event of a measurement: only the occasion to check."""
         self.check()

@@ -83,7 +83,7 @@ def pass_on(answer: Answer, job: Job) -> None:
 def _expire(answer: Answer) -> None:
     if answer.is_started:
         return
-    waited_ms = 1e3 * (asyncio.get_running_loop().time() - answer.arrived)
+    waited_ms = round(1e3 * (asyncio.get_running_loop().time() - answer.arrived), 3)
     allowed_ms = 1e3 * ((answer.deadline or answer.arrived) - answer.arrived)
     stage = _stage(answer.job)
     answer.fail(

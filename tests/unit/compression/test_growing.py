@@ -3,9 +3,12 @@
 import numpy as np
 
 from tests.unit.compression.trained import cnn_study
+from workbench.compression.confirmation import confirm
 from workbench.compression.growing import Refused, stages
 from workbench.compression.measured import Measured
 from workbench.compression.recipe import parse
+from workbench.runtime.session import open_session
+from workbench.store import NullContext
 
 
 def test_stages_double_and_end_with_all():
@@ -40,11 +43,9 @@ def test_a_good_variant_has_the_figures_of_a_measurement():
 def test_confirmation_is_the_score_on_the_test_split(tmp_path):
     engine = cnn_study()
     variant = engine.measure("half")
-    from workbench.runtime.session import open_session
-    from workbench.store import NullContext
-
-    confirmed = engine.confirm(variant.artifact, NullContext(tmp_path))
+    paths = engine.path(engine.baseline()), engine.path(variant)
     test = engine.dataset.test
+    confirmed = confirm(*paths, test, engine.metric, NullContext(tmp_path))
     answers = open_session(engine.path(variant)).run(test.batch(np.arange(len(test)))[0])
     assert confirmed.score == (answers.argmax(axis=1) == test.targets).mean()
     assert confirmed.samples == len(test)

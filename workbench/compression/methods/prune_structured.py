@@ -31,6 +31,7 @@ else:
 _FOR = "structured pruning"
 _TRACED_BATCH = 2
 _WIDE, _MEDIUM = 32, 16
+_HALF = 0.5  # of a channel, so that products of fractions do not fall below a whole number
 
 
 class PruneStructuredConfig(Config):
@@ -82,6 +83,13 @@ class PruneStructured(StructureMethod):
         note = f"{before} → {_width(module)} channels, fine-tuned for {config.epochs} epochs"
         return Restructured(module.eval(), {"pruned": rows}, (note,))
 
+    def kept(self, subject: Subject, config: PruneStructuredConfig) -> float | None:
+        """Counts the parameters of a copy whose channels are removed."""
+        module = copy.deepcopy(subject.module).eval()
+        before = _parameters(module)
+        _prune(module, subject, subject.layers, config)
+        return _parameters(module) / before
+
     def rebuild(self, module: Any, history: Mapping[str, Any], shape: tuple[int, ...]) -> Any:
         """Replays the removal of channels on a copy of `module`."""
         torch = optional.require("torch", for_=_FOR)
@@ -106,6 +114,7 @@ def _prune(
     shape = subject.description.signature.inputs[0].shape[1:]
     kept = _ignored(module, subject, layers)
     chosen = [part for part in _prunable(module) if part not in kept]
+    multiple = config.round_to or _round_to(chosen)
     try:
         with quiet():
             pruner = pruning.pruner.BasePruner(
@@ -113,8 +122,9 @@ def _prune(
                 torch.zeros(_TRACED_BATCH, *shape),
                 importance=pruning.importance.GroupMagnitudeImportance(p=2),
                 pruning_ratio=config.amount,
+                pruning_ratio_dict=_capped(chosen, config.amount, multiple),
                 ignored_layers=kept,
-                round_to=config.round_to or _round_to(chosen),
+                round_to=multiple,
             )
             pruner.step()
             history = pruner.DG.pruning_history()
@@ -157,12 +167,30 @@ def _width(module: nn.Module) -> int:
     return sum(_channels(part) for part in _prunable(module))
 
 
+def _parameters(module: nn.Module) -> int:
+    return sum(part.numel() for part in module.parameters())
+
+
 def _round_to(parts: list[Any]) -> int:
     """Returns 8 where every layer has channels to spare: narrower widths run slower on CPUs."""
     narrowest = min((_channels(part) for part in parts), default=1)
     if narrowest >= _WIDE:
         return 8
     return 4 if narrowest >= _MEDIUM else 1
+
+
+def _capped(parts: list[Any], amount: float, multiple: int) -> dict[Any, float]:
+    """Returns lower amounts for narrow layers, which else would be left whole.
+
+    torch-pruning rounds what is kept down to the multiple, and leaves a layer alone that would
+    lose all its channels by that.
+    """
+    widths = {part: _channels(part) for part in parts}
+    return {
+        part: max(0.0, 1 - (multiple + _HALF) / width)
+        for part, width in widths.items()
+        if int(width * (1 - amount)) < multiple
+    }
 
 
 def _remember(module: Any, before: Any, rows: list[Any]) -> None:
