@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from bisect import bisect_right
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +12,7 @@ from workbench.compression.effects import graph_steps, shared_key
 from workbench.compression.method import Method, WeightMethod
 from workbench.compression.methods import METHODS
 from workbench.compression.probing import Prober
+from workbench.compression.ranking import Ranking
 from workbench.compression.recipe import Recipe, parse
 from workbench.compression.sensitivity import COMMON, Cell, SensitivityTable
 from workbench.compression.treatments import (
@@ -27,6 +29,7 @@ SIZE_MARGIN, MIXED_SIZE_MARGIN = 0.005, 0.03
 _NOTHING = 1e-30
 _REMEMBERED = 20_000
 INT8 = "int8"
+Rung = tuple[float, str]
 
 
 @dataclass(frozen=True)
@@ -72,6 +75,7 @@ class Locator:
         first: Of first answers from gradients.
         ladders: Treatments by amount, of which the table holds every layer, by axis.
         layer_shares: Of all weights, by layer.
+        ranking: What steps that rank all layers take from each.
     """
 
     def __init__(self, prober: Prober, table: SensitivityTable) -> None:
@@ -80,8 +84,10 @@ class Locator:
         self.first = SensitivityTable()
         self.methods = tuple(METHODS)
         self.names = [layer.name for layer in prober.layers]
+        self.ranking = Ranking(prober.subject)
         self._located: dict[tuple[str, bool], Located] = {}
         self.ladders: dict[str, dict[float, Treatment]] = {}
+        self._rungs: dict[str, list[Rung]] = {}
         self.layer_shares = self._weight_shares()
         for key in dict.fromkeys(key for _, key in table.rows):
             if key != COMMON[1]:
@@ -93,7 +99,7 @@ class Locator:
         if key not in self._located:
             if len(self._located) >= _REMEMBERED:
                 self._located.clear()
-            chosen = treatments_of(recipe, self.prober.subject)
+            chosen = treatments_of(recipe, self.prober.subject, self.ranking.shares)
             chosen = {n: steps for n, steps in chosen.items() if n in self.layer_shares}
             self._located[key] = self._look_up(chosen, is_first=key[1] and bool(chosen))
         return self._located[key]
@@ -118,11 +124,12 @@ class Locator:
     def _look_up(self, chosen: Mapping[str, Treatment], *, is_first: bool) -> Located:
         table = self.first if is_first else self.table
         cells = self._cells(chosen, is_first=is_first)
+        treatments = tuple(dict.fromkeys(chosen.values()))
         facts = [(table.facts[table.rows[cell]], weight) for cell, weight in cells.items()]
         size = self.prober.plain.size + sum(f.bytes * w for f, w in facts)
-        shared = set(map(shared_key, {key_of(t): t for t in chosen.values()}.values()))
+        shared = set(map(shared_key, treatments))
         size += sum(table.shared_bytes.get(key, 0) for key in shared)
-        if COMMON in table and any(changes_weights(t) for t in chosen.values()):
+        if COMMON in table and any(map(changes_weights, treatments)):
             cells[COMMON] = 1.0
         rows = np.array([table.rows[cell] for cell in cells], int)
         weights = np.array(list(cells.values()))
@@ -132,11 +139,11 @@ class Locator:
             score=table.score(rows, weights) if len(rows) else _NOTHING,
             shares=self._shares(chosen),
             bytes=size,
-            size_margin=_size_margin(chosen),
+            size_margin=_size_margin(treatments),
             macs=self.prober.plain.macs + sum(f.macs * w for f, w in facts),
-            kinds=frozenset(map(kind_of, chosen.values())),
+            kinds=frozenset(map(kind_of, treatments)),
             int8=tuple(n for n, t in chosen.items() if t[-1].plugin.produces == INT8),
-            others=_other_methods(chosen),
+            others=_other_methods(treatments),
             is_first=is_first,
         )
 
@@ -172,25 +179,27 @@ class Locator:
         if axis is None:
             return None
         standard, rest, amount = axis
-        known = sorted(self.ladders.get(key_of(standard), {}).items())
-        below = [item for item in known if item[0] <= amount]
-        above = [item for item in known if item[0] > amount]
-        is_rest_known = not rest or (name, key_of(rest)) in self.table
-        if not below and known and amount < known[0][0] and is_rest_known:
-            below = [(0.0, rest)]
-        if below and not above and below[-1][0] >= NEARLY_ALL:
-            return [(key_of(below[-1][1]), 1.0)]
-        if not below or not above or above[0][0] - below[-1][0] > CLOSE:
+        rungs = self._rungs.get(key_of(standard), [])
+        place = bisect_right(rungs, amount, key=_amount_of)
+        below = rungs[place - 1] if place else None
+        above = rungs[place] if place < len(rungs) else None
+        if below is None and above and (not rest or (name, key_of(rest)) in self.table):
+            below = (0.0, key_of(rest))
+        if below and above is None and below[0] >= NEARLY_ALL:
+            return [(below[1], 1.0)]
+        if below is None or above is None or above[0] - below[0] > CLOSE:
             return None
-        (low, first), (high, second) = below[-1], above[0]
-        share = (amount - low) / (high - low)
-        return [(key_of(first), 1 - share), (key_of(second), share)]
+        share = (amount - below[0]) / (above[0] - below[0])
+        return [(below[1], 1 - share), (above[1], share)]
 
     def _note_ladder(self, treatment: Treatment) -> None:
         axis = axis_of(treatment)
         complete = all((name, key_of(treatment)) in self.table for name in self.names)
         if axis is not None and complete:
-            self.ladders.setdefault(key_of(axis[0]), {})[axis[2]] = treatment
+            key = key_of(axis[0])
+            ladder = self.ladders.setdefault(key, {})
+            ladder[axis[2]] = treatment
+            self._rungs[key] = [(amount, key_of(ladder[amount])) for amount in sorted(ladder)]
 
     def _weight_shares(self) -> dict[str, float]:
         base = self.prober.plain.base
@@ -206,19 +215,23 @@ class Locator:
         return np.array([found.get(method, 0.0) for method in self.methods])
 
 
+def _amount_of(rung: Rung) -> float:
+    return rung[0]
+
+
 def may_change_latency(method: Method) -> bool:
     """Returns whether a method, besides those that give int8, may change the latency."""
     return not isinstance(method, WeightMethod) and method.produces != INT8
 
 
-def _size_margin(chosen: Mapping[str, Treatment]) -> float:
+def _size_margin(treatments: Sequence[Treatment]) -> float:
     """Returns how far the sum over the layers may be off; edits of one layer can interact."""
-    if not chosen:
+    if not treatments:
         return 0.0
-    is_mixed = any(len(graph_steps(treatment)) > 1 for treatment in chosen.values())
+    is_mixed = any(len(graph_steps(treatment)) > 1 for treatment in treatments)
     return MIXED_SIZE_MARGIN if is_mixed else SIZE_MARGIN
 
 
-def _other_methods(chosen: Mapping[str, Treatment]) -> tuple[str, ...]:
-    steps = [step for treatment in chosen.values() for step in treatment]
+def _other_methods(treatments: Sequence[Treatment]) -> tuple[str, ...]:
+    steps = [step for treatment in treatments for step in treatment]
     return tuple(dict.fromkeys(s.method for s in steps if may_change_latency(s.plugin)))

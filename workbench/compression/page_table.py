@@ -65,19 +65,18 @@ from workbench.compression.latency_table import LatencyTable
 from workbench.compression.locate import CLOSE, INT8, NEARLY_ALL, Locator, may_change_latency
 from workbench.compression.method import GraphMethod, StructureMethod, WeightMethod
 from workbench.compression.methods import METHODS
+from workbench.compression.ranking import AMOUNTS
 from workbench.compression.recipe import Step, parse
 from workbench.compression.sensitivity import COMMON, SensitivityTable
 from workbench.compression.treatments import (
     Treatment,
     axis_of,
     changes_weights,
-    global_shares,
     key_of,
 )
 
 VERSION = 1
 _WHOLE = 32767
-_AMOUNTS = tuple(round(0.02 * step, 2) for step in range(1, 50))
 _ALIGNED = 4
 
 
@@ -128,7 +127,7 @@ def page_table(
         "order": list(locator.methods),
         "treatments": [_entry(locator, treatment) for treatment in treatments],
         "rankings": rankings,
-        "amounts": list(_AMOUNTS),
+        "amounts": list(AMOUNTS),
         "common": locator.table.rows.get(COMMON, -1),
         "close": CLOSE,
         "nearly_all": NEARLY_ALL,
@@ -180,14 +179,13 @@ def _rankings(locator: Locator) -> list[dict[str, Any]]:
 
 
 def _global_shares(locator: Locator, rankings: Sequence[Mapping[str, Any]]) -> np.ndarray:
-    found = np.zeros((len(rankings), len(_AMOUNTS), len(locator.names)))
-    subject = locator.prober.subject
-    names = tuple(layer.name for layer in subject.layers)
+    found = np.zeros((len(rankings), len(AMOUNTS), len(locator.names)))
+    names = tuple(layer.name for layer in locator.prober.subject.layers)
+    places = [names.index(name) for name in locator.names]
     for i, ranking in enumerate(rankings):
-        for j, amount in enumerate(_AMOUNTS):
-            step = parse([{**ranking, "amount": amount}]).steps[0]
-            shares = global_shares(step, subject, names)
-            found[i, j] = [shares[name] for name in locator.names]
+        step = parse([ranking]).steps[0]
+        for j in range(len(AMOUNTS)):
+            found[i, j] = locator.ranking.at(step, j, names)[places]
     return found
 
 
