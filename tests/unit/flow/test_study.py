@@ -144,7 +144,7 @@ def test_what_is_known_is_not_read_again_while_nothing_is_written(ready, monkeyp
     monkeypatch.setattr(type(ready.space.store.studies), "variants", None)
     monkeypatch.setattr(type(study.estimator), "observe", None)
     assert study.estimate("prune:0.5") == said
-    assert [variant.recipe for variant in study.variants] == ["baseline", "half"]
+    assert [variant.recipe for variant in study.variants] == ["baseline", "half:fp16"]
 
 
 def test_estimates_get_better_without_being_told_to(ready):
