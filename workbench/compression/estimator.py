@@ -86,7 +86,7 @@ class Estimator:
 
     @property
     def methods(self) -> tuple[str, ...]:
-        """All methods, in the order of `Located.shares`."""
+        """All methods, in the order of `Located.place`."""
         return self.locator.methods
 
     def estimate(self, recipe: Recipe | str | Sequence[Any] | Mapping[str, Any]) -> Estimate:
@@ -281,7 +281,7 @@ class Estimator:
     def _drop_model(self) -> DropModel:
         if self._drops is None:
             known = [*self._looked(), *self._observed()]
-            self._drops = DropModel(known, self.most, len(self.methods))
+            self._drops = DropModel(known, self.most, len(self.methods) + 1)
         return self._drops
 
     def _looked(self) -> list[Known]:

@@ -40,7 +40,8 @@ class Located:
         rows: Of its cells.
         weights: How much of each.
         score: From the Gram matrix.
-        shares: Of the weights each method treats, in the order of `Locator.methods`.
+        place: Share of the weights each method treats, in the order of `Locator.methods`, then how
+            deep the change lies, from 0 for the first layer to 1 for the last [methods + 1].
         bytes: Of the file.
         size_margin: Relative error that `bytes` may have.
         macs: A sample.
@@ -53,7 +54,7 @@ class Located:
     rows: np.ndarray
     weights: np.ndarray
     score: float
-    shares: np.ndarray
+    place: np.ndarray
     bytes: float
     size_margin: float
     macs: float
@@ -71,10 +72,11 @@ class Locator:
         table: Of answers that were computed.
 
     Attributes:
-        methods: All there are, in the order of `Located.shares`.
+        methods: All there are, in the order of `Located.place`.
         first: Of first answers from gradients.
         ladders: Treatments by amount, of which the table holds every layer, by axis.
         layer_shares: Of all weights, by layer.
+        depths: From 0 for the first layer to 1 for the last, by layer.
         ranking: What steps that rank all layers take from each.
     """
 
@@ -85,6 +87,8 @@ class Locator:
         self.methods = tuple(METHODS)
         self.names = [layer.name for layer in prober.layers]
         self.ranking = Ranking(prober.subject)
+        last = max(len(self.names) - 1, 1)
+        self.depths = {name: index / last for index, name in enumerate(self.names)}
         self._located: dict[tuple[str, bool], Located] = {}
         self.ladders: dict[str, dict[float, Treatment]] = {}
         self._rungs: dict[str, list[Rung]] = {}
@@ -133,11 +137,12 @@ class Locator:
             cells[COMMON] = 1.0
         rows = np.array([table.rows[cell] for cell in cells], int)
         weights = np.array(list(cells.values()))
+        depth = self._depth(table, cells, rows, weights)
         return Located(
             rows=rows,
             weights=weights,
             score=table.score(rows, weights) if len(rows) else _NOTHING,
-            shares=self._shares(chosen),
+            place=np.append(self._shares(chosen), depth),
             bytes=size,
             size_margin=_size_margin(treatments),
             macs=self.prober.plain.macs + sum(f.macs * w for f, w in facts),
@@ -206,6 +211,19 @@ class Locator:
         sizes = {layer.name: base[layer.initializer].size for layer in self.prober.layers}
         total = sum(sizes.values())
         return {name: size / total for name, size in sizes.items()}
+
+    def _depth(
+        self,
+        table: SensitivityTable,
+        cells: Mapping[Cell, float],
+        rows: np.ndarray,
+        weights: np.ndarray,
+    ) -> float:
+        """Returns the mean depth of the layers, each as far as it moves the answers alone."""
+        lengths = weights * np.sqrt(np.maximum(table.gram[rows, rows], 0.0))
+        depths = np.array([self.depths.get(name, 0.0) for name, _ in cells])
+        total = float(lengths[rows != table.rows.get(COMMON)].sum())
+        return float(lengths @ depths) / total if total > 0 else 0.0
 
     def _shares(self, chosen: Mapping[str, Treatment]) -> np.ndarray:
         found: dict[str, float] = {}

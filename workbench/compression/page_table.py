@@ -18,7 +18,7 @@ float_ms, int8_ms  f4  [L]            of each layer in the two totals
 crossing           f4  [L]            values that cross if the layer alone changes its format
 global_shares      f4  [R, A, L]      what a step that ranks all layers takes from each
 logs, alpha        f4  [P]            of the Gaussian process
-places             f4  [P, M]         likewise
+places             f4  [P, M + 1]     likewise
 inverse            f4  [P, P]         likewise
 =================  ==  =============  =========================================================
 
@@ -34,7 +34,9 @@ only the kernel can say: null. If any step `changes` weights, the cell `common` 
 **Score.** With w the amounts of cells: q = ½ wᵀGw, x = log q; the curve
 c = asinh(most·(1 − exp(−exp(power·(x − log_start)))) / unit); the kernel
 k_p = amplitude²·exp(−½((x − logs_p)²/length_log² + Σ_m (share_m/length_share − places_pm)²)), where
-share_m is the share of all weights that method m (in `order`) treats; μ = c + k·alpha;
+share_m is the share of all weights that method m (in `order`) treats, and the last of the sum is the
+depth over `length_depth`: the mean of l/(L − 1) over the cells of layers l, each with its w·d (0 without
+any); μ = c + k·alpha;
 σ² = max(amplitude² − kᵀ·inverse·k, 0) + noise²; half = width·σ, times `strange` if a kind of
 treatment (its methods joined by " + ") is not in `kinds`. The drop in points is unit·sinh(μ), its
 band unit·sinh(μ ∓ half); value and upper end are at most most·below_chance. The score is the
@@ -75,7 +77,7 @@ from workbench.compression.treatments import (
     key_of,
 )
 
-VERSION = 1
+VERSION = 2
 _WHOLE = 32767
 _ALIGNED = 4
 
@@ -231,6 +233,7 @@ def _drop_head(drops: DropModel) -> dict[str, Any]:
         "width": drops.width,
         "length_log": score_map.LENGTH_LOG,
         "length_share": score_map.LENGTH_SHARE,
+        "length_depth": score_map.LENGTH_DEPTH,
         "unit": score_map.UNIT,
         "strange": STRANGE,
         "below_chance": BELOW_CHANCE,

@@ -17,6 +17,8 @@ export function open(head, data) {
     arrays[name] = kind === Int16Array ? new Int16Array(bytes) : Float64Array.from(new Float32Array(bytes));
   }
   const table = { ...head, ...arrays, places: arrays.places, treatments: head.treatments, exact: new Map(), axes: new Map(), known: new Set(head.drop.kinds) };
+  table.layerOf = new Int16Array(table.lengths.length).fill(-1);
+  table.rows.forEach((row, place) => { if (row >= 0) table.layerOf[row] = Math.floor(place / head.treatments.length); });
   head.treatments.forEach((t, index) => {
     table.exact.set(named(table, t.steps), index);
     if (t.axis === undefined || !t.complete) return;
@@ -197,7 +199,7 @@ function figures(table, chosen, cells) {
   const reason = table.measured < table.enough ? `provisional: ${table.measured} of ${table.enough} measurements`
     : unseen.length ? `provisional: ${unseen.join(", ")} was never measured here` : "";
   return {
-    score: cells.size ? scored(table, sensitivity(table, cells), shares, kinds) : band(table.score, table.score, table.score),
+    score: cells.size ? scored(table, sensitivity(table, cells), placed(table, cells, shares), kinds) : band(table.score, table.score, table.score),
     size_bytes: band(bytes, bytes * (1 - margin), bytes * (1 + margin)),
     latency_ms: latency(table, int8, others),
     macs: band(Math.round(macs), Math.round(macs), Math.round(macs)),
@@ -231,14 +233,26 @@ function sensitivity(table, cells) {
   return Math.max(total / WHOLE, TINY);
 }
 
-function scored(table, sensitivity, shares, kinds) {
-  const d = table.drop, x = Math.log(sensitivity), P = table.logs.length, M = shares.length;
+function placed(table, cells, shares) {
+  const last = Math.max(table.layers.length - 1, 1);
+  let moved = 0, deep = 0;
+  for (const [row, weight] of cells) {
+    const layer = table.layerOf[row], size = layer < 0 ? 0 : weight * table.lengths[row];
+    moved += size;
+    deep += (size * layer) / last;
+  }
+  const place = Array.from(shares, (share) => share / table.drop.length_share);
+  return [...place, (moved > 0 ? deep / moved : 0) / table.drop.length_depth];
+}
+
+function scored(table, sensitivity, place, kinds) {
+  const d = table.drop, x = Math.log(sensitivity), P = table.logs.length, M = place.length;
   const inner = Math.exp(Math.min(Math.max(d.power * (x - d.log_start), -50), 50));
   let middle = Math.asinh((d.most * -Math.expm1(-inner)) / d.unit), explained = 0;
   const k = new Float64Array(P);
   for (let p = 0; p < P; p++) {
     let far = ((x - table.logs[p]) / d.length_log) ** 2;
-    for (let m = 0; m < M; m++) far += (shares[m] / d.length_share - table.places[p * M + m]) ** 2;
+    for (let m = 0; m < M; m++) far += (place[m] - table.places[p * M + m]) ** 2;
     k[p] = d.amplitude ** 2 * Math.exp(-0.5 * far);
     middle += k[p] * table.alpha[p];
   }
