@@ -31,7 +31,7 @@ from workbench.compression.untrained import untrained
 from workbench.core.records import Interval
 from workbench.store import Context, NullContext
 
-_LOOKS = 40
+_LOOKS = 60
 _ENOUGH = 5
 _REGRESSION_MOST = 300.0
 _ACCURACY = "accuracy"

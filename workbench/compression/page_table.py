@@ -34,9 +34,9 @@ only the kernel can say: null. If any step `changes` weights, the cell `common` 
 **Score.** With w the amounts of cells: q = ½ wᵀGw, x = log q; the curve
 c = asinh(most·(1 − exp(−exp(power·(x − log_start)))) / unit); the kernel
 k_p = amplitude²·exp(−½((x − logs_p)²/length_log² + Σ_m (share_m/length_share − places_pm)²)), where
-share_m is the share of all weights that method m (in `order`) treats, and the last of the sum is the
-depth over `length_depth`: the mean of l/(L − 1) over the cells of layers l, each with its w·d (0 without
-any); μ = c + k·alpha;
+share_m is the share of all weights that method m (in `order`) treats, and the last of the sum is
+the depth over `length_depth`: the mean of l/(L − 1) over the cells, each of a layer l, weighted by
+w·d (0 without any); μ = c + k·alpha;
 σ² = max(amplitude² − kᵀ·inverse·k, 0) + noise²; half = width·σ, times `strange` if a kind of
 treatment (its methods joined by " + ") is not in `kinds`. The drop in points is unit·sinh(μ), its
 band unit·sinh(μ ∓ half); value and upper end are at most most·below_chance. The score is the

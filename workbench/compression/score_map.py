@@ -1,10 +1,11 @@
 """From a sensitivity score to a drop of the score, and what points already known say of it.
 
 Two parameters saturate at chance: drop = most·(1 − exp(−(q/q₀)^γ)). What known points leave over
-follows a Gaussian process on (log q, shares of methods, depth), each point with the noise it was
-found with; early changes do more harm than late ones of the same score, which mostly scale logits; amplitude and own noise are the likeliest of a few (Rasmussen and Williams 2006, §5.4.1), the
-lengths are fixed. Residuals are in asinh(drop / 0.5 points), where small drops and collapses weigh
-alike. NumPy only.
+follows a Gaussian process on (log q, shares of methods, depth): at the same score, early changes do
+more harm than late ones, which mostly scale the logits. Each point has the noise it was found with;
+amplitude and own noise are the likeliest of a few (Rasmussen and Williams 2006, §5.4.1); lengths
+are fixed. Residuals are in asinh(drop / 0.5 points), where small drops and collapses weigh alike.
+NumPy only.
 """
 
 from __future__ import annotations
@@ -84,7 +85,7 @@ class ScoreMap:
         return squash(self._drop(np.log(scores), self.log_start, self.power))
 
     def predict(self, score: float, place: np.ndarray) -> tuple[float, float]:
-        """Returns squashed drop and its standard deviation for one recipe at `place` [methods + 1]."""
+        """Returns squashed drop and standard deviation of a recipe at a place [methods + 1]."""
         log = math.log(score)
         inner = math.exp(min(max(self.power * (log - self.log_start), -50.0), 50.0))
         start = math.asinh(self.most * -math.expm1(-inner) / UNIT)
