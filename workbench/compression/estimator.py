@@ -27,7 +27,7 @@ from workbench.compression.sensitivity import SensitivityTable
 from workbench.compression.study import StudyEngine
 from workbench.compression.table_store import TableStore
 from workbench.compression.treatments import default_treatments, key_of, needs_training
-from workbench.compression.untrained import untrained
+from workbench.compression.untrained import LEAST_REACH, NEAR, trained_points, untrained
 from workbench.core.records import Interval
 from workbench.store import Context, NullContext
 
@@ -219,6 +219,9 @@ class Estimator:
                 "measured": len(self.measured),
                 "enough": _ENOUGH,
                 "measured_kinds": sorted(self._kinds_measured()),
+                "trained": trained_points(self.measured),
+                "near": NEAR,
+                "least_reach": LEAST_REACH,
             }
             return page_table(self.locator, self._drop_model(), self.latency, facts)
 

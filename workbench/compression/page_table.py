@@ -49,6 +49,12 @@ of graph steps, those that are `is_local` left out unless there are no others; �
 (float_ms_l − int8_ms_l + price_ms·crossing_l); then times the factor of each method that is
 `other`; relative margins `known`, `mixed`, or `unknown` where int8 was not measured or a factor is
 missing.
+
+**Recipes that train.** Their neighbours are those of `trained` with the same methods (in the order
+of their `turn`) and the largest amount (0 without any) no more than `near` away. The score is the
+neighbours' mean ± the larger of `least_reach` and twice their range, not below chance; size and
+latency are the mean, 0.7 of it, and 1.4 of it but not above the baseline's. Without neighbours, and
+for MACs, they follow from the amount.
 """
 
 from __future__ import annotations
@@ -65,7 +71,7 @@ from workbench.compression import score_map
 from workbench.compression.drops import BELOW_CHANCE, STRANGE, DropModel
 from workbench.compression.latency_table import LatencyTable
 from workbench.compression.locate import CLOSE, INT8, NEARLY_ALL, Locator, may_change_latency
-from workbench.compression.method import GraphMethod, StructureMethod, WeightMethod
+from workbench.compression.method import STAGES, GraphMethod, StructureMethod, WeightMethod
 from workbench.compression.methods import METHODS
 from workbench.compression.ranking import AMOUNTS
 from workbench.compression.recipe import Step, parse
@@ -213,6 +219,7 @@ def _method(key: str) -> dict[str, Any]:
         "trains": method.trains or isinstance(method, StructureMethod),
         "changes": changes_weights((Step(key, method.Config.model_construct()),)),
         "is_graph": method.stage == "graph",
+        "turn": STAGES.index(method.stage),
         "is_local": isinstance(method, GraphMethod) and method.is_local,
         "int8": method.produces == INT8,
         "other": may_change_latency(method),

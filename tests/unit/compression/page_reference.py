@@ -63,10 +63,11 @@ def parts_of(head: Any, steps: list[dict[str, Any]]) -> list[tuple[int, float]]:
     share = (amount - low) / (above[0] - low)
     if below is not None:
         return [(below[1], 1 - share), (above[1], share)]
-    rest = next(e["rest"] for e in head["treatments"] if e.get("amount") == above[0])
-    if rest:
-        raise NotImplementedError("below the first amount of a ladder of two steps")
-    return [(above[1], share)]
+    rest = head["treatments"][above[1]]["rest"]
+    if not rest:
+        return [(above[1], share)]
+    start = next(i for i, entry in enumerate(head["treatments"]) if entry["steps"] == rest)
+    return [(start, 1 - share), (above[1], share)]
 
 
 def quadratic(arrays: dict[str, np.ndarray], cells: dict[int, float]) -> float:

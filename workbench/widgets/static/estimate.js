@@ -289,11 +289,35 @@ function latency(table, int8, others) {
 }
 
 function untrained(table, steps) {
-  const amount = Math.max(0, ...steps.map((s) => s.amount ?? 0)), kept = 1 - amount;
+  const amount = amountOf(steps), near = neighbours(table, steps, amount), kept = 1 - amount;
   const scaled = (before) => band(before * kept ** 1.5, before * Math.max(kept ** 2 * 0.7, 0.02), before);
-  const ends = [table.chance, table.score].sort((a, b) => a - b);
-  return {
-    score: band((ends[0] + ends[1]) / 2, ends[0], ends[1]), size_bytes: scaled(table.baseline_bytes), latency_ms: scaled(table.latency.float_ms),
-    macs: scaled(table.macs), is_provisional: true, needs_training: true, reason: "needs training: the score lies between chance and the baseline",
+  const known = (figure, before) => {
+    if (!near.length) return scaled(before);
+    const middle = mean(near.map((n) => n[figure]));
+    return band(middle, 0.7 * middle, Math.min(1.4 * middle, before));
   };
+  return {
+    score: trainedScore(table, near.map((n) => n.score)), size_bytes: known("size_bytes", table.baseline_bytes),
+    latency_ms: known("latency_ms", table.latency.float_ms), macs: scaled(table.macs), is_provisional: true, needs_training: true,
+    reason: near.length ? `needs training; the estimate is that of ${near.length} measured neighbours`
+      : "needs training: the score lies between chance and the baseline",
+  };
+}
+
+const amountOf = (steps) => Math.max(0, ...steps.map((s) => s.amount ?? 0));
+const mean = (values) => values.reduce((a, b) => a + b, 0) / values.length;
+
+function neighbours(table, steps, amount) {
+  const once = new Map(steps.map((s) => [named(table, [s]), s.kind]));
+  const kinds = [...once.values()].sort((a, b) => table.methods[a].turn - table.methods[b].turn);
+  return table.trained.filter((t) => t.methods.join() === kinds.join() && Math.abs(t.amount - amount) <= table.near);
+}
+
+function trainedScore(table, scores) {
+  if (!scores.length) {
+    const ends = [table.chance, table.score].sort((a, b) => a - b);
+    return band((ends[0] + ends[1]) / 2, ends[0], ends[1]);
+  }
+  const middle = mean(scores), reach = Math.max(table.least_reach, 2 * (Math.max(...scores) - Math.min(...scores)));
+  return band(middle, Math.max(table.chance, middle - reach), middle + reach);
 }
