@@ -55,11 +55,11 @@ bench-compress: install  ## The search beside optuna, mutation, random and ONNX 
 clean:  ## Remove the environment and the workspace of this folder
 	@rm -rf .venv .workbench reports dist
 
-lab: install  ## JupyterLab on the first tutorial; its study is there, or made by the first cell
-	@$(BIN)/workbench lab
+lab: install  ## JupyterLab on the first tutorial (ARGS="--no-browser --port=9000")
+	@$(BIN)/workbench lab $(ARGS)
 
 dashboards: install  ## The trade-off dashboard by Voila, read-only
-	@$(BIN)/workbench dashboards
+	@$(BIN)/workbench dashboards $(ARGS)
 
 bench-estimator: install  ## Figures of the estimates beside their goals (ARGS=--full: five seeds)
 	@$(TEST_ENV) $(BIN)/python -m tests.benchmarks.estimator $(ARGS)

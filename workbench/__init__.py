@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from workbench.flow.verbs import (
         compress,
         delete,
+        endpoint,
         endpoints,
         evaluate,
         export,
@@ -55,6 +56,7 @@ __all__ = [
     "app",
     "compress",
     "delete",
+    "endpoint",
     "endpoints",
     "evaluate",
     "export",

@@ -35,3 +35,15 @@ def test_the_road_on_one_page(lab, desk, page):
     page.page.locator("section[data-panel=endpoint]").wait_for()
     page.shot("app-serve")
     assert page.errors() == []
+    # a kernel that was restarted has the page back where it was
+    tabs.get_by_role("tab", name="Models").click()
+    page.page.locator("section[data-panel=version]").wait_for()
+    page.restart_kernel()
+    page.page.wait_for_selector("section[data-panel=version][data-gone]")
+    page.kernel_idle()
+    page.page.get_by_role("button", name="Re-attach").click()
+    page.page.wait_for_selector("section[data-panel=version]:not([data-gone])", timeout=60000)
+    assert tabs.get_by_role("tab", name="Models").get_attribute("aria-selected") == "true"
+    tabs.get_by_role("tab", name="Train").click()
+    run.get_by_label("Family", exact=True).wait_for()
+    assert page.errors() == []

@@ -6,6 +6,8 @@ import os
 import re
 import signal
 
+import pytest
+
 from tests.browser.lab import write_notebook
 
 CELL = """import workbench as wb
@@ -100,4 +102,40 @@ def test_estimates_follow_the_slider_while_the_kernel_does_not_answer(lab, desk,
         assert re.search(r"≈ [\d.]+ % \([\d.]+–[\d.]+\)", estimate.text_content())
     finally:
         os.kill(int(pid.read_text()), signal.SIGCONT)
+    assert page.errors() == []
+
+
+FRAGILE = """import workbench as wb
+data = wb.load("digits")
+run = wb.train(data, family="mlp", hidden=[12] * 6, epochs=25, seed=0).wait()
+study = wb.study(run, data)
+study"""
+
+
+@pytest.mark.full
+def test_a_network_that_pruning_by_half_ruins_is_shown_as_ruined(lab, desk, page):
+    write_notebook(desk / "fragile.ipynb", [FRAGILE])
+    page.open_notebook(lab, "fragile.ipynb")
+    page.run_all()
+    panel = page.page.locator("section[data-panel=study]")
+    panel.locator(".wb-dot").first.wait_for(timeout=120000)
+    panel.locator("[data-held]").get_by_text("band").wait_for(timeout=60000)
+    knob = panel.locator("input[data-knob='prune.amount']")
+    knob.evaluate("e => { e.value = 0.5; e.dispatchEvent(new Event('input', {bubbles: true})); }")
+    hollow = panel.locator(".wb-estimate[data-for^='prune:0.5']")
+    hollow.wait_for(timeout=60000)
+    low, high = map(float, re.search(r"\(([\d.]+)–([\d.]+)\)", hollow.text_content()).groups())
+    assert "provisional" in hollow.text_content()
+    knob.focus()
+    page.page.keyboard.press("Enter")
+    ruined = panel.locator(".wb-dot[data-recipe='prune:0.5']")
+    ruined.wait_for(timeout=60000)
+    words = ruined.get_attribute("aria-label")
+    score = float(re.search(r"accuracy ([\d.]+) %", words)[1])
+    assert low <= score <= high, "the band held"
+    assert "outside the budget" in words
+    assert float(re.search(r"\(−([\d.]+) ", words)[1]) > 15, "points lost"
+    assert "baseline" in panel.locator(".wb-verdict").inner_text()
+    assert re.match(r"−[\d.]+ pt", panel.locator(".wb-sentence").last.inner_text())
+    page.shot("study-ruined", "section[data-panel=study]")
     assert page.errors() == []

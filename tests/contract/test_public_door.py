@@ -10,7 +10,18 @@ import workbench as wb
 
 VERBS = (
     *("load", "train", "run", "study", "evaluate", "export", "register", "promote", "rollback"),
-    *("verify", "serve", "import_model", "endpoints", "models", "runs", "delete", "gc", "compress"),
+    *(
+        "verify",
+        "serve",
+        "import_model",
+        "endpoint",
+        "endpoints",
+        "models",
+        "runs",
+        "delete",
+        "gc",
+        "compress",
+    ),
 )
 
 

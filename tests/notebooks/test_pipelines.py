@@ -112,3 +112,14 @@ def test_the_second_tutorial_runs_with_a_small_budget():
     text = done.notebook.read_text(encoding="utf-8")
     assert "prune:0.7" in text
     assert "binds" in text
+
+
+@pytest.mark.full
+def test_the_tutorial_of_a_new_method_runs():
+    path = find_pipeline("compress").parents[1] / "tutorials" / "03-new-method.ipynb"
+    done = run_pipeline(wb.Workspace().store, str(path), {"epochs": 3}, is_shown=False)
+    text = done.notebook.read_text(encoding="utf-8")
+    assert "round_mantissa:3 + quantize_weights:8" in text
+    (study,) = wb.Workspace().store.studies.all()
+    rounded = {v.recipe: v for v in wb.study(study.ref).variants}
+    assert rounded["round_mantissa:0"].stored_bytes < 0.5 * rounded["baseline"].stored_bytes

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Self
+from types import UnionType
+from typing import Any, ClassVar, Self, Union, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+from pydantic.fields import FieldInfo
 
 from workbench.core.errors import InputError, did_you_mean
 
 _SHOWN = 120
+_LISTS = (tuple, list)
 
 
 class Config(BaseModel):
@@ -22,6 +25,14 @@ class Config(BaseModel):
         frozen=True, extra="forbid", arbitrary_types_allowed=True, defer_build=True
     )
     version: ClassVar[int] = 1
+
+    @model_validator(mode="before")
+    @classmethod
+    def _lists_from_text(cls, values: Any) -> Any:
+        """Takes "64, 32" for a list of values: a form and a shell have nothing but text."""
+        if not isinstance(values, Mapping):
+            return values
+        return {name: _listed(cls.model_fields.get(name), value) for name, value in values.items()}
 
     @classmethod
     def parse(cls, values: Mapping[str, Any], *, what: str) -> Self:
@@ -51,6 +62,18 @@ class NoConfig(Config):
 def saved_config(kind: str, config: Config) -> dict[str, Any]:
     """Returns `config` in its saved form, `{"kind", "version", …}`."""
     return {"kind": kind, "version": config.version, **config.to_json()}
+
+
+def _listed(field: FieldInfo | None, value: Any) -> Any:
+    if field is None or not isinstance(value, str):
+        return value
+    options = (
+        get_args(field.annotation) if get_origin(field.annotation) in (Union, UnionType) else ()
+    )
+    kinds = [get_origin(kind) for kind in options or (field.annotation,)]
+    if not any(kind in _LISTS for kind in kinds) or (options and "," not in value):
+        return value
+    return [part.strip() for part in value.strip("()[] ").split(",") if part.strip()]
 
 
 def _problem(cls: type[Config], item: dict[str, Any]) -> str:

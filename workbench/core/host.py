@@ -71,6 +71,11 @@ class FileLock:
         return True
 
 
+def is_root() -> bool:
+    """Returns whether this process may do anything on a POSIX system."""
+    return sys.platform != "win32" and os.geteuid() == 0
+
+
 def is_locked(path: Path) -> bool:
     """Returns whether somebody holds the lock on `path`."""
     if not path.exists():

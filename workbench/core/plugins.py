@@ -61,6 +61,8 @@ class Registry(Generic[P]):
         self.package = package
         self.base = base
         self._loaded: dict[str, P] = {}
+        self._own: set[str] = set()
+        _REGISTRIES.append(self)
 
     @property
     def singular(self) -> str:
@@ -88,15 +90,22 @@ class Registry(Generic[P]):
         return self._loaded[key]
 
     def add(self, key: str, plugin: P) -> P:
-        """Registers `plugin` under `key` for this process (a notebook's own plug-in).
+        """Registers a notebook's own `plugin` under `key`, or in place of its earlier state.
+
+        Processes that this one starts have it, too.
 
         Raises:
             InputError: The key is taken or the object is not of this kind.
         """
-        if key in self.keys():
+        if key in self.keys() and key not in self._own:
             raise InputError(f"The {self.kind} key '{key}' is taken.", hint="Choose another key.")
         self._loaded[key] = self._checked(key, plugin)
+        self._own.add(key)
         return plugin
+
+    def own(self) -> dict[str, P]:
+        """Returns the plug-ins that were added in this process, by key."""
+        return {key: self._loaded[key] for key in sorted(self._own)}
 
     def plugin(self, key: str) -> Callable[[type[P]], type[P]]:
         """Returns a class decorator that registers an instance of the class under `key`."""
@@ -150,6 +159,20 @@ class Registry(Generic[P]):
 
     def _entry_points(self) -> dict[str, Any]:
         return {ep.name: ep for ep in _installed(f"workbench.{self.kind}")}
+
+
+_REGISTRIES: list[Registry[Any]] = []
+
+
+def own_plugins() -> list[tuple[str, str, Any]]:
+    """Returns package of the registry, key and plug-in of all that this process added itself."""
+    return [(r.package, key, plugin) for r in _REGISTRIES for key, plugin in r.own().items()]
+
+
+def add_own(package: str, key: str, plugin: Any) -> None:
+    """Adds a plug-in that another process had added to the registry of `package`."""
+    importlib.import_module(package)
+    next(r for r in _REGISTRIES if r.package == package).add(key, plugin)
 
 
 @functools.cache

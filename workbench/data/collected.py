@@ -44,6 +44,7 @@ class Collected:
         problems: Bad places already seen; told together with those seen while decoding.
         findings: What was noticed so far.
         options: Options for the fit of the modality.
+        remedy: What to do about problems, if there is more to say than to mend them.
     """
 
     modality: str
@@ -59,6 +60,7 @@ class Collected:
     problems: tuple[str, ...] = ()
     findings: tuple[Finding, ...] = ()
     options: Mapping[str, Any] = field(default_factory=dict)
+    remedy: str = ""
 
 
 class Reader(ABC):

@@ -113,10 +113,10 @@ def _plan(collected: Collected, config: SourceConfig, what: str) -> _Plan:
         if not problems:
             raise
         problems.extend(error.problems or [error.message])
-        problems.raise_if_any(what)
+        problems.raise_if_any(what, hint=collected.remedy)
         raise
     if collected.shapes is None:  # only pictures in files show more of them when decoded
-        problems.raise_if_any(what)
+        problems.raise_if_any(what, hint=collected.remedy)
     orders = [
         order_of(codes, part, collected=collected, fractions=config.fractions, seed=config.seed)
         for part in range(len(PARTS))
@@ -148,7 +148,7 @@ def _write(store: Store, plan: _Plan, name: str, fingerprint: str, progress: Pro
         for part, order in zip(PARTS, plan.orders, strict=True):
             with pending[part].path.open("wb") as file:
                 done = _write_part(file, plan, order, done, progress)
-        plan.problems.raise_if_any(plan.what)
+        plan.problems.raise_if_any(plan.what, hint=plan.collected.remedy)
         meta = _measure(plan, [StoredArray(pending[part].path) for part in PARTS])
     files: dict[str, bytes | Blob] = {}
     for part, order in zip(PARTS, plan.orders, strict=True):

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from workbench.core.errors import WorkbenchError
-from workbench.core.optional import require
+from workbench.flow import own_code
 from workbench.flow.runner import execute
 from workbench.store import open_store
 
@@ -16,8 +16,7 @@ def main(root: str, run_id: str) -> int:
     """Executes one run; returns the exit code."""
     payload = None
     if os.environ.pop("WORKBENCH_PAYLOAD", ""):
-        # From our own parent through a pipe, made a moment ago: never read from a file.
-        payload = require("cloudpickle", for_="code from a cell").loads(sys.stdin.buffer.read())
+        payload = own_code.unpacked(sys.stdin.buffer.read())
     try:
         execute(open_store(Path(root)), run_id, payload)
     except WorkbenchError as error:

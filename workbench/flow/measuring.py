@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from workbench.core.errors import CancelledError, RunFailedError, error_from_dict
-from workbench.core.optional import require
+from workbench.flow import own_code
 from workbench.store import Store
 
 EventSink = Callable[[str, Mapping[str, Any]], None]
@@ -38,6 +38,7 @@ class MeasuringWorker:
         self._study_id = study_id
         self._live = live
         self._process: subprocess.Popen[bytes] | None = None
+        self._plugins = b""  # a cell that defines one anew starts a new worker
         self._turn = threading.Lock()
         self._idle: threading.Timer | None = None
         self._number = 0
@@ -60,8 +61,12 @@ class MeasuringWorker:
         """
         with self._turn:
             self._cancel_idle()
-            process = self._started()
+            plugins = own_code.packed(None)
+            is_running = self._is_running_with(plugins)
+            process = self._started(plugins)
             try:
+                if not is_running:
+                    on_event("progress", {"done": 0, "total": 1, "note": "starting"})
                 _send(process, task)
                 return self._answer(process, on_event)
             except BaseException as error:
@@ -100,26 +105,28 @@ class MeasuringWorker:
     def __del__(self) -> None:
         self.close()
 
-    def _started(self) -> subprocess.Popen[bytes]:
-        if self._process is None or self._process.poll() is not None:
+    def _is_running_with(self, plugins: bytes) -> bool:
+        is_alive = self._process is not None and self._process.poll() is None
+        return is_alive and self._plugins == plugins
+
+    def _started(self, plugins: bytes) -> subprocess.Popen[bytes]:
+        if self._process is None or not self._is_running_with(plugins):
             self.close()
-            payload = b""
-            if self._live is not None:
-                payload = require("cloudpickle", for_="code from a cell").dumps(self._live)
+            self._plugins, code = plugins, own_code.packed(self._live)
             log = self._store.home.root / "measuring.log"
             with log.open("wb") as stderr:
                 self._process = subprocess.Popen(
                     [
                         *(sys.executable, "-P", "-m", "workbench.flow.measuring_child"),
-                        *(str(self._store.home.root), self._study_id, str(len(payload))),
+                        *(str(self._store.home.root), self._study_id, str(len(code))),
                     ],
                     stdin=subprocess.PIPE,
                     stdout=subprocess.PIPE,
                     stderr=stderr,
                     env={**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)},
                 )
-            if payload and self._process.stdin is not None:
-                self._process.stdin.write(payload)
+            if code and self._process.stdin is not None:
+                self._process.stdin.write(code)
         return self._process
 
     def _answer(self, process: subprocess.Popen[bytes], on_event: EventSink) -> dict[str, Any]:

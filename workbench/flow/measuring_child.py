@@ -1,6 +1,6 @@
 """Entry point of a measuring worker: `python -m workbench.flow.measuring_child ROOT STUDY BYTES`.
 
-Reads a cloudpickled module and loss of BYTES bytes (often 0), then a task a line (see
+Reads the user's own code of BYTES bytes (often 0), then a task a line (see
 `measuring_tasks`); writes events and the answer as JSON lines. Ends when its input ends.
 """
 
@@ -19,8 +19,8 @@ from typing import IO, Any
 
 from workbench.compression.study import StudyEngine
 from workbench.core.errors import CancelledError, RunFailedError, WorkbenchError
-from workbench.core.optional import require
 from workbench.data.dataset import open_dataset
+from workbench.flow import own_code
 from workbench.flow.measuring_tasks import perform
 from workbench.store import NullContext, open_store
 
@@ -89,11 +89,8 @@ def _answered(engine: StudyEngine, task: Any, context: _Work) -> dict[str, Any]:
 
 
 def _live(size: int) -> tuple[Any, Any]:
-    if not size:
-        return None, None
-    # From our own parent through a pipe, made a moment ago: never read from a file.
-    pair = require("cloudpickle", for_="code from a cell").loads(sys.stdin.buffer.read(size))
-    return pair[0], pair[1]
+    live = own_code.unpacked(sys.stdin.buffer.read(size))
+    return (None, None) if live is None else (live[0], live[1])
 
 
 def _write(stream: IO[str], message: Mapping[str, Any]) -> None:

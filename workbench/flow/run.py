@@ -9,9 +9,8 @@ from typing import Any
 
 from workbench.core.errors import RunFailedError, StateError, error_from_dict
 from workbench.core.events import Event, EventReader, read_events
-from workbench.core.optional import require
 from workbench.core.shown import Shown
-from workbench.flow import runner
+from workbench.flow import own_code, runner
 from workbench.flow.progress import Bar
 from workbench.store import RunRecord, Store
 
@@ -115,7 +114,8 @@ class Run(Shown):
         """
         deadline = None if timeout_s is None else time.monotonic() + timeout_s
         reader = EventReader(self._store.runs.events_path(self.id))
-        with Bar(self.record.kind, is_shown=progress) as bar:
+        with Bar(self.record.kind, is_shown=progress and not self.record.is_finished) as bar:
+            bar.set(0, 1, "starting" if self.record.started is None else "")
             while not self.record.is_finished:
                 for event in reader.new_events():
                     bar.show(event.kind, event.data)
@@ -166,10 +166,7 @@ class Run(Shown):
     def start(self) -> Run:
         """Starts, or starts again, the run's own process."""
         self._store.runs.restart(self.id)
-        blob = None
-        if self.payload is not None:
-            blob = require("cloudpickle", for_="code from a cell").dumps(self.payload)
-        self._process = runner.start(self._store, self.id, blob)
+        self._process = runner.start(self._store, self.id, own_code.packed(self.payload) or None)
         return self
 
     def run_inline(self) -> Run:

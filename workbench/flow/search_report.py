@@ -101,10 +101,17 @@ def _confirmation(goal: Goal, confirmed: Confirmed | None) -> str:
     text = f"On {confirmed.samples} samples that the search never saw it {_amount(confirmed, drop)}"
     if drop > goal.max_drop + 1e-12:
         return (
-            f"{text}, more than the {goal.max_drop:g} asked for: the choice was lucky on the "
+            f"{text}, more than {_most(goal, confirmed)} asked for: the choice was lucky on the "
             "validation split; ask for a smaller max_drop, or give more validation samples."
         )
     return f"{text}."
+
+
+def _most(goal: Goal, confirmed: Confirmed) -> str:
+    if confirmed.metric not in SHARES:
+        return f"the {goal.max_drop:g}"
+    points = 100 * goal.max_drop
+    return f"the {points:g} point{'s' * (points != 1)}"
 
 
 def _loss(measured: Measured, drop: float) -> str:

@@ -44,12 +44,15 @@ def notes(baseline: Variant, others: Sequence[Variant]) -> list[str]:
 
 def difference(variant: Variant) -> str:
     """Returns the paired difference to the baseline with its interval, in points if a share."""
-    if variant.is_baseline:
-        return "baseline"
-    change = variant.difference
-    if variant.metric in _POINTS:
-        return f"{_signed(100 * change.value, 1)} [{_range(change, 100, 1)}] pt"
-    return f"{_signed(change.value, 3)} [{_range(change, 1, 3)}]"
+    return "baseline" if variant.is_baseline else _changed(variant.difference, variant.metric)
+
+
+def unseen(variant: Variant) -> str:
+    """Returns the difference on samples that no choice was made by; "" if it was not confirmed."""
+    found = None if variant.is_baseline else variant.confirmation
+    if found is None:
+        return ""
+    return f"{_changed(found.difference, found.metric)} on {found.samples:,} unseen samples"
 
 
 def latency(variant: Variant) -> str:
@@ -66,7 +69,15 @@ def sentence(chosen: Variant) -> str:
     """Returns one honest sentence on what the chosen variant gains and loses."""
     if chosen.is_baseline:
         return "No measured variant is smaller within the limit: the baseline is the choice."
-    return f"{_change_in_words(chosen)}; {chosen.reason}".rstrip(". ") + "."
+    words = f"{_change_in_words(chosen)}; {chosen.reason}".rstrip(". ") + "."
+    beside = unseen(chosen)
+    return f"{words} Confirmed: {beside}." if beside else words
+
+
+def _changed(change: Interval, metric: str) -> str:
+    if metric in _POINTS:
+        return f"{_signed(100 * change.value, 1)} [{_range(change, 100, 1)}] pt"
+    return f"{_signed(change.value, 3)} [{_range(change, 1, 3)}]"
 
 
 def _agrees(quotient: float, variant: Variant) -> bool:

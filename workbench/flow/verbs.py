@@ -40,6 +40,7 @@ def _verb(method: F) -> F:
 
 compress = _verb(Workspace.compress)
 delete = _verb(Workspace.delete)
+endpoint = _verb(Workspace.endpoint)
 endpoints = _verb(Workspace.endpoints)
 evaluate = _verb(Workspace.evaluate)
 export = _verb(Workspace.export)

@@ -301,6 +301,14 @@ class Workspace:
         done = exports.export_model(self.store, found, dataset)  # type: ignore[arg-type]
         return f"artifact:{done.artifact.digest}"
 
+    def endpoint(self, ref: str) -> Endpoint:
+        """Returns a running endpoint by its ref, its id or the name of a model it serves.
+
+        Raises:
+            NotFoundError: None such runs.
+        """
+        return flow_endpoint.find(self.store, ref)
+
     def endpoints(self) -> list[Endpoint]:
         """Returns the endpoints that run now, whichever process started them."""
         return flow_endpoint.running(self.store)

@@ -94,9 +94,23 @@ def train_config(family: str | None, options: dict[str, Any]) -> TrainConfig:
             hint=f"Options: {known}; a family's own options need family=….",
         )
     options_of_family = {**own.pop("options", {}), **rest}
-    if family is not None:
-        _check_family_options(family, options_of_family)
-    return TrainConfig.parse({**own, "family": family, "options": options_of_family}, what="train")
+    problems: list[str] = []
+    try:
+        config = TrainConfig.parse(
+            {**own, "family": family, "options": options_of_family}, what="train"
+        )
+    except InputError as error:
+        problems += error.problems
+    try:
+        if family is not None:
+            _check_family_options(family, options_of_family)
+    except InputError as error:
+        if not problems:
+            raise
+        problems += error.problems
+    if problems:
+        raise InputError("The options of train are not valid.", problems=problems)
+    return config
 
 
 def _check_family_options(family: str, options: dict[str, Any]) -> None:

@@ -38,13 +38,15 @@ def _knob(config: type[Config], name: str, schema: dict[str, Any]) -> dict[str, 
     default = config.model_fields[name].default
     options = schema.get("anyOf", [schema])
     plain = [o for o in options if not _choices(o)]
-    number = next((o for o in plain if o.get("type") in ("number", "integer")), None)
+    numbers = [o for o in plain if o.get("type") in ("number", "integer")]
+    number = next((o for o in numbers if _is_bounded(o)), numbers[0] if numbers else None)
     choices = [c for o in options for c in _choices(o)]
     knob: dict[str, Any] = {
         "name": name,
         "default": None if default is PydanticUndefined else default,
         "is_required": default is PydanticUndefined,
         "description": schema.get("description", ""),
+        "start": schema.get("examples", [None])[0],
         "kind": "text",
     }
     if number is not None:
@@ -54,6 +56,10 @@ def _knob(config: type[Config], name: str, schema: dict[str, Any]) -> dict[str, 
     elif any(o.get("type") == "boolean" for o in options):
         knob |= {"kind": "bool"}
     return _json_able(knob)
+
+
+def _is_bounded(number: dict[str, Any]) -> bool:
+    return None not in (_limits(number)["min"], _limits(number)["max"])
 
 
 def _choices(schema: dict[str, Any]) -> list[Any]:

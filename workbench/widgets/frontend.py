@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import base64
 import html
-import sys
 from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
 from workbench.core.errors import StateError, WorkbenchError
+from workbench.core.kernel import kernel_shell
 from workbench.flow.batch import is_batch
 
 Output = tuple[dict[str, Any], dict[str, Any]]
@@ -64,7 +64,7 @@ class Twin(Protocol):
 
 def has_widgets() -> bool:
     """Returns whether this process is a kernel that somebody may look at."""
-    return not is_batch() and _kernel_shell() is not None
+    return not is_batch() and kernel_shell() is not None
 
 
 def bundle(
@@ -97,7 +97,7 @@ def show(
     Raises:
         NotImplementedError: This is no kernel: then IPython shows the record as text.
     """
-    shell = _kernel_shell()
+    shell = kernel_shell()
     if shell is None:
         raise NotImplementedError
     try:
@@ -156,9 +156,3 @@ def _widget(panel: Any) -> dict[str, Any]:
 
 def _error(error: WorkbenchError) -> dict[str, Any]:
     return {"text/plain": str(error), "text/html": error_card(error)}
-
-
-def _kernel_shell() -> Any:
-    interactive = sys.modules.get("IPython")
-    shell = None if interactive is None else interactive.get_ipython()
-    return shell if getattr(shell, "kernel", None) is not None else None

@@ -41,7 +41,7 @@ def endpoint_card(endpoint: Endpoint) -> Card:
         ("since", endpoint.info.started[:19].replace("T", " ")),
     ]
     words = (
-        "Call it: wb.endpoints()[-1].predict(inputs), or "
+        f'Call it: wb.endpoint("{endpoint.ref}").predict(inputs), or '
         f"`workbench predict {endpoint.info.id} INPUT`"
     )
     return Card(f"Endpoint {', '.join(endpoint.models)}", endpoint.ref, [], rows, words)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from workbench.compression.recipe_words import by_layer, summary
 from workbench.flow.study import Study
 from workbench.flow.study_table import difference, latency, sentence
 from workbench.flow.variant import Variant
@@ -21,7 +22,7 @@ def study_card(study: Study) -> Card:
         ("data", study.data.ref),
         ("measured", f"{len(variants)} variants on {baseline.measured.samples:,} samples"),
         ("baseline", _figures(baseline)),
-        ("recommended", f"{best.recipe}: {_figures(best)}"),
+        ("recommended", f"{summary(best.recipe)}: {_figures(best)}"),
     ]
     return Card("Compression study", study.ref, [_plot(study, best)], rows, verdict(study))
 
@@ -35,9 +36,10 @@ def variant_card(variant: Variant) -> Card:
             f"{variant.size_bytes / 1000:.1f} kB, {variant.stored_bytes / 1000:.1f} kB after zstd",
         ),
         ("latency", f"{variant.latency_ms:.3f} ms ({latency(variant)})"),
+        *by_layer(variant.recipe),
     ]
     words = "" if variant.is_baseline else sentence(variant)
-    return Card(variant.recipe, variant.ref, [_beside_baseline(variant)], rows, words)
+    return Card(summary(variant.recipe), variant.ref, [_beside_baseline(variant)], rows, words)
 
 
 def _beside_baseline(variant: Variant) -> pictures.Drawing:
@@ -48,7 +50,7 @@ def _beside_baseline(variant: Variant) -> pictures.Drawing:
         ("baseline", 1 / longest, f"{variant.latency_ms / ratio:.3f} ms"),
         ("this", ratio / longest, f"{variant.latency_ms:.3f} ms"),
     ]
-    return pictures.bars(rows, f"latency of {variant.recipe} beside the baseline's")
+    return pictures.bars(rows, f"latency of {summary(variant.recipe)} beside the baseline's")
 
 
 def _plot(study: Study, best: Variant) -> pictures.Drawing:
@@ -65,7 +67,9 @@ def _plot(study: Study, best: Variant) -> pictures.Drawing:
     parts: list[pictures.Mark] = [pictures.steps(frame, [place(v) for v in study.front()])]
     for v in variants:
         shape = "diamond" if v.is_baseline else "circle"
-        parts.append(pictures.dot(frame, place(v), f"{v.recipe}: {_figures(v)}", shape=shape))
+        parts.append(
+            pictures.dot(frame, place(v), f"{summary(v.recipe)}: {_figures(v)}", shape=shape)
+        )
     parts.append(pictures.dot(frame, place(best), "recommended", shape="ring"))
     unit = f"{best.metric} (%)" if factor > 1 else best.metric
     label = f"{best.metric} over size"

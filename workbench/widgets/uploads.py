@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import re
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -28,11 +28,13 @@ class Upload:
     Attributes:
         folder: Where its files lie.
         sizes: Announced bytes by relative path.
+        skipped: Files of a folder that are no pictures and are left out, as its notes.
         received: Bytes so far.
     """
 
     folder: Path
     sizes: Mapping[str, int]
+    skipped: tuple[str, ...] = ()
     received: int = 0
     _have: dict[str, int] = field(default_factory=dict)
 
@@ -94,6 +96,8 @@ def begin(root: Path, id_: str, files: Sequence[Sequence[Any]]) -> Upload:
         InputError: All that is wrong with names, kinds, number and sizes.
     """
     sizes = {str(path): int(size) for path, size in files}
+    skipped = _beside_pictures(sizes)
+    sizes = {path: size for path, size in sizes.items() if path not in skipped}
     problems = [p for path in sizes for p in _path_problems(path)]
     problems += _set_problems(sizes)
     if not _ID.fullmatch(id_):
@@ -109,7 +113,14 @@ def begin(root: Path, id_: str, files: Sequence[Sequence[Any]]) -> Upload:
     folder = root / "uploads" / id_
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=False)
-    return Upload(folder, sizes)
+    return Upload(folder, sizes, skipped)
+
+
+def _beside_pictures(paths: Iterable[str]) -> tuple[str, ...]:
+    """Returns the files of a folder of pictures that are none."""
+    inside = [path for path in paths if "/" in path]
+    strange = [p for p in inside if PurePosixPath(p).suffix.lower() not in SUFFIXES]
+    return tuple(strange) if len(strange) < len(inside) else ()
 
 
 def _path_problems(path: str) -> list[str]:

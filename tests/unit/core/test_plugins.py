@@ -1,6 +1,7 @@
 import pytest
 from pydantic import Field
 
+from workbench.core import plugins
 from workbench.core.config import Config
 from workbench.core.errors import InputError, NotFoundError
 from workbench.core.plugins import Plugin, Registry
@@ -24,13 +25,15 @@ def tools(tmp_path, monkeypatch):
     package = tmp_path / "toolbox_of_test"
     package.mkdir()
     (package / "__init__.py").write_text("")
+    (package / "stone.py").write_text("")
     (package / "broken_file.py").write_text("import no_such_module_anywhere\n")
     monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(plugins, "_REGISTRIES", [])
     return Registry("tools", "toolbox_of_test", Tool)
 
 
 def test_keys_come_from_files_without_importing_them(tools):
-    assert tools.keys() == ["broken_file"]
+    assert tools.keys() == ["broken_file", "stone"]
 
 
 def test_a_decorated_class_is_a_plugin(tools):
@@ -55,11 +58,18 @@ def test_a_missing_module_is_a_reason_and_not_a_crash(tools):
 
 
 def test_a_taken_key_and_a_wrong_class_are_refused(tools):
-    tools.add("hammer", Tool())
     with pytest.raises(InputError, match="taken"):
-        tools.add("hammer", Tool())
+        tools.add("stone", Tool())
     with pytest.raises(InputError, match="not a Tool"):
         tools.add("nail", Plugin())
+
+
+def test_a_cell_that_is_run_again_replaces_its_own(tools):
+    first, second = Tool(), Tool()
+    tools.add("hammer", first)
+    tools.add("hammer", second)
+    assert tools.get("hammer") is second
+    assert plugins.own_plugins() == [("toolbox_of_test", "hammer", second)]
 
 
 def test_all_option_problems_are_told_at_once(tools):

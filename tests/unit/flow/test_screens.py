@@ -9,7 +9,7 @@ import shutil
 import pytest
 from typer.testing import CliRunner
 
-from workbench.core.errors import InputError, NotFoundError
+from workbench.core.errors import InputError, NotFoundError, UnsupportedError
 from workbench.flow.cli import screens
 from workbench.flow.cli.main import app
 
@@ -19,6 +19,7 @@ def started(monkeypatch):
     """The command that would have taken this process's place."""
     commands = []
     monkeypatch.setattr(screens, "become", lambda command: commands.append(command))
+    monkeypatch.setattr(screens, "is_root", lambda: False)
     monkeypatch.setenv("WORKBENCH_HOME", os.environ["WORKBENCH_HOME"])
 
     def start(*arguments):
@@ -50,6 +51,14 @@ def test_lab_opens_the_tutorial_of_the_checkout_beside_the_other_files(started, 
     opened = "--LabApp.default_url=/lab/tree/notebooks/tutorials/01-first-model.ipynb"
     assert opened in command
     assert command[-3:] == ["--no-browser", "--port", "9000"]
+
+
+def test_root_is_told_how_before_lab_refuses(started, monkeypatch):
+    monkeypatch.setattr(screens, "is_root", lambda: True)
+    with pytest.raises(UnsupportedError, match="does not run as root") as refused:
+        started("lab")
+    assert "--allow-root" in refused.value.hint
+    assert started("lab", "--allow-root")[-1] == "--allow-root"
 
 
 def test_lab_from_a_wheel_works_on_a_copy_that_is_kept(started, installed):

@@ -6,7 +6,9 @@ from workbench.core.records import Interval
 from workbench.flow import study_table
 
 
-def variant(change, metric="accuracy", recipe="prune:0.5", ratio=(1.2, 1.1, 1.3)):
+def variant(
+    change, metric="accuracy", recipe="prune:0.5", ratio=(1.2, 1.1, 1.3), confirmation=None
+):
     return SimpleNamespace(
         recipe=recipe,
         is_baseline=recipe == "baseline",
@@ -14,6 +16,7 @@ def variant(change, metric="accuracy", recipe="prune:0.5", ratio=(1.2, 1.1, 1.3)
         difference=Interval(*change),
         latency_ratio=Interval(*ratio),
         reason="×0.32 the bytes",
+        confirmation=confirmation,
     )
 
 
@@ -27,6 +30,14 @@ def variant(change, metric="accuracy", recipe="prune:0.5", ratio=(1.2, 1.1, 1.3)
 )
 def test_the_verdict_says_what_is_lost_with_its_interval(change, metric, words):
     assert study_table.sentence(variant(change, metric)) == f"{words}; ×0.32 the bytes."
+
+
+def test_what_unseen_samples_say_stands_beside_it():
+    unlucky = SimpleNamespace(
+        difference=Interval(-0.013, -0.025, -0.002), samples=1450, metric="f1_macro"
+    )
+    said = study_table.sentence(variant((-0.009, -0.019, 0.001), confirmation=unlucky))
+    assert said.endswith("bytes. Confirmed: −1.3 [−2.5, −0.2] pt on 1,450 unseen samples.")
 
 
 def test_choosing_the_baseline_is_said():

@@ -14,7 +14,7 @@ from workbench.data import load
 from workbench.engine.loop import evaluate
 from workbench.families.network import load_network
 from workbench.store import NullContext, RunContext
-from workbench.training.config import TrainConfig
+from workbench.training.config import TrainConfig, train_config
 from workbench.training.step import default_family, train
 
 QUICK = {"family": "mlp", "epochs": 3, "threads": 1}
@@ -223,3 +223,9 @@ def test_large_images_come_in_small_batches():
     sides = (8, 64, 128, 224, 4000)
     sizes = [TrainConfig().batch_size_for(10**5, (3, side, side)) for side in sides]
     assert sizes == [64, 64, 16, 8, 8]
+
+
+def test_problems_of_the_training_and_of_the_family_are_told_together():
+    with pytest.raises(InputError) as refused:
+        train_config("mlp", {"epochs": 0, "hidden": "64,x"})
+    assert [problem.split(":")[0] for problem in refused.value.problems] == ["epochs", "hidden.1"]

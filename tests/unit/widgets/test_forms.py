@@ -21,6 +21,11 @@ def test_a_fraction_is_a_slider_with_open_ends():
     assert amount["is_required"]
 
 
+def test_a_share_or_a_rank_is_a_slider_of_the_share_that_starts_gently():
+    keep = knobs("low_rank")["keep"]
+    assert (keep["kind"], keep["min"], keep["max"], keep["start"]) == ("number", 0, 1, 0.9)
+
+
 def test_a_single_choice_is_no_number():
     assert knobs("quantize_static")["bits"]["kind"] == "choice"
 

@@ -47,6 +47,15 @@ def test_too_much_nothing_or_a_strange_id_are_refused_at_once(tmp_path):
         uploads.begin(tmp_path, ID, [])
 
 
+def test_what_lies_beside_pictures_is_left_out_and_said(tmp_path):
+    files = [["pics/a/1.png", 3], ["pics/a/2.JPG", 4], ["pics/notes.txt", 5], ["pics/a/Icon", 0]]
+    upload = uploads.begin(tmp_path, ID, files)
+    assert upload.skipped == ("pics/notes.txt", "pics/a/Icon")
+    assert upload.total == 7
+    with pytest.raises(InputError, match="cannot be uploaded"):
+        uploads.begin(tmp_path, "fedcba9876543210", [["papers/notes.txt", 5]])
+
+
 def test_a_piece_that_does_not_fit_is_refused(tmp_path):
     upload = uploads.begin(tmp_path, ID, [["a.csv", 10]])
     for path, at, piece in (("a.csv", 5, b"x"), ("a.csv", 0, b"x" * 11), ("b.csv", 0, b"x")):

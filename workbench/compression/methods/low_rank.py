@@ -43,7 +43,8 @@ class LowRankConfig(Config):
     """Options of `low_rank`."""
 
     keep: Annotated[int, Field(ge=1, strict=True)] | Annotated[float, Field(gt=0, lt=1)] = Field(
-        description="Rank of each layer (whole number), or share of its energy kept (0.9)"
+        description="Rank of each layer (whole number), or share of its energy kept (0.9)",
+        examples=[0.9],
     )
     conv: Literal["auto", "channel", "spatial"] = Field(
         "auto", description="Convolutions as k×k and 1×1, as k×1 and 1×k, or as what is smaller"

@@ -13,6 +13,7 @@ from pydantic import Field, field_validator
 
 from workbench.core.config import Config
 from workbench.core.errors import InputError, NotFoundError
+from workbench.core.records import Finding
 from workbench.data import pictures
 from workbench.data.collected import Collected, Progress, Reader
 from workbench.data.image_folder import Folder, list_folder
@@ -22,6 +23,11 @@ from workbench.data.source import Source, SourceConfig
 from workbench.store import Store
 
 _EVERY = 256
+_SHOWN = 50
+_REMEDY = (
+    "Mend or remove these places and load again; with skip_broken=True pictures that cannot be "
+    "read are left out."
+)
 
 
 class ImagesConfig(SourceConfig):
@@ -37,6 +43,11 @@ class ImagesConfig(SourceConfig):
     )
     resize: Literal["stretch", "crop"] = Field(
         default="stretch", description="How a picture of another shape is made to fit."
+    )
+    skip_broken: bool = Field(
+        default=False,
+        description="Leave out pictures that cannot be read, and list them, instead of refusing "
+        "the data.",
     )
     groups: str | None = Field(
         default=None,
@@ -120,13 +131,19 @@ class _ImagesReader(Reader):
         shapes = self._shapes if self._shapes is not None else np.zeros((0, 3), np.int64)
         kept = np.flatnonzero(shapes[:, 0] > 0)
         problems = Problems(folder.problems)
-        problems.extend(f"{folder.files[i]}: {why}" for i, why in self._unreadable.items())
+        unreadable = [f"{folder.files[i]}: {why}" for i, why in self._unreadable.items()]
+        if not self._config.skip_broken:
+            problems.extend(unreadable)
         groups, missed = _groups([folder.files[i] for i in kept], self._config.groups)
         problems.extend(missed)
         if groups is not None and folder.parts is not None:
             problems.add("groups= and folders train/ val/ test/ both say how to split; give one")
         if not len(kept):
+            problems.extend(unreadable)
             problems.raise_if_any(f"The folder '{self._root}'")
+        findings = folder.findings
+        if self._config.skip_broken and unreadable:
+            findings = (*findings, _broken(unreadable))
         return Collected(
             modality="image",
             task="classification",
@@ -138,12 +155,13 @@ class _ImagesReader(Reader):
             groups=groups,
             shapes=shapes[kept],
             problems=tuple(problems),
-            findings=folder.findings,
+            findings=findings,
             options={
                 "size": self._config.size,
                 "channels": self._config.channels,
                 "resize": self._config.resize,
             },
+            remedy="" if self._config.skip_broken else _REMEDY,
         )
 
     def _folder(self) -> Folder:
@@ -160,7 +178,10 @@ class _ImagesReader(Reader):
                 data = (self._root / name).read_bytes()
                 sha.update(f"{name}\0{hashlib.sha256(data).hexdigest()}\n".encode())
                 picture = pictures.open_picture(data)
-                shapes[index] = (*pictures.upright_size(picture), pictures.channels_of(picture))
+                size, channels = pictures.upright_size(picture), pictures.channels_of(picture)
+                if self._config.skip_broken:  # the end of a file may be missing, too
+                    pictures.picture_array(picture, channels, size, "stretch")
+                shapes[index] = (*size, channels)
             except OSError as error:
                 self._unreadable[index] = f"cannot be read ({error.strerror})"
             except InputError as error:
@@ -169,6 +190,13 @@ class _ImagesReader(Reader):
                 progress(index + 1, total, "reading")
         self._shapes = shapes
         return sha.hexdigest()
+
+
+def _broken(unreadable: list[str]) -> Finding:
+    count = len(unreadable)
+    noun, verb = ("picture", "is") if count == 1 else ("pictures", "are")
+    message = f"{count} {noun} that cannot be read {verb} left out."
+    return Finding("broken_left_out", message, places=tuple(unreadable[:_SHOWN]))
 
 
 def _groups(files: Sequence[str], expression: str | None) -> tuple[np.ndarray | None, list[str]]:

@@ -12,9 +12,9 @@ from urllib.parse import quote
 
 import typer
 
-from workbench.core.errors import MissingDependencyError, NotFoundError
+from workbench.core.errors import MissingDependencyError, NotFoundError, UnsupportedError
 from workbench.core.files import writing
-from workbench.core.host import become
+from workbench.core.host import become, is_root
 from workbench.core.optional import is_installed
 from workbench.flow.cli.app import app, say, workspace
 
@@ -38,6 +38,7 @@ def lab(context: typer.Context) -> None:
     """
     _require("jupyterlab")
     given, options = _split(context.args)
+    _refuse_root(options)
     path = Path(given) if given else _own_copy(_TUTORIAL)
     if not path.is_file():
         raise NotFoundError(
@@ -105,6 +106,17 @@ def _own_copy(name: str) -> Path:
         with writing(copy):
             shutil.copyfile(source, copy)
     return copy
+
+
+def _refuse_root(options: list[str]) -> None:
+    if is_root() and not any(
+        "allow-root" in option or "allow_root" in option for option in options
+    ):
+        raise UnsupportedError(
+            "JupyterLab does not run as root: its terminals and kernels could do anything here.",
+            hint="Be another user, or, as in a container of your own, add --allow-root "
+            '(make lab ARGS="--allow-root").',
+        )
 
 
 def _require(module: str) -> None:

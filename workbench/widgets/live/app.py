@@ -20,6 +20,8 @@ from workbench.widgets.live.shelf import shelf
 from workbench.widgets.live.study import StudyWidget
 from workbench.widgets.live.version import VersionWidget
 
+_ONLY = "wb-only-"
+
 
 class TabsWidget(LivePanel):
     """The row of tabs.
@@ -61,6 +63,9 @@ class AppWidget(ipywidgets.VBox):  # type: ignore[misc]
         self._room.layout.display = "block"
         self.tabs.observe(lambda change: self._open(change["new"]), "selected")
         self.children = [self._room] if is_single else [self.tabs, self._room]
+        self.add_class("wb-app")  # by which a page that lost its kernel finds what to show anew
+        if is_single:
+            self.add_class(f"{_ONLY}{tab}")
 
     def panel(self, tab: str) -> Any:
         """Returns the panel of a tab."""

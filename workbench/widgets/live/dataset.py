@@ -100,7 +100,12 @@ class DatasetWidget(LivePanel):
         """Gets ready for files that the page sends in pieces."""
         self.uploading = {}
         self._upload = uploads.begin(self._workspace.store.home.root, id, files)
-        self.uploading = {"id": id, "received": 0, "total": self._upload.total}
+        self.uploading = {
+            "id": id,
+            "received": 0,
+            "total": self._upload.total,
+            "skipped": list(self._upload.skipped),
+        }
 
     def do_upload(
         self, id: str, parts: list[Mapping[str, Any]], buffers: Sequence[memoryview] = ()

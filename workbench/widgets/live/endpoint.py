@@ -95,7 +95,7 @@ class EndpointWidget(LivePanel):
     def do_stop(self) -> None:
         """Ends the endpoint after it has answered what it owes."""
         self._shown.stop()
-        self.did("wb.endpoints()[-1].stop()", "stopped")
+        self.did(f'wb.endpoint("{self._shown.ref}").stop()', "stopped")
         self.look()
 
     def do_try_sample(self) -> None:
@@ -157,7 +157,7 @@ class EndpointWidget(LivePanel):
             "split": _split(total, spent),
         }
         self.did(
-            f"wb.endpoints()[-1].predict({source})",
+            f'wb.endpoint("{self._shown.ref}").predict({source})',
             f"answer: {prediction.label or prediction.value}",
         )
 

@@ -253,7 +253,7 @@ class StudyWidget(LivePanel):
         return found
 
     def _words(self, recipe: str) -> str:
-        return f'wb.study("{self._opened.ref}").measure("{recipe}")'
+        return f'wb.study("{self._opened.ref}").measure({_quoted(recipe)})'
 
     def _keep(self, recipe: str, **facts: str) -> None:
         with self._turn:
@@ -349,6 +349,10 @@ def _best(state: Mapping[str, Any], budget: Mapping[str, Any]) -> str:
     limit = budget["drop"] / 100 if state["is_share"] else budget["drop"]
     within = [p for p in state["points"] if p["drop"] <= limit]
     return str(min(within, key=lambda p: p["size_bytes"])["recipe"]) if within else ""
+
+
+def _quoted(recipe: str) -> str:
+    return repr(recipe) if '"' in recipe else f'"{recipe}"'
 
 
 def _tenth(state: Mapping[str, Any]) -> float:

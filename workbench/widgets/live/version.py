@@ -117,7 +117,7 @@ class VersionWidget(LivePanel):
         version = self._workspace.version(ref)
         model = f"model:{version.name}@{version.aliases[0]}" if version.aliases else ref
         endpoint = self._workspace.serve(model)
-        self._note(ref, f"served as {endpoint.ref}; wb.endpoints()[-1] shows it")
+        self._note(ref, f'served; wb.endpoint("{endpoint.ref}") shows it')
         self.did(f'wb.serve("{model}")', f"{model} is served")
         if self._served is not None:
             self._served(endpoint)

@@ -148,10 +148,11 @@ function frame(model, el, kind, label, build) {
   const lost = () => {
     gone.hidden = false;
     root.dataset.gone = "true";
-    const line_ = (model.get("state") || {}).reattach || "wb.app()";
+    const page = el.closest(".wb-app");
+    const line_ = page ? appLine(page) : (model.get("state") || {}).reattach || "wb.app()";
     const again = h("button", { type: "button", class: "wb-button", text: "Re-attach", onclick: async () => {
       again.setAttribute("aria-disabled", "true");
-      try { await reattach(model, el, line_); for (const work of cleanups.splice(0)) work(); } catch (error) { again.after(h("span", { class: "wb-bad", text: ` ✕ ${error.message}` })); again.removeAttribute("aria-disabled"); }
+      try { await reattach(model, page || el, line_); for (const work of cleanups.splice(0)) work(); } catch (error) { again.after(h("span", { class: "wb-bad", text: ` ✕ ${error.message}` })); again.removeAttribute("aria-disabled"); }
     } });
     put(gone, h("b", { text: "◌ The kernel is gone. " }), "What you see is the last state; runs and endpoints go on in their own processes. ", model.widget_manager?.kernel?.requestExecute ? again : "", " Run the cell again, or: ", h("code", { text: line_ }));
   };
@@ -165,6 +166,11 @@ function frame(model, el, kind, label, build) {
   return () => cleanups.forEach((work) => work());
 }
 
+function appLine(page) {
+  const only = [...page.classList].find((name) => name.startsWith("wb-only-"));
+  return only ? `wb.app("${only.slice(8)}")` : "wb.app()";
+}
+
 // Shows the record anew in this place, from the kernel that is there now.
 async function reattach(model, el, line) {
   const manager = model.widget_manager;
@@ -173,8 +179,10 @@ async function reattach(model, el, line) {
   const late = new Promise((_, fail) => setTimeout(() => fail(new Error("the kernel does not answer yet; try again when it is idle")), 20000));
   const answer = (await Promise.race([done, late])).content.user_expressions?.id;
   if (answer?.status !== "ok") throw new Error(answer?.evalue || "the kernel could not show it");
-  const view = await manager.create_view(await manager.get_model(answer.data["text/plain"].slice(1, -1)));
-  el.replaceChildren(view.el);
+  const shown = await manager.get_model(answer.data["text/plain"].slice(1, -1));
+  const tab = el.querySelector(".wb-tabs [aria-selected=true]")?.dataset.tab, tabs = tab && shown.get("children")?.[0];
+  if (tabs) { tabs.set("selected", tab); tabs.save_changes(); }
+  el.replaceChildren((await manager.create_view(shown)).el);
 }
 
 // Lab tells by the kernel's status, other hosts by the comm alone.
@@ -193,6 +201,7 @@ function showBanner(node, error, panel) {
   put(node, h("div", {}, h("b", { text: "✕ " }), error.message), (error.problems || []).length ? h("ul", {}, error.problems.map((text) => h("li", { text }))) : "",
     error.hint ? h("div", { class: "wb-hint", text: error.hint }) : "",
     h("div", { class: "wb-row" }, error.command && panel.sent[error.command] ? action(panel, error.command, "Retry", panel.sent[error.command]) : "", copyButton, h("button", { class: "wb-quiet", type: "button", text: "Dismiss", onclick: () => panel.send("dismiss") })));
+  if (panel.root.contains(document.activeElement)) node.scrollIntoView({ block: "nearest" });
   return node;
 }
 
@@ -266,7 +275,7 @@ const empty = (sentence, ...kids) => h("div", { class: "wb-empty" }, h("p", { te
 function knobField(knob, values) {
   const set = (value) => { if (value === "" || value === null || Number.isNaN(value)) delete values[knob.name]; else values[knob.name] = value; };
   let control;
-  if (knob.kind === "choice") control = h("select", { onchange: (e) => set(e.target.value) }, knob.choices.map((c) => h("option", { value: c, text: c, selected: c === knob.default })));
+  if (knob.kind === "choice") control = h("select", { onchange: (e) => set(knob.choices.find((c) => String(c) === e.target.value) ?? null) }, knob.default === null ? h("option", { value: "", text: "automatic" }) : "", knob.choices.map((c) => h("option", { value: c, text: c, selected: c === knob.default })));
   else if (knob.kind === "bool") control = h("input", { type: "checkbox", checked: Boolean(knob.default), onchange: (e) => set(e.target.checked) });
   else if (knob.kind === "number") control = h("input", { type: "number", min: knob.min, max: knob.max, step: knob.step || "any", placeholder: knob.default === null ? "automatic" : String(knob.default), oninput: (e) => set(e.target.value === "" ? null : Number(e.target.value)) });
   else control = h("input", { type: "text", placeholder: knob.default === null ? "none" : String(knob.default ?? ""), oninput: (e) => set(e.target.value) });

@@ -7,12 +7,13 @@ function uploader(panel, onfound) {
   const bar = h("i"), words = h("div", { class: "wb-small" });
   const going = h("div", { hidden: true }, h("div", { class: "wb-bar", role: "progressbar", "aria-label": "Upload", "aria-valuemin": "0", "aria-valuemax": "100" }, bar),
     h("div", { class: "wb-row", style: "margin-top:2px" }, words, h("button", { type: "button", class: "wb-button", text: "Stop", onclick: () => { work = null; panel.send("upload_stop"); } })));
+  const done = h("div", { class: "wb-small wb-good", role: "status" });
   let work = null;
   const pick = (text, props) => {
     const input = h("input", { type: "file", class: "wb-unseen", "aria-label": text, ...props, onchange: () => { start([...input.files].map((file) => [file.webkitRelativePath || file.name, file])); input.value = ""; } });
     return h("label", { class: "wb-drop wb-drop-small" }, input, text);
   };
-  const box = h("div", { class: "wb-field" }, h("span", { class: "wb-label", text: "or upload" }), h("div", { class: "wb-pair", style: "gap:8px" }, pick("A table", { accept: ".csv,.tsv,.txt,.parquet,.pq" }), pick("A folder of pictures", { webkitdirectory: true })), going);
+  const box = h("div", { class: "wb-field" }, h("span", { class: "wb-label", text: "or upload" }), h("div", { class: "wb-pair", style: "gap:8px" }, pick("A table", { accept: ".csv,.tsv,.txt,.parquet,.pq" }), pick("A folder of pictures", { webkitdirectory: true })), going, done);
   box.addEventListener("dragover", (event) => event.preventDefault());
   box.addEventListener("drop", async (event) => { event.preventDefault(); start(await dropped(event.dataTransfer)); });
   function start(all) {
@@ -40,6 +41,9 @@ function uploader(panel, onfound) {
     const u = panel.get("uploading") || {};
     going.hidden = !u.id || Boolean(u.found);
     if (u.id && u.total) { bar.style.width = `${(100 * u.received) / u.total}%`; words.textContent = `${fmt.kb(u.received)} of ${fmt.kb(u.total)}`; }
+    const left = u.skipped || [];
+    if (work && u.id === work.id && left.length && !work.index) work.files = work.files.filter(([path]) => !left.includes(path));
+    done.textContent = u.found ? `✓ uploaded ${u.found.path.split(/[\\/]/).pop()}${left.length ? `, without ${left.length} file${left.length === 1 ? "" : "s"} that ${left.length === 1 ? "is" : "are"} no picture (${left[0].split("/").pop()}${left.length > 1 ? ", …" : ""})` : ""}; press Load` : "";
     if (u.found) { work = null; onfound(u.found); } else if (work && u.id === work.id) next();
     else if (work && !u.id && work.index) work = null;
   });
@@ -70,7 +74,7 @@ function splitField(values) {
 function loadForm(panel, left) {
   const offer = panel.get("form");
   if (!offer || !offer.sources) return;
-  const box = h("div"), values = {};
+  const box = h("div", { class: "wb-scrolled wb-options" }), values = {};
   const loaded = h("select", { "aria-label": "Loaded before", onchange: (e) => e.target.value && panel.send("open", { ref: e.target.value }) });
   const source = h("select", { "aria-label": "Source", onchange: () => draw({}) }, offer.sources.map((s) => h("option", { value: s.key, text: s.key, disabled: Boolean(s.reason) })));
   const main = ["path", "target", "split", "augment", "seed"];

@@ -127,7 +127,7 @@ function buildRun(panel) {
   const twin = twinOf(() => table([{ name: "epoch" }, { name: "train loss" }, { name: "val loss" }, { name: panel.get("state").metric_name || "score" }],
     (rows[panel.get("state").ref] || []).map((r) => ({ cells: [String(r[0]), fmt.sig(r[1]), fmt.sig(r[2]), fmt.score(r[3], panel.get("state").is_share)] })), "Metrics by epoch"));
   let rows = {};
-  const config = h("div"), summary = h("div"), others = h("div"), next = h("div", { class: "wb-row" });
+  const config = h("div"), summary = h("div"), others = h("div", { style: "margin-top:16px" }), next = h("div", { class: "wb-row" });
   const form = h("div");
   panel.body.append(h("div", { class: `wb-controls${panel.get("form")?.families ? "" : " wb-last"}` }, form, config), h("div", { class: "wb-first" },
     h("div", { class: "wb-charts" }, h("div", {}, lossName, loss.canvas), h("div", {}, metricName, metric.canvas)),
@@ -200,7 +200,7 @@ function buildRun(panel) {
     const nextKey = `${s.status}|${panel.isReadonly()}`;
     if (next.dataset.key !== nextKey) {
       next.dataset.key = nextKey;
-      put(next, ...(has && !panel.isReadonly() && s.can_study ? [action(panel, "study", "Compress this model", {}, "wb-accent")] : []));
+      put(next, ...(has && !panel.isReadonly() && s.can_study ? [action(panel, "study", "Compress this model", {}, "wb-accent"), h("span", { class: "wb-small", text: "exports it to ONNX and measures that: some seconds" })] : []));
     }
     const listed = JSON.stringify(s.others || []) + (s.shown || []).join();
     if (others.dataset.key !== listed) {
@@ -222,7 +222,7 @@ function trainForm(panel, form) {
   const offer = panel.get("form");
   if (!offer || !offer.families) return;
   const values = {};
-  const knobs = h("div");
+  const knobs = h("div", { class: "wb-scrolled wb-options" });
   const data = h("select", { "aria-label": "Data", onchange: () => fit() });
   const family = h("select", { "aria-label": "Family", onchange: () => draw() });
   const fillData = () => {

@@ -16,7 +16,7 @@ function buildStudy(panel) {
   const line = h("div", { class: "wb-row", style: "min-height:56px" });
   const going = h("div", { style: "min-height:44px;margin-top:8px" });
   const twin = twinOf(() => table([{ name: "recipe", left: true }, { name: `${state().metric}` }, { name: "change (90 %)" }, { name: "kB" }, { name: "zstd kB" }, { name: "ms" }, { name: "latency" }],
-    state().points.map((p) => ({ key: p.recipe, class: p.recipe === panel.get("chosen") ? "wb-on" : null, onclick: () => choose(p.recipe), cells: [p.recipe, fmt.score(p.score, share()), p.difference_words, fmt.sig(p.size_bytes / 1e3), fmt.sig(p.stored_bytes / 1e3), fmt.sig(p.latency_ms), p.latency_words] })), "Measured variants"));
+    state().points.map((p) => ({ key: p.recipe, class: p.recipe === panel.get("chosen") ? "wb-on" : null, onclick: () => choose(p.recipe), cells: [inWords(p.recipe).line, fmt.score(p.score, share()), p.difference_words, fmt.sig(p.size_bytes / 1e3), fmt.sig(p.stored_bytes / 1e3), fmt.sig(p.latency_ms), p.latency_words] })), "Measured variants"));
   const chosenBox = h("div");
   const held = h("p", { class: "wb-small", "data-held": "", style: "min-height:20px;margin-top:8px" });
   const bars = layerRows(panel, () => measure());
@@ -26,7 +26,7 @@ function buildStudy(panel) {
   if (panel.isReadonly()) panel.body.classList.add("wb-two");
   const topBudget = h("div", { class: "wb-pair", style: "max-width:520px" });
   if (panel.isReadonly()) { verdict.after(topBudget); line.hidden = going.hidden = true; }
-  const leftSide = h("div", { class: "wb-controls" });
+  const leftSide = h("div", { class: "wb-controls wb-scrolled" });
   panel.body.append(...(panel.isReadonly() ? [] : [leftSide]), middle, chosenBox);
   for (const [key, [name]] of Object.entries(AXES)) {
     axis.append(h("button", { type: "button", class: "wb-quiet", role: "radio", "data-axis": key, "aria-checked": String(key === ui.axis), text: name.split(" p50")[0].replace("size (kB, file)", "file size").replace("size (kB, after zstd)", "after zstd"), onclick: () => {
@@ -86,7 +86,7 @@ function buildStudy(panel) {
     const budgetFields = [h("label", { class: "wb-field" }, h("span", { class: "wb-label" }, "drop ≤ ", marks.drop), drop), field("size ≤ kB", size)];
     if (panel.isReadonly()) { put(topBudget, budgetFields); return; }
     if (panel.get("offer").can_search) budgetFields.push(searchFields(budget, setBudget));
-    put(controls, h("h3", { text: "budget" }), budgetFields, h("h3", { text: "methods" }), ...offer.map(methodBox));
+    put(controls, h("h3", { text: "budget" }), budgetFields, h("h3", { text: "methods" }), ...[...offer].sort((a, b) => Number(a.trains) - Number(b.trains)).map(methodBox));
     knobs();
   }
   // The same limits, handed to the search; it ends with its best when the time is over or it is stopped.
@@ -143,7 +143,8 @@ function buildStudy(panel) {
     return h("label", { class: "wb-knob", title: knob.description }, h("span", { class: "wb-label" }, isFirst && !kind ? "" : knob.name.replaceAll("_", " "), kind ? out : null), control);
   }
   function startOf(knob) {
-    if (knob.default !== null && knob.default !== undefined) return knob.default;
+    const said = knob.default ?? knob.start;
+    if (said !== null && said !== undefined) return said;
     if (knob.kind !== "number" || knob.min === null) return "";
     return knob.max > 1 ? Number((knob.min + (knob.max - knob.min) * 0.99).toFixed(2)) : 0.3;
   }
@@ -265,7 +266,7 @@ function buildStudy(panel) {
   }
   function dot(p, cx, cy, y0, y1, chosen) {
     const isOn = p.recipe === chosen;
-    const words = `${p.recipe}: ${state().metric} ${fmt.score(p.score, share())} (${p.difference_words}), ${fmt.kb(p.size_bytes)}, ${fmt.ms(p.latency_ms)}${inside(p) ? "" : ", outside the budget"}`;
+    const words = `${inWords(p.recipe).line}: ${state().metric} ${fmt.score(p.score, share())} (${p.difference_words}), ${fmt.kb(p.size_bytes)}, ${fmt.ms(p.latency_ms)}${inside(p) ? "" : ", outside the budget"}`;
     const shape = p.is_baseline ? g("path", { d: `M${cx} ${cy - 8}l8 8-8 8-8-8z`, fill: "var(--wb-grey)" }) : g("circle", { cx, cy, r: 5.5, fill: "var(--wb-blue)", "fill-opacity": inside(p) ? 1 : 0.45 });
     return g("g", { class: "wb-dot", tabindex: "0", role: "button", "aria-pressed": String(isOn), "aria-label": words, "data-recipe": p.recipe, style: "cursor:pointer",
       onclick: () => choose(p.recipe), onkeydown: (e) => { if (e.key === "Enter" || e.key === " ") { e.preventDefault(); choose(p.recipe); } } },
@@ -278,7 +279,7 @@ function buildStudy(panel) {
     if (panel.isReadonly()) return put(line);
     const recipe = wish();
     const known = state().points.some((p) => p.recipe === recipe);
-    const code = h("code", { text: recipe === "baseline" ? "move a slider to make a variant" : recipe });
+    const code = h("code", { title: recipe, text: recipe === "baseline" ? "move a slider to make a variant" : inWords(recipe).line });
     go.dataset.off = String(known);
     go.setAttribute("aria-disabled", String(known));
     go.classList.toggle("wb-accent", !known);
@@ -303,7 +304,7 @@ function buildStudy(panel) {
   function sayVerdict(points) {
     const fits = points.filter(inside).sort((a, b) => a.size_bytes - b.size_bytes)[0];
     const words = [share() ? `drop ≤ ${fmt.sig(100 * limit().drop)} pt` : `drop ≤ ${fmt.sig(limit().drop)}`, Number.isFinite(limit().bytes) ? `size ≤ ${fmt.kb(limit().bytes)}` : "", Number.isFinite(limit().ms) ? `latency ≤ ${fmt.ms(limit().ms)}` : ""].filter(Boolean).join(", ");
-    put(verdict, ...(fits ? ["Smallest with ", words, ": ", h("button", { type: "button", class: "wb-quiet", text: fits.recipe, onclick: () => choose(fits.recipe) }), ` ${fmt.score(fits.score, share())}, ${fmt.kb(fits.size_bytes)}, ${fmt.ms(fits.latency_ms)}`] : [`Nothing measured fits ${words} yet.`]));
+    put(verdict, ...(fits ? ["Smallest with ", words, ": ", h("button", { type: "button", class: "wb-quiet", title: fits.recipe, text: inWords(fits.recipe).line, onclick: () => choose(fits.recipe) }), ` ${fmt.score(fits.score, share())}, ${fmt.kb(fits.size_bytes)}, ${fmt.ms(fits.latency_ms)}`] : [`Nothing measured fits ${words} yet.`]));
   }
   const list = () => twin.update(state().points.length);
   let timer = null;
@@ -327,6 +328,7 @@ function buildStudy(panel) {
     const s = state();
     const p = s.points.find((one) => one.recipe === panel.get("chosen"));
     if (!p) return put(chosenBox, h("h3", { text: "chosen" }), h("p", { class: "wb-small", text: "Click a point to see what it gains and loses." }));
+    const words_ = inWords(p.recipe);
     const base = s.points.find((one) => one.is_baseline);
     const done = (panel.get("results") || {})[p.recipe] || {};
     const name = h("input", { type: "text", value: nameTyped || `${s.data_name}-model`.replace(/[^a-z0-9-]+/g, "-"), "aria-label": "Model name", oninput: (e) => { nameTyped = e.target.value; } });
@@ -334,8 +336,8 @@ function buildStudy(panel) {
       h("div", { class: "wb-row" }, done.version ? h("span", { class: "wb-good", text: `✓ ${done.version}` }) : action(panel, "register", "Register", () => ({ recipe: p.recipe, name: name.value }), "wb-accent"),
         done.version && !done.promoted ? confirmed(panel, "promote", "Promote", `Point champion at ${done.version}?`, { recipe: p.recipe }) : done.promoted ? h("span", { class: "wb-chip", text: "champion" }) : null,
         done.endpoint ? null : action(panel, "serve", "Serve", { recipe: p.recipe })),
-      done.endpoint ? h("p", { class: "wb-small", style: "margin-top:8px" }, h("span", { class: "wb-good", text: "✓ served" }), ` ${done.endpoint}; wb.endpoints()[-1] shows it`) : ""];
-    return put(chosenBox, h("h3", { text: "chosen" }), h("code", { text: p.recipe }),
+      done.endpoint ? h("p", { class: "wb-small", style: "margin-top:8px" }, h("span", { class: "wb-good", text: "✓ served" }), ` shown by wb.endpoint("${done.endpoint}")`) : ""];
+    return put(chosenBox, h("h3", { text: "chosen" }), h("code", { title: p.recipe, text: words_.line }), words_.layers.length ? h("div", { class: "wb-own-layers", tabindex: "0", role: "group", "aria-label": "Layers treated otherwise" }, facts(words_.layers)) : "",
       h("div", { class: "wb-big" }, fmt.score(p.score, share()), h("span", { class: "wb-small", text: `  ${s.metric}` })),
       facts([p.is_baseline ? null : ["change, 90 % interval", p.difference_words], ["file", `${fmt.kb(p.size_bytes)}${p.is_baseline ? "" : ` (×${(p.size_bytes / base.size_bytes).toFixed(2)})`}`], ["after zstd", fmt.kb(p.stored_bytes)], ["latency p50", `${fmt.ms(p.latency_ms)} (${p.latency_words.replace(" (no diff.)", ", no difference")})`]]),
       done.found ? h("p", { style: "margin-top:12px", class: "wb-sentence", text: done.found }) : "", h("p", { style: "margin-top:12px", class: "wb-sentence", text: p.sentence }), ...p.notes.map((text) => h("p", { class: /saturat|no number/.test(text) ? "wb-warn" : "wb-small", text: `${/saturat|no number/.test(text) ? "▲" : "·"} ${text}` })),

@@ -22,6 +22,18 @@ function recipeText(offer, set) {
   return `{${[...own.map(([name, values]) => [name, part(values)]), ["*", all]].map(([name, text]) => `${JSON.stringify(name)}: ${JSON.stringify(text)}`).join(", ")}}`;
 }
 
+// A recipe by layer for eyes: what all share in one line, then the layers that are treated otherwise.
+function inWords(recipe) {
+  if (!recipe.startsWith("{")) return { line: recipe, layers: [] };
+  const parts = Object.entries(JSON.parse(recipe)).map(([name, text]) => [name, text === "baseline" ? [] : text.split(" + ")]);
+  const shared = parts[0][1].findIndex((step, i) => parts.some(([, steps]) => steps[i] !== step));
+  const common = parts[0][1].slice(0, shared < 0 ? undefined : shared);
+  const words = (steps) => steps.join(" + ") || "left as it is";
+  const own = parts.filter(([name]) => name !== "*").sort();
+  const rest = parts.find(([name]) => name === "*");
+  return { line: `${words(rest ? rest[1] : common)}${own.length ? `; ${own.length} layer${own.length === 1 ? "" : "s"} otherwise` : ""}`, layers: own.map(([name, steps]) => [name, words(steps.slice(common.length))]) };
+}
+
 // What the file would weigh. Exact where a measured variant has the same size by construction, else by parts.
 const KEEPS_SIZE = new Set(["clip", "prune"]);
 function sizeOf(steps, state, offer) {

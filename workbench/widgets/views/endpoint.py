@@ -42,7 +42,7 @@ def state(workspace: Workspace, selected: str | None, about: dict[str, Any]) -> 
     ]
     servable += [{"ref": v.ref, "label": v.ref[6:]} for v in workspace.models()]
     return {
-        "reattach": "wb.endpoints()[-1]",
+        "reattach": "wb.app('serve')" if chosen is None else f'wb.endpoint("{chosen.ref}")',
         "rows": [_row(e) for e in running],
         "servable": servable,
         "asked": selected,

@@ -7,6 +7,7 @@ from typing import Any
 
 from workbench.compression.method import STAGES
 from workbench.compression.methods import METHODS
+from workbench.compression.recipe_words import summary
 from workbench.exporting.graph import initializers, load_graph
 from workbench.flow.study import Study
 from workbench.flow.study_table import difference, latency, sentence
@@ -106,7 +107,7 @@ def verdict(study: Study, max_drop: float = 0.01) -> str:
     figures = (
         f"{score} {best.metric}, {best.size_bytes / 1000:.1f} kB, {best.latency_ms:.3f} ms a call"
     )
-    return f"Recommended: {best.recipe} ({figures}): {sentence(best)}"
+    return f"Recommended: {summary(best.recipe)} ({figures}): {sentence(best)}"
 
 
 def _method(key: str, is_onnx_only: bool) -> dict[str, Any]:

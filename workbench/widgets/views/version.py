@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from workbench.compression.recipe_words import summary
 from workbench.core.errors import WorkbenchError
 from workbench.core.records import Task
 from workbench.evaluation.step import primary_metric
@@ -50,7 +51,7 @@ def row(version: ModelVersion) -> dict[str, Any]:
         "score": score[1],
         "size_bytes": version.size_bytes,
         "latency_ms": metrics.get("latency_ms"),
-        "recipe": version.manifest.get("recipe") or "baseline",
+        "recipe": summary(version.manifest.get("recipe") or ""),
         "created": version.created,
     }
 
@@ -95,7 +96,7 @@ def _lineage(workspace: Workspace, version: ModelVersion) -> list[list[str]]:
     steps = [
         ["data", str(data.get("ref") or "–")],
         ["run", str(manifest.get("parent") or "–")],
-        ["recipe", str(manifest.get("recipe") or "baseline")],
+        ["recipe", summary(manifest.get("recipe") or "")],
         ["version", version.ref],
     ]
     names = {version.ref, *(f"model:{version.name}@{a}" for a in version.aliases)}

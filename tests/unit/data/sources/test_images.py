@@ -172,3 +172,19 @@ def test_copies_across_splits_are_told(store, picture_folder):
     shutil.copy(source, root / "test" / "类0" / "copy.png")
     (finding,) = [f for f in load(store, root).findings if f.kind == "duplicates"]
     assert finding.places[0].startswith("test/类0/copy.png (test) = train/类0/")
+
+
+def test_broken_pictures_are_left_out_if_wanted_and_listed(store, picture_folder):
+    root = picture_folder()
+    whole, cut = sorted(root.rglob("*.png"))[3:5]
+    whole.write_bytes(b"no picture")
+    cut.write_bytes(cut.read_bytes()[:-30])
+    with pytest.raises(InputError, match="problem") as refused:
+        load(store, root)
+    assert "skip_broken=True" in refused.value.hint
+    data = load(store, root, skip_broken=True)
+    assert len(data.train) + len(data.val) + len(data.test) == 58
+    (finding,) = (f for f in data.findings if f.kind == "broken_left_out")
+    assert sorted(place.split(":")[0] for place in finding.places) == [
+        path.relative_to(root).as_posix() for path in (whole, cut)
+    ]
