@@ -221,6 +221,7 @@ class Estimator:
                 "measured_kinds": sorted(self._kinds_measured()),
                 "trained": trained_points(self.measured),
                 "near": NEAR,
+                "has_unseen": len(self.locator.names) < len(self.subject.layers),
                 "least_reach": LEAST_REACH,
             }
             return page_table(self.locator, self._drop_model(), self.latency, facts)
@@ -258,9 +259,11 @@ class Estimator:
         )
 
     def _score_band(self, located: Located) -> Interval:
-        if not len(located.rows):
+        if not len(located.rows) and not located.is_blind:
             return Interval(*[self.baseline.score] * 3)
-        value, low, high = self.drop(located)
+        value, low, high = self.drop(located) if len(located.rows) else (0.0, 0.0, 0.0)
+        if located.is_blind:
+            high = max(high, self._drop_model().map.most)
         sign = -0.01 if self.baseline.higher_is_better else 0.01
         ends = sorted(self.baseline.score + sign * end for end in (low, high))
         top = 1.0 if self.baseline.metric == _ACCURACY else np.inf
@@ -273,6 +276,8 @@ class Estimator:
         count = len(self.measured)
         strange = sorted(located.kinds - self._kinds_measured())
         reasons = []
+        if located.is_blind:
+            reasons.append("some of its layers cannot be looked into before it is measured")
         if located.is_first:
             reasons.append("a first answer from gradients")
         if count < _ENOUGH:
@@ -296,9 +301,11 @@ class Estimator:
         found = []
         for measured in self.measured.values():
             recipe = parse(measured.recipe_json)
-            if not needs_training(recipe):
-                drop = sign * (self.baseline.score - measured.score)
-                found.append(Known(self.locator.locate(recipe), drop, 0.0))
+            if needs_training(recipe):
+                continue
+            located = self.locator.locate(recipe)
+            if not located.is_blind:  # else the table does not explain its drop
+                found.append(Known(located, sign * (self.baseline.score - measured.score), 0.0))
         return found
 
     def _kinds_measured(self) -> frozenset[str]:

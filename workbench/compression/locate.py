@@ -49,6 +49,7 @@ class Located:
         int8: Layers in int8.
         others: Further methods that may change the latency.
         is_first: Whether the score is a first answer from gradients.
+        is_blind: Whether it changes weights of layers that cannot be probed, as those of an LSTM.
     """
 
     rows: np.ndarray
@@ -62,6 +63,7 @@ class Located:
     int8: tuple[str, ...]
     others: tuple[str, ...]
     is_first: bool
+    is_blind: bool
 
 
 class Locator:
@@ -104,8 +106,11 @@ class Locator:
             if len(self._located) >= _REMEMBERED:
                 self._located.clear()
             chosen = treatments_of(recipe, self.prober.subject, self.ranking.shares)
+            unseen = {t for name, t in chosen.items() if name not in self.layer_shares}
             chosen = {n: steps for n, steps in chosen.items() if n in self.layer_shares}
-            self._located[key] = self._look_up(chosen, is_first=key[1] and bool(chosen))
+            is_blind = any(map(changes_weights, unseen))
+            found = self._look_up(chosen, is_first=key[1] and bool(chosen), is_blind=is_blind)
+            self._located[key] = found
         return self._located[key]
 
     def add(self, chosen: Mapping[str, Treatment], *, projected: bool = False) -> None:
@@ -125,7 +130,9 @@ class Locator:
         """Returns whether gradients answer: before the table is there, where they can."""
         return not (len(self.table) or recipe.is_baseline) and self.prober.can_project
 
-    def _look_up(self, chosen: Mapping[str, Treatment], *, is_first: bool) -> Located:
+    def _look_up(
+        self, chosen: Mapping[str, Treatment], *, is_first: bool, is_blind: bool
+    ) -> Located:
         table = self.first if is_first else self.table
         cells = self._cells(chosen, is_first=is_first)
         treatments = tuple(dict.fromkeys(chosen.values()))
@@ -150,6 +157,7 @@ class Locator:
             int8=tuple(n for n, t in chosen.items() if t[-1].plugin.produces == INT8),
             others=_other_methods(treatments),
             is_first=is_first,
+            is_blind=is_blind,
         )
 
     def _cells(self, chosen: Mapping[str, Treatment], *, is_first: bool) -> dict[Cell, float]:

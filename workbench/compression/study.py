@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from torch import nn
 
 _VERSION = 1
-_BUDGET_S = 0.4
+_BUDGET_S = 0.3
 _PROBES = 8
 _KEPT = 4
 _NO_DIFFERENCE = Interval(0.0, 0.0, 0.0)

@@ -40,7 +40,8 @@ export function estimate(table, recipe) {
   if (!chosen) return null;
   const cells = cellsOf(table, chosen);
   if (!cells) return null;
-  return figures(table, chosen, cells);
+  const isBlind = table.has_unseen && groups.some((g) => g.reachesAll && g.steps.some((s) => table.methods[s.kind].changes));
+  return figures(table, chosen, cells, isBlind);
 }
 
 // --- recipes ------------------------------------------------------------------------------------------
@@ -93,7 +94,7 @@ function parsed(table, recipe) {
   if (typeof recipe === "string" && recipe.trim().startsWith("{")) return parsed(table, JSON.parse(recipe));
   if (!isMap) {
     const steps = stepsOf(table, recipe);
-    return steps && [{ layers: table.layers, steps, isAll: true }];
+    return steps && [{ layers: table.layers, steps, isAll: true, reachesAll: true }];
   }
   const parts = recipe.layers && typeof recipe.layers === "object" ? recipe.layers : recipe, lists = new Map();
   const rest = table.layers.filter((name) => !(name in parts));
@@ -101,8 +102,9 @@ function parsed(table, recipe) {
     const steps = stepsOf(table, part), layers = name === "*" ? rest : [name];
     if (!steps || (name !== "*" && !table.layers.includes(name))) return null;
     const key = named(table, steps);
-    if (!lists.has(key)) lists.set(key, { layers: [], steps, isAll: false });
+    if (!lists.has(key)) lists.set(key, { layers: [], steps, isAll: false, reachesAll: false });
     lists.get(key).layers.push(...layers);
+    if (name === "*") lists.get(key).reachesAll = true;
   }
   for (const group of lists.values()) group.isAll = group.layers.length === table.layers.length;
   return [...lists.values()];
@@ -174,7 +176,7 @@ function partsOf(table, layer, steps) {
 
 // --- figures ------------------------------------------------------------------------------------------
 
-function figures(table, chosen, cells) {
+function figures(table, chosen, cells, isBlind) {
   const kinds = new Set(), shared = new Set(), shares = new Float64Array(table.order.length), int8 = new Set(), others = new Set();
   let changes = false;
   for (const { layer, steps } of chosen) {
@@ -196,10 +198,13 @@ function figures(table, chosen, cells) {
   if (changes && table.common >= 0) cells.set(table.common, 1);
   const isMixed = chosen.some(({ steps }) => steps.filter((s) => table.methods[s.kind].is_graph).length > 1);
   const margin = !chosen.length ? 0 : isMixed ? table.mixed_size_margin : table.size_margin, unseen = [...kinds].filter((k) => !table.measuredKinds.has(k)).sort();
-  const reason = table.measured < table.enough ? `provisional: ${table.measured} of ${table.enough} measurements`
-    : unseen.length ? `provisional: ${unseen.join(", ")} was never measured here` : "";
+  const why = [];
+  if (isBlind) why.push("some of its layers cannot be looked into before it is measured");
+  if (table.measured < table.enough) why.push(`provisional: ${table.measured} of ${table.enough} measurements`);
+  else if (unseen.length) why.push(`provisional: ${unseen.join(", ")} was never measured here`);
+  const reason = why.join("; ");
   return {
-    score: cells.size ? scored(table, sensitivity(table, cells), placed(table, cells, shares), kinds) : band(table.score, table.score, table.score),
+    score: blinded(table, cells.size ? scored(table, sensitivity(table, cells), placed(table, cells, shares), kinds) : band(table.score, table.score, table.score), isBlind),
     size_bytes: band(bytes, bytes * (1 - margin), bytes * (1 + margin)),
     latency_ms: latency(table, int8, others),
     macs: band(Math.round(macs), Math.round(macs), Math.round(macs)),
@@ -231,6 +236,12 @@ function sensitivity(table, cells) {
     total += sizes[i] * sum;
   }
   return Math.max(total / WHOLE, TINY);
+}
+
+function blinded(table, score, isBlind) {
+  if (!isBlind) return score;
+  const { most } = table.drop, isBetter = table.higher_is_better;
+  return isBetter ? { ...score, low: Math.min(score.low, table.score - most / 100) } : { ...score, high: Math.max(score.high, table.score + most / 100) };
 }
 
 function placed(table, cells, shares) {
