@@ -45,15 +45,19 @@ class DropModel:
         self.map = ScoreMap(most, points)
         self.width = conformal.width(*self.map.left_out())
 
+    @property
+    def worst(self) -> float:
+        """A drop to a little below chance, in points: none is said to be larger."""
+        return self.map.most * BELOW_CHANCE
+
     def drop(self, located: Located) -> tuple[float, float, float]:
         """Returns the drop in points, and the ends of its band."""
         center, spread = self.map.predict(located.score, located.place)
         half = self.width * spread * (_FIRST if located.is_first else 1.0)
         if located.kinds - self.kinds:
             half *= STRANGE
-        most = self.map.most * BELOW_CHANCE
         value, low, high = unsquash(center), unsquash(center - half), unsquash(center + half)
-        return min(value, most), low, min(high, most)
+        return min(value, self.worst), low, min(high, self.worst)
 
 
 def _points(known: Sequence[Known], most: float, sizes: int) -> Points:

@@ -263,7 +263,7 @@ class Estimator:
             return Interval(*[self.baseline.score] * 3)
         value, low, high = self.drop(located) if len(located.rows) else (0.0, 0.0, 0.0)
         if located.is_blind:
-            high = max(high, self._drop_model().map.most)
+            high = max(high, self._drop_model().worst)
         sign = -0.01 if self.baseline.higher_is_better else 0.01
         ends = sorted(self.baseline.score + sign * end for end in (low, high))
         top = 1.0 if self.baseline.metric == _ACCURACY else np.inf

@@ -43,7 +43,7 @@ band unit·sinh(μ ∓ half); value and upper end are at most most·below_chance
 baseline's less drop/100 (plus, where lower is better), at most `top`; without cells it is that.
 
 Where the model `has_unseen` layers (they have no cells, as those of an LSTM) and a step for all or
-all other layers `changes` weights, the far end of the band is a drop of `most` or more.
+all other layers `changes` weights, the far end of the band is a drop of most·below_chance.
 
 **The rest.** Size: `size_bytes`, plus the cells' bytes, plus `shared_bytes` of each different list
 of graph steps, those that are `is_local` left out unless there are no others; ± `size_margin`, or

@@ -240,8 +240,8 @@ function sensitivity(table, cells) {
 
 function blinded(table, score, isBlind) {
   if (!isBlind) return score;
-  const { most } = table.drop, isBetter = table.higher_is_better;
-  return isBetter ? { ...score, low: Math.min(score.low, table.score - most / 100) } : { ...score, high: Math.max(score.high, table.score + most / 100) };
+  const worst = (table.drop.most * table.drop.below_chance) / 100, isBetter = table.higher_is_better;
+  return isBetter ? { ...score, low: Math.min(score.low, table.score - worst) } : { ...score, high: Math.max(score.high, table.score + worst) };
 }
 
 function placed(table, cells, shares) {
