@@ -6,7 +6,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 TEST_ENV := OMP_NUM_THREADS=1 PYTHONWARNINGS=default
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-full check format docs bench clean lab dashboards bench-ui picture bench-estimator bench-compress
+.PHONY: help install demo test test-full soak check format docs bench clean lab dashboards bench-ui picture bench-estimator bench-compress bench-serve
 
 help:  ## Show what each target does
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -32,6 +32,9 @@ test: install  ## The tests (10 minutes at the most)
 test-full: install  ## The tests and the slow matrix
 	@$(TEST_ENV) $(BIN)/python -m pytest -q -n 2 -m "full or not full" --ignore=tests/browser
 	@$(TEST_ENV) $(BIN)/python -m pytest -q -m "full or not full" tests/browser
+
+soak: install  ## A million made-up requests against an endpoint (ARGS="--inputs N")
+	@$(TEST_ENV) $(BIN)/python -m tests.soak $(ARGS)
 
 check: install  ## Lint, format, types, clean notebooks
 	@$(BIN)/ruff check .
@@ -63,6 +66,9 @@ dashboards: install  ## The trade-off dashboard by Voila, read-only
 
 bench-estimator: install  ## Figures of the estimates beside their goals (ARGS=--full: five seeds)
 	@$(TEST_ENV) $(BIN)/python -m tests.benchmarks.estimator $(ARGS)
+
+bench-serve: install  ## The endpoint under wrk (apt install wrk), beside ONNX Runtime alone (ARGS="--seconds 10")
+	@$(TEST_ENV) $(BIN)/python -W ignore -m tests.benchmarks.serve $(ARGS)
 
 bench-ui: install  ## Figures of the screen beside their goals (ARGS=--full: ten minutes; ARGS="--json FILE")
 	@$(TEST_ENV) $(BIN)/python -m tests.browser.bench $(ARGS)

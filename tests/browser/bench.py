@@ -46,6 +46,19 @@ SLIDER = """async () => {
     }
     return times.sort((a, b) => a - b);
 }"""
+TEN = """async (seconds) => {
+    const knobs = [...document.querySelectorAll("input[type=range][data-knob]")].slice(0, 10);
+    const end = performance.now() + 1000 * seconds;
+    let moves = 0;
+    while (performance.now() < end) {
+        const knob = knobs[moves % knobs.length], low = Number(knob.min), high = Number(knob.max);
+        knob.value = low + (high - low) * ((moves * 0.137) % 1);
+        knob.dispatchEvent(new Event("input", { bubbles: true }));
+        moves += 1;
+        await new Promise((done) => requestAnimationFrame(() => setTimeout(done)));
+    }
+    return [knobs.length, moves];
+}"""
 WATCH = """() => {
     const seen = { long: [], changes: 0 };
     const keep = (list) => list.getEntries().forEach((e) => seen.long.push(e.duration));
@@ -105,16 +118,48 @@ def cell_to_panel(page: Page, server: Server, desk: Path, rounds: int = 7) -> It
 
 def slider_to_paint(page: Page, server: Server, desk: Path) -> Iterator[Figure]:
     """Milliseconds from a slider's input to the next painted frame, one explorer open."""
-    write_notebook(desk / "b0.ipynb", [f"import workbench as wb\n{OPEN}\nstudy"])
+    opened = f"{KERNEL}\nimport workbench as wb\n{OPEN}\nstudy"
+    busy = "import time\nprint('busy', 'now')\ntime.sleep(20)"
+    write_notebook(desk / "b0.ipynb", [opened, busy, "print('answer', 'ed')"])
     page.open_notebook(server, "b0.ipynb")
-    page.run_all()
+    page.command("notebook:run-cell-and-select-next")
     page.page.locator(POINT).first.wait_for()
+    page.page.wait_for_selector(f"{PANEL}[data-computes]", timeout=60000)
     page.page.wait_for_timeout(1500)
+    idle = page.page.evaluate("""async () => { const began = performance.now();
+        for (let i = 0; i < 60; i += 1)
+            await new Promise((done) => requestAnimationFrame(() => setTimeout(done)));
+        return (performance.now() - began) / 60; }""")
+    yield Figure("a frame of this browser with nothing to do", idle, "ms")
     times = page.page.evaluate(SLIDER)
     yield Figure("slider → redrawn, median", times[len(times) // 2], "ms")
-    yield Figure("slider → redrawn, 95th percentile", times[int(0.95 * len(times))], "ms", 100)
+    yield Figure("slider → redrawn, 95th percentile", times[int(0.95 * len(times))], "ms", 30)
     tasks = processor_ms_of_tasks(page, lambda: page.page.evaluate(SLIDER))
     yield Figure("the same, processor time of the longest task", max(tasks), "ms", 50)
+    page.command("notebook:run-cell-and-select-next")
+    page.page.get_by_text("busy now").wait_for()
+    times = page.page.evaluate(SLIDER)
+    yield Figure("the same, kernel busy: 95th percentile", times[int(0.95 * len(times))], "ms", 30)
+    page.kernel_idle()
+    yield from ten_sliders(page)
+
+
+def ten_sliders(page: Page, seconds: int = 60) -> Iterator[Figure]:
+    """Ten sliders moved without a pause: what grows, and what is left to be done afterwards."""
+    pid = int(page.page.get_by_text("pid ", exact=False).last.inner_text().split()[-1])
+    page.page.evaluate(TEN, 5)
+    before = kernel_mb(pid), heap_mb(page)
+    count, moves = page.page.evaluate(TEN, seconds)
+    began = time.perf_counter()
+    page.command("notebook:run-cell-and-select-next")
+    page.page.get_by_text("answer ed").wait_for()
+    waited = time.perf_counter() - began
+    after = kernel_mb(pid), heap_mb(page)
+    words = f"{count} sliders for {seconds} s"
+    yield Figure(f"{words}: moves a second", moves / seconds, "/s")
+    yield Figure(f"{words}: then a cell is answered after", waited, "s", 1)
+    for name, first, last in zip(("kernel", "page's heap"), before, after, strict=True):
+        yield Figure(f"{words}: growth of the {name}", last - first, "MB", 5)
 
 
 def a_live_run(page: Page, server: Server, desk: Path, seconds: int) -> Iterator[Figure]:

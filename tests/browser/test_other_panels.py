@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.browser.lab import write_notebook
 
 
@@ -67,6 +69,54 @@ def test_an_endpoint_answers_and_is_stopped(lab, desk, page):
     assert "picture" in panel.locator(".wb-banner:visible").inner_text()
     page.theme(dark=True)
     page.shot("endpoint-dark", "section[data-panel=endpoint]")
+    panel.get_by_role("button", name="Stop").click()
+    panel.get_by_role("button", name="Stop").click()
+    page.page.wait_for_selector("section[data-panel=endpoint][data-status=stopped]")
+    assert page.errors() == []
+
+
+SHARED = """import workbench as wb
+from workbench.flow.verbs import default_workspace
+study = wb.study(default_workspace().store.studies.all()[-1].ref)
+wb.register(study.measure("half:fp16"), "digits-shared")
+wb.promote("digits-shared", 1)
+wb.register(study.measure("prune:0.6"), "digits-shared")
+wb.serve("model:digits-shared@champion")"""
+
+
+@pytest.mark.full
+def test_requests_are_shared_out_and_tokens_given_and_taken(lab, desk, page):
+    write_notebook(desk / "traffic.ipynb", [SHARED])
+    page.open_notebook(lab, "traffic.ipynb")
+    page.run_all()
+    panel = page.page.locator("section[data-panel=endpoint]")
+    second = panel.get_by_label("Share of version 2")
+    second.wait_for(timeout=90000)
+    for slider, share in ((panel.get_by_label("Share of version 1"), 60), (second, 40)):
+        slider.evaluate(f"e => {{ e.value = {share}; e.dispatchEvent(new Event('input')); }}")
+    panel.get_by_label("Largest share of errors in %").fill("5")
+    panel.get_by_role("button", name="Apply").click()
+    answers = panel.get_by_role("group", name="Answers by version")
+    answers.get_by_text("40 %").wait_for()
+    assert ".traffic({'2': 40, 'champion': 60}" in panel.locator(".wb-line").inner_text()
+    for _ in range(12):
+        panel.get_by_role("button", name="A sample of the validation data").click()
+        page.page.wait_for_selector("section[data-panel=endpoint][data-busy='']")
+    counted = "[...document.querySelectorAll('[aria-label=\"Answers by version\"] tbody tr')]"
+    page.page.wait_for_function(f"{counted}.every((r) => r.cells[2].textContent !== '0')")
+    panel.locator("summary", has_text="add").click()
+    panel.get_by_label("Token name").fill("nightly")
+    panel.get_by_label("Most requests a second").fill("5")
+    panel.get_by_role("button", name="Add and copy it").click()
+    given = panel.locator(".wb-facts", has_text="nightly").last
+    given.get_by_text("predict · until").wait_for()
+    assert "rate 5" in given.inner_text()
+    page.shot("endpoint-traffic", "section[data-panel=endpoint]")
+    given.get_by_role("button", name="Revoke").click()
+    given.get_by_role("button", name="Revoke").click()
+    panel.locator(".wb-facts", has_text="nightly").wait_for(state="detached")
+    panel.get_by_role("button", name="All to the first").click()
+    answers.wait_for(state="detached")
     panel.get_by_role("button", name="Stop").click()
     panel.get_by_role("button", name="Stop").click()
     page.page.wait_for_selector("section[data-panel=endpoint][data-status=stopped]")

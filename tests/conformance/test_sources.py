@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+import json
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -31,6 +34,31 @@ def _folder(path):
     return path / "图片"
 
 
+def _kept_requests(path):
+    """Writes the log of an endpoint that kept forty small pictures, two a request."""
+    folder = path / ".workbench" / "requests" / "payloads"
+    folder.mkdir(parents=True)
+    rng = np.random.default_rng(0)
+    with (folder / "2026-11-22.jsonl").open("w", encoding="utf-8") as file:
+        for index in range(20):
+            pixels = rng.random((2, 6, 6)).astype(np.float32)
+            data = base64.b64encode(pixels.tobytes()).decode()
+            line = {
+                "time": f"2026-11-22T08:00:{index:02}.000Z",
+                "id": str(index),
+                "model": "数字",
+                "version": "1",
+                "modality": "image",
+                "task": "classification",
+                "labels": ["零", "一"],
+                "array": {"shape": [2, 6, 6], "dtype": "float32", "b64": data},
+                "answers": ["零", "一"],
+                "scores": [0.9, 0.6],
+            }
+            file.write(json.dumps(line) + "\n")
+    return {}
+
+
 EXAMPLES = {
     "arrays": lambda path: {
         "inputs": np.random.default_rng(0).random((40, 6, 6)),
@@ -39,6 +67,7 @@ EXAMPLES = {
     },
     "digits": lambda path: {},
     "images": lambda path: {"path": _folder(path)},
+    "request_log": _kept_requests,
     "table": lambda path: {"frame": _rows(), "target": "类"},
     "torch_dataset": lambda path: {
         "dataset": [(np.full((1, 5, 5), i, np.float32), i % 2) for i in range(40)]

@@ -12,6 +12,7 @@ import numpy as np
 
 from workbench.compression.tools import Split
 from workbench.core import optional
+from workbench.core.energy import metered
 from workbench.core.host import FileLock
 from workbench.core.records import Interval
 from workbench.runtime.latency import Timing, is_faster, measure_interleaved
@@ -21,6 +22,7 @@ from workbench.store import Context
 
 _SCORE_BATCH = 64
 _ZSTD_LEVEL = 9
+_METERED_MS = 100.0
 _BASELINE, _VARIANT = "baseline", "variant"
 
 
@@ -34,6 +36,8 @@ class TimedPair:
         ratio: To the baseline.
         before: The baseline's operators; empty where the variant is faster.
         after: The variant's operators, likewise.
+        cpu_s_per_1000: Processor seconds of 1,000 samples of the variant.
+        energy_j_per_1000: Joules of the processor packages meanwhile; None without a counter.
     """
 
     baseline: Timing
@@ -41,6 +45,8 @@ class TimedPair:
     ratio: Interval
     before: Sequence[OperatorTime] = ()
     after: Sequence[OperatorTime] = ()
+    cpu_s_per_1000: float | None = None
+    energy_j_per_1000: float | None = None
 
 
 def measuring_lock() -> FileLock:
@@ -89,4 +95,19 @@ def time_pair(
         profiles: list[Sequence[OperatorTime]] = [(), ()]
         if name == _VARIANT and not is_faster(ratio):
             profiles = [profile_session(p, batch, threads=threads) for p in (baseline, variant)]
-    return TimedPair(compared.timings[_BASELINE], compared.timings[name], ratio, *profiles)
+        spent = _spent(sessions[name], batch, compared.timings[name].p50_ms)
+    timings = compared.timings
+    return TimedPair(
+        timings[_BASELINE], timings[name], ratio, profiles[0], profiles[1], spent[0], spent[1]
+    )
+
+
+def _spent(session: Session, batch: np.ndarray, call_ms: float) -> tuple[float, float | None]:
+    """Returns processor seconds and joules of 1,000 samples, from some tenth of a second."""
+    calls = int(min(max(_METERED_MS / max(call_ms, 1e-6), 3), 2000))
+    with metered() as spent:
+        for _ in range(calls):
+            session.run(batch)
+    thousands = calls * len(batch) / 1000
+    joules = None if spent.energy_j is None else spent.energy_j / thousands
+    return spent.cpu_seconds / thousands, joules

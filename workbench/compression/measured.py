@@ -34,6 +34,9 @@ class Measured:
         parity: Largest difference to torch before the graph was edited; None without a module.
         reason: What it gains and loses, and why, in words.
         notes: What the user should know besides.
+        cpu_s_per_1000: Processor seconds of 1,000 samples; None if it was not measured.
+        energy_j_per_1000: Joules of the processor packages meanwhile, whatever else ran on them
+            included; None without a counter that can be read.
     """
 
     recipe: str
@@ -55,6 +58,8 @@ class Measured:
     parity: float | None
     reason: str
     notes: tuple[str, ...] = ()
+    cpu_s_per_1000: float | None = None
+    energy_j_per_1000: float | None = None
 
     @property
     def accuracy(self) -> float | None:

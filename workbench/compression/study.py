@@ -274,6 +274,8 @@ class StudyEngine:
             parity=subject.parity,
             reason=_reason(sizes, timed, baseline, _share_of_zeros(subject)),
             notes=self._notes(subject, outputs),
+            cpu_s_per_1000=timed.cpu_s_per_1000,
+            energy_j_per_1000=timed.energy_j_per_1000,
         )
 
     def _scored(

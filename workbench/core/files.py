@@ -1,12 +1,34 @@
-"""Files of the user's own: what cannot be written is said in words."""
+"""Writing files: whole at once, and what cannot be written is said in words."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from workbench.core.errors import InputError, StorageError
+
+
+def write_private(path: Path, text: str, *, durable: bool = False) -> None:
+    """Writes a file whole at once, readable by its owner only.
+
+    Args:
+        path: Replaced if it is there.
+        text: Written as UTF-8.
+        durable: Also over a power cut.
+
+    Raises:
+        OSError: It cannot be written; what was there stays.
+    """
+    aside = path.with_suffix(f".{os.getpid()}.tmp")
+    handle = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(handle, "w", encoding="utf-8") as file:
+        file.write(text)
+        if durable:
+            file.flush()
+            os.fsync(file.fileno())
+    aside.replace(path)
 
 
 @contextmanager

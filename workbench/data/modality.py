@@ -55,6 +55,9 @@ class Modality(Plugin):
         """Returns samples whose repairable cells are repaired, and a finding for each sort."""
         return samples, ()
 
+    def prepare(self) -> None:
+        """Imports what decoding will need, so that an endpoint's first caller does not wait."""
+
     @abstractmethod
     def decode(self, value: Any, config: Any) -> np.ndarray:
         """Returns one value as float32 of `sample_shape(config)`.

@@ -26,6 +26,12 @@ def pillow() -> ModuleType:
     return require("PIL.Image", for_="reading pictures")
 
 
+def prepare() -> None:
+    """Imports what `open_picture` and `picture_array` need for the common formats."""
+    pillow().preinit()
+    require("PIL.ImageOps", for_="reading pictures")
+
+
 def is_picture(value: Any) -> bool:
     """Returns whether `value` is a Pillow image, without importing Pillow."""
     return hasattr(value, "convert") and hasattr(value, "mode") and hasattr(value, "size")

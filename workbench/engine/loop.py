@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from workbench.core.energy import metered
 from workbench.core.errors import CancelledError, InputError, RunFailedError
 from workbench.core.records import Task
 from workbench.engine import scores
@@ -213,9 +214,25 @@ class _Fit:
     ) -> None:
         torch.manual_seed(epoch_seed(self.config.seed, self.epoch))
         started, self.paused_s = time.perf_counter(), 0.0
-        cpu_started = time.process_time()
+        with metered() as spent:
+            row, rank = self.trained_and_evaluated(train_batches, val_batches, started)
+        self.epoch += 1
+        row["seconds"] = time.perf_counter() - started - self.paused_s
+        row["cpu_seconds"] = spent.cpu_seconds
+        if spent.energy_j is not None:
+            row["energy_j"] = spent.energy_j
+        self.history.append(row)
+        self.report(rank)
+
+    def trained_and_evaluated(
+        self,
+        train_batches: Callable[[int], Batches],
+        val_batches: Callable[[], Batches] | None,
+        started: float,
+    ) -> tuple[dict[str, float], tuple[float, float]]:
+        """Returns the figures of this epoch, and by what it is ranked."""
         train_loss, samples = self.train(train_batches(self.epoch))
-        spent = time.perf_counter() - started - self.paused_s
+        seconds = time.perf_counter() - started - self.paused_s
         row = {"train_loss": train_loss, "lr": self.last_rate}
         rank = (float(self.epoch), 0.0)
         if val_batches is not None:
@@ -224,12 +241,8 @@ class _Fit:
                 raise self.diverged(found["loss"])
             row |= {f"val_{name}": value for name, value in found.items()}
             rank = (found[PRIMARY[self.task]], -found["loss"])
-        self.epoch += 1
-        row["samples_per_s"] = samples / max(spent, 1e-9)
-        row["seconds"] = time.perf_counter() - started - self.paused_s
-        row["cpu_seconds"] = time.process_time() - cpu_started
-        self.history.append(row)
-        self.report(rank)
+        row["samples_per_s"] = samples / max(seconds, 1e-9)
+        return row, rank
 
     def train(self, batches: Batches) -> tuple[float, int]:
         """Trains one epoch; returns the mean loss and the number of samples."""

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import atexit
+import json
+import re
+import time
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Any
 
-from workbench.core.errors import NotFoundError, did_you_mean
+from workbench.core.errors import InputError, NotFoundError, did_you_mean, unknown_name
 from workbench.core.records import Prediction
 from workbench.core.shown import Shown
 from workbench.flow.batch import is_batch
@@ -15,9 +20,13 @@ from workbench.serving.client import Client
 from workbench.serving.discovery import EndpointInfo
 from workbench.serving.host import Order
 from workbench.serving.hosts import HOSTS
+from workbench.serving.manager import Manager, NewToken
+from workbench.serving.tokens import Grant
+from workbench.serving.traffic import Budget, Traffic, TrafficReport
 from workbench.store import Store
 
-_LOCAL = "local"
+_LOCAL, _WORKERS = "local", "workers"
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
 class Endpoint(Shown):
@@ -59,7 +68,7 @@ class Endpoint(Shown):
     @cached_property
     def client(self) -> Client:
         """The typed client of this endpoint."""
-        return Client(self.url, self.token)
+        return Client(self.url, self.token, certificate=self.info.certificate)
 
     def predict(self, inputs: Any) -> list[Prediction]:
         """Returns a prediction for each input.
@@ -72,6 +81,98 @@ class Endpoint(Shown):
             InputError: What is wrong with which input.
         """
         return self.client.predict(inputs)
+
+    def traffic(
+        self,
+        weights: Mapping[str, float] | None = None,
+        *,
+        sticky: str | None = None,
+        shadow: str | None = None,
+        shadow_share: float = 1.0,
+        budget: Mapping[str, float] | Budget | None = None,
+        model: str | None = None,
+    ) -> TrafficReport:
+        """Shares a model's requests out among its versions; without arguments only tells.
+
+        Versions that are not served yet are loaded first; no request waits for it. What is set
+        holds until it is set again, also over a hot swap and a restart; `{}` clears it.
+
+        Args:
+            weights: By alias or number, as in `{"champion": 90, "canary": 10}`.
+            sticky: Name of a header whose value keeps a caller on one version; "caller" takes
+                the name of the token.
+            shadow: A version that gets copies of the requests; its answers are only compared.
+            shadow_share: Share of the requests that are copied, above 0 to 1.
+            budget: When a version is taken back by itself: `errors` (share of 5xx), `latency_ms`
+                with `slow` (share above it), `window_s`, `requests` (fewest for a judgment).
+            model: Which one, if the endpoint serves several.
+
+        Raises:
+            InputError: Something of it is wrong; all problems at once.
+            NotFoundError: There is no such version.
+        """
+        if model is not None and model not in self.models:
+            raise unknown_name("model", model, self.models)
+        manager = self._manager
+        if weights is None and shadow is None and budget is None and sticky is None:
+            return manager.traffic(model)
+        if weights is not None and not weights and shadow is None and budget is None:
+            return manager.set_traffic(None, model)
+        values = {
+            "weights": dict(weights or {}),
+            "sticky": sticky,
+            "shadow": shadow,
+            "shadow_share": shadow_share,
+            "budget": budget,
+        }
+        return manager.set_traffic(Traffic.parse(values, what="the traffic"), model)
+
+    def tokens(self) -> list[Grant]:
+        """Returns what each token allows; their text is kept nowhere."""
+        return self._manager.grants()
+
+    def add_token(
+        self,
+        name: str,
+        scopes: Sequence[str] = ("predict",),
+        *,
+        models: Sequence[str] | None = None,
+        expires: str | timedelta | datetime | float | None = None,
+        **limits: float,
+    ) -> NewToken:
+        """Makes a further token; its text is in `.text` of what returns, and nowhere else.
+
+        Args:
+            name: For the audit log, the metrics and `revoke_token`.
+            scopes: "predict", "manage" or both.
+            models: Only for these; by default for all.
+            expires: "12h", "30d", a `timedelta`, a `datetime`, or seconds since 1970.
+            limits: `rate` (predictions a second), `burst` (at once), `body_bytes` and `values`
+                (numbers in the tensors) of one request.
+
+        Raises:
+            InputError: The name is taken, or an option is wrong.
+        """
+        values = {
+            "name": name,
+            "scopes": scopes,
+            "models": models,
+            "expires": expiry(expires),
+            "limits": limits,
+        }
+        return self._manager.add_token(Grant.parse(values, what="the token"))
+
+    def revoke_token(self, name: str) -> None:
+        """Shuts a token out from the next request on.
+
+        Raises:
+            NotFoundError: No such token.
+        """
+        self._manager.revoke_token(name)
+
+    @property
+    def _manager(self) -> Manager:
+        return Manager(self.client)
 
     def stop(self) -> None:
         """Ends the endpoint after it has answered what it owes."""
@@ -97,6 +198,13 @@ def serve(
     name: str | None = None,
     port: int = 0,
     host: str = _LOCAL,
+    workers: int | None = None,
+    id: str | None = None,
+    traffic: Mapping[str, Any] | Traffic | None = None,
+    keep_payloads: float = 0.0,
+    redact: Sequence[str] = (),
+    idle_stop: float | None = None,
+    tls: str | Sequence[str] = (),
     options: tuple[str, ...] = (),
 ) -> Endpoint:
     """Starts an endpoint for a ref and returns when its model has answered.
@@ -107,13 +215,64 @@ def serve(
         name: Name to serve it under; by default its own.
         port: Port on 127.0.0.1; 0 lets the system choose.
         host: Key of the host that runs it.
+        workers: Processes behind the port; more than one takes the host "workers".
+        id: Its id; a later endpoint of the same id takes up the traffic and tokens it had.
+        traffic: From the start: weights as `{"champion": 90, "canary": 10}`, or all fields of
+            `Traffic` as `{"weights": {…}, "shadow": …, "budget": {…}}`.
+        keep_payloads: Share of the requests whose samples are kept, redacted, for
+            `load("request_log")`; by default none.
+        redact: Columns never kept.
+        idle_stop: Minutes without a request after which it ends; 0 never. By default 30 on a
+            JupyterHub, else never.
+        tls: "self" for a generated certificate, or the files of your own and its key.
         options: Further arguments of `workbench serve`.
     """
-    order = Order((ref,), store.home.root, name=name, port=port, options=tuple(options))
+    further = list(options)
+    if keep_payloads:
+        further += ["--keep-payloads", str(keep_payloads)]
+    for column in redact:
+        further += ["--redact", column]
+    if idle_stop is not None:
+        further += ["--idle-stop", str(idle_stop)]
+    if traffic is not None:
+        further += ["--traffic", json.dumps(_traffic(traffic).to_json())]
+    if tls:
+        further += ["--tls", *([tls] if isinstance(tls, str) else tls)]
+    config: dict[str, Any] = {}
+    if workers is not None and (workers > 1 or host != _LOCAL):
+        host, config = (_WORKERS if host == _LOCAL else host), {"workers": workers}
+    order = Order((ref,), store.home.root, name, port, id, config, tuple(further))
     endpoint = Endpoint(HOSTS.get(host).start(order))
     if is_batch():
         atexit.register(endpoint.stop)
     return endpoint
+
+
+def expiry(given: str | timedelta | datetime | float | None) -> float | None:
+    """Returns a time given in words or as a value as seconds since 1970.
+
+    Raises:
+        InputError: The text is no duration.
+    """
+    if given is None or isinstance(given, (int, float)):
+        return given
+    if isinstance(given, str):
+        found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([smhd])", given.strip())
+        if found is None:
+            raise InputError(
+                f"Got the expiry '{given}'.", hint='"30m", "12h" or "30d" would be right.'
+            )
+        given = timedelta(seconds=float(found[1]) * _SECONDS[found[2]])
+    if isinstance(given, timedelta):
+        return time.time() + given.total_seconds()
+    return given.timestamp()
+
+
+def _traffic(given: Mapping[str, Any] | Traffic) -> Traffic:
+    if isinstance(given, Traffic):
+        return given
+    is_full = bool(set(given) & set(Traffic.model_fields))
+    return Traffic.parse(given if is_full else {"weights": given}, what="traffic")
 
 
 def running(store: Store) -> list[Endpoint]:

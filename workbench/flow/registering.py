@@ -8,6 +8,7 @@ import sys
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
+from workbench.core.energy import COUNTED, NO_COUNTER
 from workbench.flow.exports import Export
 from workbench.flow.resolve import ONNX_FILE, Model
 from workbench.store import Store
@@ -67,8 +68,13 @@ def _data(dataset: Dataset | None) -> dict[str, Any] | None:
 
 
 def _energy(model: Model) -> dict[str, Any]:
-    seconds = (model.metrics or {}).get("train_cpu_seconds")
-    return {"energy_j": None, "cpu_seconds": seconds, "method": "no readable energy counter"}
+    metrics = model.metrics or {}
+    joules = metrics.get("train_energy_j")
+    return {
+        "energy_j": joules,
+        "cpu_seconds": metrics.get("train_cpu_seconds"),
+        "method": NO_COUNTER if joules is None else COUNTED,
+    }
 
 
 def _is_plain(value: Any) -> bool:

@@ -35,6 +35,8 @@ class Answer:
         error_code: Code of the error it was answered with.
         is_counted: Whether it is counted as in flight.
         to_response: Gives an error the form that the caller's dialect expects.
+        deadline: `loop.time()` after which the caller does not wait; None for ever.
+        timer: Fires at the deadline.
         on_done: Called once, after the last byte was handed over.
     """
 
@@ -43,6 +45,7 @@ class Answer:
         "arrived",
         "chunks",
         "close",
+        "deadline",
         "error_code",
         "is_chunked",
         "is_counted",
@@ -55,6 +58,7 @@ class Answer:
         "served",
         "status",
         "task",
+        "timer",
         "to_response",
     )
 
@@ -75,6 +79,8 @@ class Answer:
         self.task: asyncio.Task[None] | None = None
         self.served: Served | None = None
         self.to_response: Callable[[WorkbenchError], Response] = error_response
+        self.deadline: float | None = None
+        self.timer: asyncio.TimerHandle | None = None
         self.on_done: Callable[[Answer], None] | None = None
 
     def send(self, response: Response) -> None:
@@ -124,16 +130,22 @@ class Answer:
     def drop(self) -> None:
         """Marks the caller as gone: queued work is skipped, a running handler is cancelled."""
         self.is_dropped = True
-        if self.job is not None:
-            self.job.is_dropped = True
-        if self.task is not None:
-            self.task.cancel()
+        self.give_up()
         if not self.is_done:
             self.status = 499
             self._end()
 
+    def give_up(self) -> None:
+        """Leaves undone what is not begun yet."""
+        if self.job is not None:
+            self.job.is_dropped = True
+        if self.task is not None:
+            self.task.cancel()
+
     def _end(self) -> None:
         self.is_done = True
+        if self.timer is not None:
+            self.timer.cancel()
         on_done, self.on_done = self.on_done, None
         self._line.flush()
         if on_done is not None:

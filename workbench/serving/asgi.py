@@ -30,7 +30,7 @@ def scope_of(answer: Answer, root_path: str = "") -> Scope:
         "query_string": request.query,
         "root_path": root_path,
         "headers": list(request.headers.items()),
-        "client": None,
+        "client": (request.address, 0) if request.address else None,
         "server": None,
         "extensions": {"workbench.request": {"request": request}},
     }

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from workbench.core.errors import CancelledError, OverloadedError, WorkbenchError
 from workbench.serving.engine import LoadedModel, Tensors
-from workbench.serving.errors import ModelError
+from workbench.serving.errors import DeadlineError, ModelError
 
 Outputs = dict[str, NDArray[Any]]
 Done = Callable[["Job"], None]
@@ -34,12 +34,14 @@ class Job:
         outputs: Filled on success; None on failure.
         error: Filled on failure.
         is_dropped: The caller is gone.
+        deadline: `perf_counter` seconds after which nobody waits for it; None for ever.
         queued, started, finished: `perf_counter` seconds.
         batch_rows: Rows of the batch it was part of.
     """
 
     __slots__ = (
         "batch_rows",
+        "deadline",
         "done",
         "error",
         "finished",
@@ -60,6 +62,7 @@ class Job:
         self.outputs: Outputs | None = None
         self.error: WorkbenchError | None = None
         self.is_dropped = False
+        self.deadline: float | None = None
         self.queued = perf_counter()
         self.started = self.finished = self.queued
         self.batch_rows = 0
@@ -205,12 +208,14 @@ class Batcher:
     def _predict(self, batch: list[Job]) -> None:
         started = perf_counter()
         live = [job for job in batch if self._is_wanted(job, started)]
+        rows = sum(job.rows for job in live)
+        for job in batch:
+            job.started, job.batch_rows = started, rows
         if live:
             self._predict_live(live)
         finished = perf_counter()
-        rows = sum(job.rows for job in live)
         for job in batch:
-            job.started, job.finished, job.batch_rows = started, finished, rows
+            job.finished = finished
 
     def _predict_live(self, jobs: list[Job]) -> None:
         try:
@@ -240,6 +245,12 @@ class Batcher:
     def _is_wanted(self, job: Job, now: float) -> bool:
         if job.is_dropped:
             job.error = CancelledError("The caller went away.")
+        elif job.deadline is not None and now > job.deadline:
+            job.error = DeadlineError(
+                f"The request waited {1e3 * (now - job.queued):.0f} ms for the model, longer than "
+                "its caller does.",
+                hint="Allow more time, or send fewer requests at once.",
+            )
         elif now - job.queued > self.limits.wait_s:
             job.error = OverloadedError(
                 f"The request waited {now - job.queued:.1f} s, longer than {self.limits.wait_s} s.",

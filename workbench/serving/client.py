@@ -10,6 +10,7 @@ import http.client
 import io
 import json
 import socket
+import ssl
 import threading
 from collections.abc import Mapping
 from pathlib import Path
@@ -49,6 +50,7 @@ class Client:
         token: The clear token.
         model: Name of the model to call; None if the endpoint serves only one.
         timeout_s: Longest wait for one answer.
+        certificate: PEM text to trust beside the system's authorities, for https.
 
     Example:
         >>> client = Client(endpoint.url, endpoint.token)       # doctest: +SKIP
@@ -57,16 +59,24 @@ class Client:
     """
 
     def __init__(
-        self, url: str, token: str, model: str | None = None, *, timeout_s: float = 60.0
+        self,
+        url: str,
+        token: str,
+        model: str | None = None,
+        *,
+        timeout_s: float = 60.0,
+        certificate: str = "",
     ) -> None:
         self.url = url.rstrip("/")
         self.model = model
         self._token = token
         self._timeout_s = timeout_s
+        self._certificate = certificate
         self._base = urlsplit(self.url)
         self._idle: list[http.client.HTTPConnection] = []
         self._lock = threading.Lock()
         self._about: dict[str, Any] | None = None
+        self._tls: ssl.SSLContext | None = None
 
     def __repr__(self) -> str:
         return f"Client({self.url!r}, model={self.model!r})"
@@ -136,12 +146,27 @@ class Client:
         return self._call("GET", "/v2/health/ready")
 
     def tokens(self) -> list[dict[str, Any]]:
-        """Returns name, scopes and expiry of each token; never its text. Needs "manage"."""
-        return list(json.loads(self._send("GET", "/manage/tokens")[1]))
+        """Returns what each token allows; never its text. Needs "manage"."""
+        return list(json.loads(self.call("GET", "/manage/tokens")))
 
     def metrics(self) -> str:
         """Returns the Prometheus page."""
         return self._send("GET", "/metrics")[1].decode()
+
+    def call(self, method: str, path: str, value: Any = None) -> bytes:
+        """Returns the body of any answer of the endpoint.
+
+        Args:
+            method: As in "PUT".
+            path: From the base URL on.
+            value: JSON-able values to send; None sends nothing.
+
+        Raises:
+            WorkbenchError: The endpoint's refusal.
+        """
+        if value is None:
+            return self._send(method, path)[1]
+        return self._send(method, path, json.dumps(value).encode(), {"content-type": _JSON})[1]
 
     def close(self) -> None:
         """Closes the kept connections; the client can still be used."""
@@ -258,8 +283,17 @@ class Client:
         with self._lock:
             if self._idle:
                 return self._idle.pop(), False
-        cls = http.client.HTTPSConnection if self._base.scheme == "https" else _Connection
-        return cls(self._base.hostname or "", self._base.port, timeout=self._timeout_s), True
+        host, port = self._base.hostname or "", self._base.port
+        if self._base.scheme == "https":
+            return self._encrypted(host, port), True
+        return _Connection(host, port, timeout=self._timeout_s), True
+
+    def _encrypted(self, host: str, port: int | None) -> http.client.HTTPSConnection:
+        if self._tls is None:
+            self._tls = ssl.create_default_context()
+            if self._certificate:
+                self._tls.load_verify_locations(cadata=self._certificate)
+        return http.client.HTTPSConnection(host, port, timeout=self._timeout_s, context=self._tls)
 
     def _give_back(self, connection: http.client.HTTPConnection) -> None:
         with self._lock:

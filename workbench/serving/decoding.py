@@ -37,6 +37,17 @@ class Decoder(Protocol):
     def from_files(self, files: list[bytes]) -> Inputs:
         """Returns the tensors for the contents of files, one sample each."""
 
+    def raw(self, inputs: Inputs, value: Any) -> NDArray[Any] | list[dict[str, Any]] | None:
+        """Returns samples as a person would give them: an array, or rows by column.
+
+        Args:
+            inputs: The decoded tensors.
+            value: The JSON value they came from; None if they came otherwise.
+
+        Returns:
+            None if they cannot be told from that.
+        """
+
 
 def decoder_for(description: Description | None, signature: Signature) -> Decoder:
     """Returns the decoder that a model's description asks for.
@@ -73,6 +84,7 @@ class ModalityDecoder:
         self._modality = modality
         self._config = config
         self._spec = spec
+        modality.prepare()
         shape = ", ".join(str(size) for size in modality.sample_shape(config))
         self.takes = f"{modality.key}: {modality.summary}; prepared to float32 [{shape}]"
 
@@ -95,6 +107,21 @@ class ModalityDecoder:
     def from_files(self, files: list[bytes]) -> Inputs:
         """Takes the contents of files, one sample each."""
         return self._decode(files)
+
+    def raw(self, inputs: Inputs, value: Any) -> NDArray[Any] | list[dict[str, Any]] | None:
+        """Returns arrays as the data set had them, or the rows of a table with named columns."""
+        modality, config = self._modality, self._config
+        if modality.keeps_raw(config):
+            rows = [] if value is None else modality.split_batch(self._plain(value), config)
+            is_named = bool(rows) and all(isinstance(row, Mapping) for row in rows)
+            return [dict(row) for row in rows] if is_named else None
+        batch = inputs[self._spec.name]
+        if batch.ndim == len(modality.sample_shape(config)):
+            batch = batch[np.newaxis]
+        return np.stack([modality.raw(sample, config) for sample in batch])
+
+    def _plain(self, value: Any) -> Any:
+        return self._modality.from_json(value, self._config)
 
     def _decode(self, value: Any) -> Inputs:
         samples: Any = self._modality.split_batch(value, self._config)
@@ -156,6 +183,10 @@ class TensorDecoder:
             f"Got a file, but this model takes {self.takes}.",
             hint="Register it with its data set to serve files, or send arrays.",
         )
+
+    def raw(self, inputs: Inputs, value: Any) -> NDArray[Any] | list[dict[str, Any]] | None:
+        """Returns the only input's tensor; several inputs make no samples."""
+        return next(iter(inputs.values())) if len(inputs) == 1 else None
 
     def _one(self, value: Any, spec: TensorSpec) -> NDArray[Any]:
         try:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from workbench.core.errors import InputError
+from workbench.core.files import write_private
 from workbench.core.host import process_start
 
 _PREFIX, _SUFFIX = "workbench-endpoint-", ".json"
@@ -33,6 +34,7 @@ class EndpointInfo:
         pid_started: When that process began, in the system's own count; tells a reused pid.
         started: ISO 8601.
         home: The workspace.
+        certificate: PEM text that a client trusts; empty without TLS.
     """
 
     id: str
@@ -44,6 +46,7 @@ class EndpointInfo:
     pid_started: str
     started: str
     home: str
+    certificate: str = ""
 
     def __repr__(self) -> str:
         return f"EndpointInfo(id={self.id!r}, url={self.url!r}, models={self.models!r})"
@@ -72,13 +75,9 @@ def write(info: EndpointInfo, folder: Path | None = None) -> Path:
     """Writes the discovery file, whole at once and readable by its owner only."""
     folder = folder or runtime_folder()
     path = path_of(info.id, folder)
-    aside = path.with_suffix(f".{info.pid}.tmp")
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        handle = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            json.dump(asdict(info), file, ensure_ascii=False)
-        aside.replace(path)
+        write_private(path, json.dumps(asdict(info), ensure_ascii=False))
     except OSError as error:
         raise InputError(
             f"The discovery folder {folder} cannot be written: {error.strerror}.",

@@ -92,7 +92,7 @@ def _close(one: NDArray[Any], other: NDArray[Any]) -> bool:
         return False
     if one.dtype.kind != "f":
         return bool(np.array_equal(one, other))
-    largest = float(np.max(np.abs(other), initial=0.0))
+    largest = float(np.max(np.abs(other), initial=0.0, where=np.isfinite(other)))
     return bool(np.allclose(one, other, rtol=1e-3, atol=1e-4 * largest + 1e-6, equal_nan=True))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from workbench.core.errors import WorkbenchError
+from workbench.core.errors import OverloadedError, WorkbenchError
 
 
 class BadRequestError(WorkbenchError):
@@ -26,6 +26,13 @@ class RequestTimeoutError(WorkbenchError):
     http_status = 408
 
 
+class DeadlineError(WorkbenchError):
+    """The caller's own time for the request was over before it was answered."""
+
+    code = "deadline_passed"
+    http_status = 504
+
+
 class TooLargeError(WorkbenchError):
     """The request's body or header is larger than the endpoint's limit."""
 
@@ -38,6 +45,13 @@ class MediaTypeError(WorkbenchError):
 
     code = "media_type"
     http_status = 415
+
+
+class RateLimitedError(OverloadedError):
+    """The token's own limit of requests a second is reached."""
+
+    code = "rate_limited"
+    http_status = 429
 
 
 class ModelError(WorkbenchError):

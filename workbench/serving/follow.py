@@ -31,7 +31,13 @@ class Registry(Protocol):
     def source(self, follower: Follower, number: int) -> Source:
         """Returns the verified source of a version."""
 
-    def note(self, action: str, subject: str, data: dict[str, Any]) -> None:
+    def find(self, ref: str, name: str) -> Source:
+        """Returns the verified source of a ref, to be served under a name."""
+
+    def roll_back(self, model: str, alias: str, version: str, reason: str) -> bool:
+        """Takes an alias back if it still points at `version`; returns whether it did."""
+
+    def note(self, action: str, subject: str, data: dict[str, Any], by: str = "endpoint") -> None:
         """Writes to the audit log."""
 
 
@@ -92,21 +98,26 @@ class FollowThread:
 
     Args:
         followers: The aliases.
-        registry: Where they point.
+        registry: Where they point; None if there are no aliases.
         load: Loads and warms a source.
         switch: Puts a loaded model in the place of the old one, on the event loop; returns once
             requests reach it.
+        on_refused: Called when a version is refused for the first time.
+        on_look: Called at each look with the event loop, before the aliases.
+        notes: Whether switches go to the audit log; of several workers, one's do.
         interval_s: Time between two looks.
     """
 
     def __init__(
         self,
         followers: Sequence[Follower],
-        registry: Registry,
+        registry: Registry | None,
         load: Callable[[Source], Loaded],
         switch: Callable[[Follower, Loaded], Coroutine[Any, Any, None]],
         *,
         on_refused: Callable[[Follower], None] = lambda follower: None,
+        on_look: Callable[[asyncio.AbstractEventLoop], None] = lambda loop: None,
+        notes: Callable[[], bool] = lambda: True,
         interval_s: float = 0.25,
     ) -> None:
         self._followers = followers
@@ -114,6 +125,8 @@ class FollowThread:
         self._load = load
         self._switch = switch
         self._on_refused = on_refused
+        self._on_look = on_look
+        self._notes = notes
         self._interval_s = interval_s
         self._stop = threading.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -122,8 +135,12 @@ class FollowThread:
     def start(self) -> None:
         """Starts watching; on the event loop."""
         self._loop = asyncio.get_running_loop()
-        if self._followers:
-            self._thread.start()
+        self._thread.start()
+
+    async def catch_up(self) -> None:
+        """Looks once, so that nothing outdated is served from the first request on."""
+        self._loop = asyncio.get_running_loop()
+        await asyncio.to_thread(self._look_at_all)
 
     def stop(self) -> None:
         """Stops watching; a load under way is left to end by itself."""
@@ -131,20 +148,29 @@ class FollowThread:
 
     def _run(self) -> None:
         while not self._stop.wait(self._interval_s):
-            for follower in self._followers:
-                try:
-                    self._look(follower)
-                except Exception:
-                    _LOGGER.exception("following %s failed; trying again", follower.ref)
+            try:
+                if self._loop is not None:
+                    self._on_look(self._loop)
+            except Exception:
+                _LOGGER.exception("the endpoint's state could not be read; trying again")
+            self._look_at_all()
+
+    def _look_at_all(self) -> None:
+        for follower in tuple(self._followers):
+            try:
+                self._look(follower)
+            except Exception:
+                _LOGGER.exception("following %s failed; trying again", follower.ref)
 
     def _look(self, follower: Follower) -> None:
-        number = self._registry.number(follower.model, follower.alias)
-        if number is None or not follower.wants(number):
+        registry = self._registry
+        number = None if registry is None else registry.number(follower.model, follower.alias)
+        if registry is None or number is None or not follower.wants(number):
             return
         subject = f"model:{follower.model}@{follower.alias}"
         before = follower.number
         try:
-            loaded = self._load(self._registry.source(follower, number))
+            loaded = self._load(registry.source(follower, number))
         except WorkbenchError as error:
             is_news = follower.refused is None or follower.refused["version"] != str(number)
             follower.refuse(number, error)
@@ -152,12 +178,16 @@ class FollowThread:
             if is_news:
                 self._on_refused(follower)
                 data = {"version": number, "kept": before, "code": error.code}
-                self._registry.note("serve_refused", subject, data)
+                self._note("serve_refused", subject, data)
             return
         self._hand_over(follower, loaded)
         follower.accept(number)
         _LOGGER.info("%s: now serving version %s (before: %s)", subject, number, before)
-        self._registry.note("serve_switched", subject, {"from": before, "to": number})
+        self._note("serve_switched", subject, {"from": before, "to": number})
+
+    def _note(self, action: str, subject: str, data: dict[str, Any]) -> None:
+        if self._notes() and self._registry is not None:
+            self._registry.note(action, subject, data)
 
     def _hand_over(self, follower: Follower, loaded: Loaded) -> None:
         loop = self._loop

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from workbench.core.plugins import Plugin
 from workbench.serving.discovery import EndpointInfo
@@ -19,6 +21,8 @@ class Order:
         home: The workspace.
         name: Name for the only ref; None for its own.
         port: 0 lets the system choose.
+        id: The endpoint's id; None makes one.
+        config: Options of the host.
         options: Further arguments of `workbench serve`.
     """
 
@@ -26,6 +30,8 @@ class Order:
     home: Path
     name: str | None = None
     port: int = 0
+    id: str | None = None
+    config: Mapping[str, Any] = field(default_factory=dict)
     options: tuple[str, ...] = ()
 
 

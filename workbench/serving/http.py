@@ -66,6 +66,8 @@ class HttpConnection(asyncio.Protocol):
         self._is_half_closed = False
         self._linger_since: float | None = None
         self._active = self._loop.time()
+        self._address = ""
+        self._is_encrypted = False
         self._reset()
 
     def _reset(self) -> None:
@@ -84,6 +86,9 @@ class HttpConnection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Takes the connection, or says that there are too many."""
         self._transport = cast(asyncio.Transport, transport)
+        peer = transport.get_extra_info("peername")
+        self._address = str(peer[0]) if isinstance(peer, tuple) else ""
+        self._is_encrypted = transport.get_extra_info("sslcontext") is not None
         self._app.connections.add(self)
         if len(self._app.connections) > self._limits.connections:
             self._refuse(
@@ -126,7 +131,7 @@ class HttpConnection(asyncio.Protocol):
         self._active = self._loop.time()
         if self._in_message and not self._is_ending:
             self._reset()
-        return bool(self._pending)
+        return bool(self._pending) and not self._is_encrypted  # TLS knows no half-closed state
 
     def pause_writing(self) -> None:
         """Stops reading from a caller that does not read."""
@@ -166,6 +171,7 @@ class HttpConnection(asyncio.Protocol):
         self._has_head = True
         method = self._parser.get_method().decode("latin-1")
         request = self._request = Request(method, self._target, self._headers)
+        request.address = self._address
         length = self._headers.get(b"content-length")
         announced = int(length) if length and length.isdigit() else 0
         try:

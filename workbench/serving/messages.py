@@ -12,6 +12,7 @@ from workbench.core.errors import OverloadedError, UnauthorizedError, WorkbenchE
 
 if TYPE_CHECKING:
     from workbench.serving.routes import Route
+    from workbench.serving.tokens import Token
 
 JSON = b"application/json"
 _REASONS = {status.value: status.phrase.encode() for status in HTTPStatus}
@@ -30,10 +31,14 @@ class Request:
         body: The bytes, de-chunked.
         params: What the route's template caught, percent-decoded.
         caller: Name of the token that was used; None on an open route.
+        token: That token.
+        address: Where it comes from; "" if that is not known.
+        user: Who calls, as a trusted proxy says; None if none said.
         route: The route found for it; None if it goes to the ASGI app.
     """
 
     __slots__ = (
+        "address",
         "body",
         "caller",
         "headers",
@@ -43,6 +48,8 @@ class Request:
         "query",
         "route",
         "target",
+        "token",
+        "user",
     )
 
     def __init__(self, method: str, target: bytes, headers: dict[bytes, bytes]) -> None:
@@ -53,6 +60,9 @@ class Request:
         self.body: bytes = b""
         self.params: Mapping[str, str] = {}
         self.caller: str | None = None
+        self.token: Token | None = None
+        self.address = ""
+        self.user: str | None = None
         self.route: Route | None = None
 
     def header(self, name: bytes) -> str:

@@ -12,7 +12,12 @@ SECONDS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.
 ROWS = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0)
 CONTENT_TYPE = b"text/plain; version=0.0.4; charset=utf-8"
 _STATM = Path("/proc/self/statm")
+_EVENTS = {
+    "workbench_swaps_total": "Changes of version by a followed alias, by outcome.",
+    "workbench_taken_back_total": "Versions taken back because they broke their budget.",
+}
 Labels = tuple[tuple[str, str], ...]
+Read = Callable[[], Iterable[tuple[Labels, float]]]
 
 
 class Histogram:
@@ -59,8 +64,9 @@ class Metrics:
     def __init__(self) -> None:
         self.models: dict[tuple[str, str], ModelMetrics] = {}
         self.other: dict[tuple[str, int], int] = {}
-        self.swaps: dict[tuple[str, str], int] = {}
-        self.gauges: dict[str, tuple[str, Callable[[], Iterable[tuple[Labels, float]]]]] = {}
+        self.keys: dict[tuple[str, int], int] = {}
+        self.events: dict[str, dict[Labels, int]] = {name: {} for name in _EVENTS}
+        self.figures: dict[str, tuple[str, str, Read]] = {}
 
     def model(self, name: str, version: str) -> ModelMetrics:
         """Returns the counters of a model version, made when new."""
@@ -73,20 +79,24 @@ class Metrics:
         """Adds a request that reached no model."""
         self.other[(dialect, status)] = self.other.get((dialect, status), 0) + 1
 
-    def count_swap(self, model: str, outcome: str) -> None:
-        """Adds a change of version: "switched" or "refused"."""
-        self.swaps[(model, outcome)] = self.swaps.get((model, outcome), 0) + 1
+    def count_key(self, key: str, status: int) -> None:
+        """Adds a request that was sent with the token named `key`."""
+        self.keys[(key, status)] = self.keys.get((key, status), 0) + 1
 
-    def gauge(
-        self, name: str, help_: str, read: Callable[[], Iterable[tuple[Labels, float]]]
-    ) -> None:
+    def count_event(self, name: str, **labels: str) -> None:
+        """Adds one to a counter of `_EVENTS`."""
+        counts, key = self.events[name], tuple(labels.items())
+        counts[key] = counts.get(key, 0) + 1
+
+    def figure(self, name: str, help_: str, read: Read, *, kind: str = "gauge") -> None:
         """Adds a figure that is read when the page is asked for."""
-        self.gauges[name] = (help_, read)
+        self.figures[name] = (kind, help_, read)
 
     def render(self) -> bytes:
         """Returns the page in Prometheus' text format."""
         lines: list[str] = []
         self._render_requests(lines)
+        self._render_events(lines)
         for name, help_, pick in _HISTOGRAMS:
             _head(lines, name, "histogram", help_)
             for model in self.models.values():
@@ -94,8 +104,8 @@ class Metrics:
         _head(lines, "workbench_in_flight", "gauge", "Requests taken and not yet answered.")
         for model in self.models.values():
             _line(lines, "workbench_in_flight", model.labels, model.in_flight)
-        for name, (help_, read) in self.gauges.items():
-            _head(lines, name, "gauge", help_)
+        for name, (kind, help_, read) in self.figures.items():
+            _head(lines, name, kind, help_)
             for labels, value in read():
                 _line(lines, name, labels, value)
         _render_process(lines)
@@ -115,10 +125,16 @@ class Metrics:
         for model in self.models.values():
             for code, count in model.errors.items():
                 _line(lines, name, (*model.labels, ("code", code)), count)
-        name = "workbench_swaps_total"
-        _head(lines, name, "counter", "Changes of version by a followed alias.")
-        for (swapped, outcome), count in self.swaps.items():
-            _line(lines, name, (("model", swapped), ("outcome", outcome)), count)
+
+    def _render_events(self, lines: list[str]) -> None:
+        name = "workbench_key_requests_total"
+        _head(lines, name, "counter", "Requests answered, by the name of the token.")
+        for (key, status), count in self.keys.items():
+            _line(lines, name, (("key", key), ("status", str(status))), count)
+        for name, help_ in _EVENTS.items():
+            _head(lines, name, "counter", help_)
+            for labels, count in self.events[name].items():
+                _line(lines, name, labels, count)
 
 
 _HISTOGRAMS: tuple[tuple[str, str, Callable[[ModelMetrics], Histogram]], ...] = (
@@ -159,7 +175,7 @@ def _head(lines: list[str], name: str, kind: str, help_: str) -> None:
 
 def _line(lines: list[str], name: str, labels: Labels, value: float) -> None:
     inner = ",".join(f'{key}="{_escape(text)}"' for key, text in labels)
-    lines.append(f"{name}{{{inner}}} {value:g}" if inner else f"{name} {value}")
+    lines.append(f"{name}{{{inner}}} {value:.15g}" if inner else f"{name} {value:.15g}")
 
 
 def _histogram(lines: list[str], name: str, labels: Labels, histogram: Histogram) -> None:

@@ -16,6 +16,7 @@ from workbench.serving.router import Router
 from workbench.serving.routes import Route
 from workbench.serving.security import Gate
 from workbench.serving.served import Served
+from workbench.serving.team import Team
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,7 @@ class Endpoint:
     gate: Gate
     followers: Sequence[Follower] = ()
     is_draining: Callable[[], bool] = field(default=lambda: False)
+    team: Team | None = None
 
 
 @dataclass(frozen=True)

@@ -6,13 +6,11 @@ Shared by the dialects that take files, rows and values: plain /predict and Torc
 from __future__ import annotations
 
 import asyncio
-import io
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
-from workbench.core.errors import InputError
 from workbench.serving.answer import Answer
 from workbench.serving.batching import Outputs
 from workbench.serving.decoding import Inputs
@@ -20,6 +18,7 @@ from workbench.serving.errors import BadRequestError, MediaTypeError
 from workbench.serving.jsonbody import check_encoding, parse_json
 from workbench.serving.messages import Request, Response
 from workbench.serving.multipart import parse_form
+from workbench.serving.npy import read_npy
 from workbench.serving.served import Served
 
 Read = Callable[[], Inputs]
@@ -97,7 +96,7 @@ def reader(request: Request, served: Served, keys: Sequence[str]) -> Read:
     if _is_json(request):
         return lambda: decoder.from_json(_value(body, keys))
     if media in _NPY:
-        return lambda: decoder.from_array(_load_npy(body))
+        return lambda: decoder.from_array(read_npy(body))
     if media == "multipart/form-data":
         content_type = request.header(b"content-type")
         return lambda: _from_form(content_type, body, served, keys)
@@ -107,6 +106,17 @@ def reader(request: Request, served: Served, keys: Sequence[str]) -> Read:
         f"Got a body of the type '{media[:60]}'.",
         hint=f"{', '.join(BODY_TYPES[:-1])} or {BODY_TYPES[-1]} would be right.",
     )
+
+
+def json_value(request: Request, keys: Sequence[str]) -> Any:
+    """Returns the value of a JSON body, under one of `keys` or bare.
+
+    Raises:
+        BadRequestError: The body is not JSON.
+    """
+    if not _is_json(request):
+        raise BadRequestError("Got a body that is not JSON.")
+    return _value(request.body, keys)
 
 
 def _is_json(request: Request) -> bool:
@@ -130,20 +140,6 @@ def _value(body: bytes, keys: Sequence[str]) -> Any:
             hint=f'{{"{key}": …}} would be right; a row is {{"{key}": {{"column": value, …}}}}.',
         )
     return value[key]
-
-
-def _load_npy(body: bytes) -> np.ndarray:
-    try:
-        array = np.load(io.BytesIO(body), allow_pickle=False)
-    except (ValueError, EOFError, OSError) as error:
-        raise InputError(
-            "Got a body that is not a NumPy .npy file of plain numbers.",
-            hint="numpy.save(file, array, allow_pickle=False) writes one.",
-        ) from error
-    if not isinstance(array, np.ndarray):
-        array.close()
-        raise InputError("Got an .npz archive; one .npy array would be right.")
-    return array
 
 
 def _from_form(content_type: str, body: bytes, served: Served, keys: Sequence[str]) -> Inputs:

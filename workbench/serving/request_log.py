@@ -61,6 +61,8 @@ class Lines:
             served and (served.name, served.version),
             request.caller,
             answer.error_code,
+            request.user,
+            request.address,
         )
         line = b'{"time":"%s",%s,"bytes":%d,"total_ms":%.3f' % (
             self._time,
@@ -80,7 +82,7 @@ class Lines:
         return line + b"}"
 
     def _format(self, key: tuple[Any, ...]) -> bytes:
-        dialect, method, path, status, model, caller, code = key
+        dialect, method, path, status, model, caller, code, user, address = key
         fields = {
             "dialect": dialect,
             "method": method,
@@ -90,6 +92,8 @@ class Lines:
             "version": model and model[1],
             "caller": caller,
             "error": code,
+            "user": user,
+            "from": address,
         }
         text = orjson.dumps(fields)[1:-1]
         if len(self._seen) < _MOST_SEEN:

@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from workbench.core.errors import InputError, NotFoundError, unknown_name
+from workbench.serving.messages import Request
+from workbench.serving.security import check_model
 from workbench.serving.served import Served
+from workbench.serving.splitting import Split
+from workbench.serving.tokens import Token
 
 
 class Router:
     """All models of one endpoint. Changed on the event loop only.
 
-    The first version added under a name is the one that the bare name reaches.
+    The first version added under a name is the one that the bare name reaches, unless the name's
+    requests are split.
+
+    Attributes:
+        splits: How requests for a bare name are shared out, for names where they are.
+        on_change: Called with a name after its versions changed.
     """
 
     def __init__(self) -> None:
         self._names: dict[str, list[Served]] = {}
+        self.splits: dict[str, Split] = {}
+        self.on_change: Callable[[str], None] = lambda name: None
 
     def add(self, served: Served) -> None:
         """Adds a model beside the others.
@@ -27,11 +38,13 @@ class Router:
         if any(other.source.ref == served.source.ref for other in line):
             raise InputError(f"'{served.source.ref}' is served already.")
         line.append(served)
+        self.on_change(served.name)
 
     def switch(self, old: Served, new: Served) -> None:
         """Puts `new` in the place of `old`; requests from now on reach `new`."""
         line = self._names[old.name]
         line[line.index(old)] = new
+        self.on_change(old.name)
 
     def remove(self, served: Served) -> None:
         """Takes a model out; the name goes with its last version."""
@@ -39,10 +52,27 @@ class Router:
         line.remove(served)
         if not line:
             del self._names[served.name]
+            self.splits.pop(served.name, None)
+        else:
+            self.on_change(served.name)
 
     def names(self) -> list[str]:
         """Returns the names served, in the order they were added."""
         return list(self._names)
+
+    def visible(self, token: Token | None) -> list[Served]:
+        """Returns the versions that the holder of a token may know of; none without one."""
+        return [] if token is None else [s for s in self if token.allows(s.name)]
+
+    def line(self, name: str) -> list[Served]:
+        """Returns the versions served under a name, the first one first.
+
+        Raises:
+            NotFoundError: Nothing of that name is served here.
+        """
+        if name not in self._names:
+            raise unknown_name("model", name, self._names)
+        return list(self._names[name])
 
     def __iter__(self) -> Iterator[Served]:
         for line in self._names.values():
@@ -72,6 +102,27 @@ class Router:
             hint=f"Served here: {', '.join(_selectors(line))}.",
             context={"what": "version", "got": selector, "known": _selectors(line)},
         )
+
+    def answering(self, request: Request, name: str | None, selector: str | None = None) -> Served:
+        """Returns the model to answer a request: as `find`, but predictions follow the split.
+
+        A token for one model needs no name.
+
+        Raises:
+            ForbiddenError: The token is for other models.
+            WorkbenchError: As `find`.
+        """
+        token = request.token
+        if token is not None and token.models is not None:
+            if name is None and len(token.models) == 1:
+                name = token.models[0]
+            check_model(token, name or next(iter(self._names), ""))
+        served = self.find(name, selector)
+        if selector is None and self.splits:
+            split = self.splits.get(served.name)
+            if split is not None and request.route is not None and request.route.predicts:
+                return split.choose(request)
+        return served
 
     def _only(self) -> list[Served] | None:
         if len(self._names) > 1:

@@ -12,7 +12,7 @@ from workbench.core.errors import InputError
 from workbench.serving.answer import Answer
 from workbench.serving.errors import MethodNotAllowedError
 from workbench.serving.messages import Request, Response
-from workbench.serving.security import Scope
+from workbench.serving.tokens import Scope
 
 Handler = Callable[[Request, Answer], Coroutine[Any, Any, Response] | Response | None]
 _CACHED_PATHS = 1024

@@ -1,64 +1,19 @@
-"""Who may do what: tokens kept as hashes, scopes, and the Host header. Knows no route."""
+"""Who may do what: tokens, their scopes, models and rates, and the Host header. Knows no route."""
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 import ipaddress
-import secrets
-from collections.abc import Iterable
-from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import Literal
+import time
+from collections.abc import Callable, Iterable
 
 from workbench.core.errors import ForbiddenError, InputError, UnauthorizedError, unknown_name
+from workbench.serving.errors import TooLargeError
 from workbench.serving.messages import Request
+from workbench.serving.rates import Bucket, Cell
+from workbench.serving.tokens import Scope, Token, digest_of
 
-Scope = Literal["predict", "manage"]
-SCOPES: tuple[Scope, ...] = ("predict", "manage")
-_TOKEN_BYTES = 32
-_SHORTEST = 16
-
-
-@dataclass(frozen=True)
-class Token:
-    """A token as the server knows it: never its text, only the SHA-256 of it.
-
-    Attributes:
-        name: For logs and for revoking.
-        digest: SHA-256 of the clear token.
-        scopes: What it allows.
-        expires: Seconds since the epoch; None never.
-    """
-
-    name: str
-    digest: bytes
-    scopes: frozenset[Scope]
-    expires: float | None = None
-
-
-def new_token() -> str:
-    """Returns 32 random bytes as URL-safe text."""
-    return secrets.token_urlsafe(_TOKEN_BYTES)
-
-
-def hash_token(
-    clear: str, name: str, scopes: Iterable[Scope] = SCOPES, expires: float | None = None
-) -> Token:
-    """Returns what the server keeps of a clear token.
-
-    Raises:
-        InputError: The token is too short to be a secret, or a scope is unknown.
-    """
-    if len(clear) < _SHORTEST:
-        raise InputError(
-            f"Got a token of {len(clear)} characters; at least {_SHORTEST} are needed.",
-            hint="Leave the token out and a random one is made.",
-        )
-    for scope in scopes:
-        if scope not in SCOPES:
-            raise unknown_name("scope", scope, SCOPES)
-    return Token(name, hashlib.sha256(clear.encode()).digest(), frozenset(scopes), expires)
+_PREFIX = 8
 
 
 class Gate:
@@ -67,10 +22,21 @@ class Gate:
     Args:
         tokens: Those known at the start.
         hosts: Host names that may stand in the Host header, beside localhost and IP addresses.
+        cell: Where the rate of a token is counted; by default in this process.
     """
 
-    def __init__(self, tokens: Iterable[Token], hosts: Iterable[str] = ()) -> None:
-        self._tokens = {token.name: token for token in tokens}
+    def __init__(
+        self,
+        tokens: Iterable[Token],
+        hosts: Iterable[str] = (),
+        cell: Callable[[Token], Cell] = lambda token: Cell(),
+    ) -> None:
+        self._cell = cell
+        self._tokens: dict[str, Token] = {}
+        self._by_prefix: dict[str, list[Token]] = {}
+        self._buckets: dict[str, Bucket] = {}
+        for token in tokens:
+            self._keep(token)
         self._hosts = {"localhost", *(host.lower() for host in hosts)}
         self._good_hosts: set[bytes] = set()
 
@@ -117,11 +83,30 @@ class Gate:
 
     def is_known(self, request: Request) -> bool:
         """Returns whether the request carries any valid token."""
+        return self.known(request) is not None
+
+    def known(self, request: Request) -> Token | None:
+        """Returns the valid token that the request carries, if any."""
         try:
-            self._find(_bearer(request))
+            return self._find(_bearer(request))
         except (UnauthorizedError, ForbiddenError):
-            return False
-        return True
+            return None
+
+    def spend(self, token: Token, announced: int) -> None:
+        """Counts one prediction asked for.
+
+        Args:
+            token: Whose.
+            announced: Bytes of the body.
+
+        Raises:
+            RateLimitedError: The token asks too often.
+            TooLargeError: The body is larger than the token may send.
+        """
+        if self._buckets and token.name in self._buckets:
+            self._buckets[token.name].take(token.name)
+        if token.limits.body_bytes is not None:
+            check_body(token, announced)
 
     def add(self, token: Token) -> None:
         """Lets a further token in.
@@ -131,7 +116,7 @@ class Gate:
         """
         if token.name in self._tokens:
             raise InputError(f"The token name '{token.name}' is taken.", hint="Choose another.")
-        self._tokens[token.name] = token
+        self._keep(token)
 
     def revoke(self, name: str) -> None:
         """Shuts a token out, from the next request on.
@@ -141,16 +126,25 @@ class Gate:
         """
         if name not in self._tokens:
             raise unknown_name("token", name, self._tokens)
-        del self._tokens[name]
+        token = self._tokens.pop(name)
+        self._by_prefix[token.digest[:_PREFIX]].remove(token)
+        self._buckets.pop(name, None)
 
     def tokens(self) -> list[Token]:
         """Returns what is known of each token."""
         return list(self._tokens.values())
 
+    def _keep(self, token: Token) -> None:
+        self._tokens[token.name] = token
+        self._by_prefix.setdefault(token.digest[:_PREFIX], []).append(token)
+        if token.limits.rate is not None:
+            self._buckets[token.name] = Bucket(token.limits, cell=self._cell(token))
+
     def _find(self, clear: str) -> Token:
-        digest = hashlib.sha256(clear.encode("utf-8", "surrogateescape")).digest()
+        """Looks a token up by its hash, which a caller cannot steer, and compares all of it."""
+        digest = digest_of(clear)
         found = None
-        for token in self._tokens.values():
+        for token in self._by_prefix.get(digest[:_PREFIX], ()):
             if hmac.compare_digest(token.digest, digest):
                 found = token
         if found is None:
@@ -158,9 +152,53 @@ class Gate:
                 "Got a token that this endpoint does not know.",
                 hint="The token is in the endpoint's record: wb.endpoints()[0].token.",
             )
-        if found.expires is not None and datetime.now(UTC).timestamp() > found.expires:
+        if found.expires is not None and time.time() > found.expires:
             raise ForbiddenError(f"The token '{found.name}' has expired.", hint="Make a new one.")
         return found
+
+
+def check_body(token: Token, size: int) -> None:
+    """Refuses a body larger than the token may send.
+
+    Raises:
+        TooLargeError: It is.
+    """
+    limit = token.limits.body_bytes
+    if limit is not None and size > limit:
+        raise TooLargeError(
+            f"Got a body of {size} bytes; the token '{token.name}' may send {limit}.",
+            hint="Send fewer samples a request.",
+            context={"limit_bytes": limit},
+        )
+
+
+def check_model(token: Token | None, model: str) -> None:
+    """Refuses a model that the token is not for.
+
+    Raises:
+        ForbiddenError: It is not.
+    """
+    if token is not None and not token.allows(model):
+        raise ForbiddenError(
+            f"The token '{token.name}' is not for the model '{model}'.",
+            hint=f"It is for {', '.join(token.models or ())}.",
+            context={"models": list(token.models or ())},
+        )
+
+
+def check_values(token: Token, count: int) -> None:
+    """Refuses tensors of more numbers than the token may send.
+
+    Raises:
+        TooLargeError: They are.
+    """
+    limit = token.limits.values
+    if limit is not None and count > limit:
+        raise TooLargeError(
+            f"Got tensors of {count} numbers; the token '{token.name}' may send {limit}.",
+            hint="Send fewer samples a request.",
+            context={"limit_values": limit},
+        )
 
 
 def _bearer(request: Request) -> str:

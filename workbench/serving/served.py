@@ -16,12 +16,14 @@ from workbench.core.records import Description
 from workbench.core.signature import Signature
 from workbench.serving.answer import Answer
 from workbench.serving.batching import Batcher, BatchLimits, Job, Outputs
+from workbench.serving.deadlines import pass_on
 from workbench.serving.decoding import Decoder, decoder_for
 from workbench.serving.engine import Engine, LoadedModel, Tensors, batches_faithfully
 from workbench.serving.engine import example_inputs as made_inputs
 from workbench.serving.errors import ModelError
 from workbench.serving.messages import Response
 from workbench.serving.metrics import ModelMetrics
+from workbench.serving.security import check_values
 from workbench.serving.tensors import check_tensors
 
 _WARM_ROWS = 8
@@ -86,7 +88,12 @@ def _can_batch(model: LoadedModel) -> bool:
 
 
 class Served:
-    """A loaded version with its queue and its counters."""
+    """A loaded version with its queue and its counters.
+
+    Attributes:
+        mirror: Given each answered job, after its answer was sent; None without a shadow.
+        watch: Given status and seconds of each answer; None without a budget.
+    """
 
     def __init__(self, loaded: Loaded, metrics: ModelMetrics, limits: BatchLimits) -> None:
         self.source = loaded.source
@@ -100,6 +107,8 @@ class Served:
         self.batcher = Batcher(
             loaded.model, can_batch=loaded.can_batch, limits=limits, on_batch=self._count
         )
+        self.mirror: Callable[[Job], None] | None = None
+        self.watch: Callable[[int, float], None] | None = None
         self._users = 0
         self._free = asyncio.Event()
         self._free.set()
@@ -117,7 +126,7 @@ class Served:
             InputError: The tensors do not fit the signature.
             OverloadedError: The queue is full.
         """
-        rows = check_tensors(self.signature, inputs)
+        rows = self._check(answer, inputs)
 
         def done(job: Job) -> None:
             try:
@@ -125,12 +134,14 @@ class Served:
                     answer.fail(job.error or ModelError("The model gave nothing."))
                 else:
                     answer.send(encode(job.outputs))
+                    self._copy(job)
             except WorkbenchError as error:
                 answer.fail(error)
             except Exception as error:  # noqa: BLE001 (the border of requests)
                 answer.fail(_unexpected(error))
 
-        answer.job = self.batcher.submit(inputs, rows, done)
+        answer.job = job = self.batcher.submit(inputs, rows, done)
+        pass_on(answer, job)
 
     async def predict(self, answer: Answer, inputs: Tensors) -> Outputs:
         """Returns the outputs for tensors that do not come straight from a request.
@@ -138,7 +149,7 @@ class Served:
         Raises:
             WorkbenchError: As `submit`, or the model's own failure.
         """
-        rows = check_tensors(self.signature, inputs)
+        rows = self._check(answer, inputs)
         future: asyncio.Future[Job] = asyncio.get_running_loop().create_future()
 
         def done(job: Job) -> None:
@@ -146,9 +157,11 @@ class Served:
                 future.set_result(job)
 
         answer.job = self.batcher.submit(inputs, rows, done)
+        pass_on(answer, answer.job)
         job = await future
         if job.error is not None or job.outputs is None:
             raise job.error or ModelError("The model gave nothing.")
+        asyncio.get_running_loop().call_soon(self._copy, job)
         return job.outputs
 
     @contextmanager
@@ -172,6 +185,16 @@ class Served:
         """Answers what it owes, then unloads."""
         await self._free.wait()
         await self.batcher.close()
+
+    def _check(self, answer: Answer, inputs: Tensors) -> int:
+        token = answer.request.token
+        if token is not None and token.limits.values is not None:
+            check_values(token, sum(value.size for value in inputs.values()))
+        return check_tensors(self.signature, inputs)
+
+    def _copy(self, job: Job) -> None:
+        if self.mirror is not None:
+            self.mirror(job)
 
     def _count(self, jobs: Sequence[Job]) -> None:
         metrics = self.metrics

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Coroutine, Sequence
+import ssl
+from collections.abc import Callable, Coroutine, Sequence
 from time import perf_counter
 from typing import Any
 
@@ -13,12 +14,16 @@ from workbench.serving import console
 from workbench.serving.answer import Answer
 from workbench.serving.app import make_app
 from workbench.serving.asgi import run_app
+from workbench.serving.deadlines import limit, read_headers
+from workbench.serving.gateway import Gateway
 from workbench.serving.http import HttpConnection, Limits
 from workbench.serving.messages import Request, Response
 from workbench.serving.metrics import Metrics
+from workbench.serving.payloads import PayloadLog
 from workbench.serving.protocol import Dialect, Endpoint
 from workbench.serving.request_log import Lines, RequestLog
-from workbench.serving.routes import RouteTable
+from workbench.serving.routes import Route, RouteTable
+from workbench.serving.security import check_body
 
 _LOGGER = logging.getLogger(__name__)
 _SWEEP_S = 1.0
@@ -33,7 +38,10 @@ class Server:
         dialects: The protocol plug-ins to speak.
         metrics: Counters.
         log: The request log; None keeps none.
+        payloads: The log of samples and answers; None keeps none.
         limits: Of each connection.
+        pages: Further routes of the app.
+        gateway: What stands before it.
     """
 
     def __init__(
@@ -42,7 +50,10 @@ class Server:
         dialects: Sequence[Dialect],
         metrics: Metrics,
         log: RequestLog | None = None,
+        payloads: PayloadLog | None = None,
         limits: Limits | None = None,
+        pages: Sequence[Route] = (),
+        gateway: Gateway | None = None,
     ) -> None:
         self.limits = limits or Limits()
         self.connections: set[HttpConnection] = set()
@@ -51,21 +62,64 @@ class Server:
         self._dialects = {dialect.key: dialect for dialect in dialects}
         self._table = RouteTable(r for d in dialects for r in d.routes(endpoint))
         self._metrics = metrics
+        self._gateway = None if gateway == Gateway() else gateway
+        self._root_path = "" if gateway is None else gateway.root_path.decode()
         self._log = log
+        self._payloads = payloads
         self._lines = Lines()
-        self._app = make_app(endpoint, metrics, dialects)
+        self._app = make_app(endpoint, metrics, dialects, pages)
         self._server: asyncio.Server | None = None
         self._sweeper: asyncio.TimerHandle | None = None
         self._tasks: set[asyncio.Task[None]] = set()
+        self._last_asked = self._looked = 0.0
+        self._idle_s = float("inf")
+        self._on_idle: Callable[[], None] = lambda: None
+        self._on_asked: Callable[[], None] = lambda: None
 
-    async def start(self, host: str, port: int) -> int:
-        """Listens; returns the port, which the system chooses if `port` is 0."""
+    async def start(
+        self,
+        host: str,
+        port: int,
+        *,
+        shares_port: bool = False,
+        tls: ssl.SSLContext | None = None,
+    ) -> int:
+        """Listens; returns the port, which the system chooses if `port` is 0.
+
+        Args:
+            host: Address.
+            port: 0 lets the system choose.
+            shares_port: Whether other processes may listen on it, too.
+            tls: None speaks plain HTTP.
+        """
         loop = asyncio.get_running_loop()
         self._server = await loop.create_server(
-            lambda: HttpConnection(self), host, port, backlog=1024
+            lambda: HttpConnection(self),
+            host,
+            port,
+            backlog=1024,
+            reuse_port=shares_port or None,
+            ssl=tls,
+            ssl_handshake_timeout=None if tls is None else self.limits.header_s,
         )
         self._sweeper = loop.call_later(_SWEEP_S, self._sweep)
         return int(self._server.sockets[0].getsockname()[1])
+
+    def watch_idle(
+        self,
+        idle_s: float,
+        on_idle: Callable[[], None],
+        on_asked: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Tells whether predictions are asked for.
+
+        Args:
+            idle_s: Time after which nobody asks.
+            on_idle: Called once when none was asked for during that time.
+            on_asked: Called about once a second while some are.
+        """
+        self._last_asked = self._looked = asyncio.get_running_loop().time()
+        self._idle_s, self._on_idle, self._on_asked = idle_s, on_idle, on_asked
 
     async def drain(self, timeout_s: float) -> bool:
         """Takes no new connection, answers what was begun; returns whether all was answered."""
@@ -88,12 +142,14 @@ class Server:
     # Application ---------------------------------------------------------------------------
 
     def admit(self, request: Request) -> None:
-        """Checks Host, route and token from the head alone.
+        """Checks Host, route, token and its limits from the head alone.
 
         Raises:
             WorkbenchError: The request is refused.
         """
         gate = self._endpoint.gate
+        if self._gateway is not None:
+            self._gateway.receive(request)
         if request.path not in console.PATHS:
             gate.check_host(request)
         match = self._table.find(request.method, request.path)
@@ -101,7 +157,11 @@ class Server:
             return
         request.route, request.params = match.route, match.params
         token = gate.check(request, match.route.scope)
-        request.caller = None if token is None else token.name
+        if token is not None:
+            request.caller, request.token = token.name, token
+            if match.route.predicts:
+                length = request.headers.get(b"content-length", b"")
+                gate.spend(token, int(length) if length.isdigit() else 0)
 
     def handle(self, answer: Answer, refusal: WorkbenchError | None) -> None:
         """Answers one request; the border where every failure becomes a response."""
@@ -113,13 +173,9 @@ class Server:
             if refusal is not None:
                 answer.fail(refusal)
             elif route is None:
-                self._spawn(run_app(self._app, answer), answer)
+                self._spawn(run_app(self._app, answer, self._root_path), answer)
             else:
-                result = route.handler(answer.request, answer)
-                if isinstance(result, Response):
-                    answer.send(result)
-                elif result is not None:
-                    self._spawn(_send(result, answer), answer)
+                self._begin(route, answer)
         except WorkbenchError as error:
             answer.fail(error)
         except Exception as error:  # noqa: BLE001 (the border of requests)
@@ -127,6 +183,22 @@ class Server:
         if answer.served is not None and not answer.is_done:
             answer.served.metrics.in_flight += 1
             answer.is_counted = True
+
+    def _begin(self, route: Route, answer: Answer) -> None:
+        request = answer.request
+        token = request.token
+        if token is not None and token.limits.body_bytes is not None:
+            check_body(token, len(request.body))
+        if route.predicts:
+            self._last_asked = answer.arrived
+            seconds = read_headers(request)
+            if seconds is not None:
+                limit(answer, seconds)
+        result = route.handler(request, answer)
+        if isinstance(result, Response):
+            answer.send(result)
+        elif result is not None:
+            self._spawn(_send(result, answer), answer)
 
     def _spawn(self, work: Coroutine[Any, Any, None], answer: Answer) -> None:
         task = asyncio.get_running_loop().create_task(self._guard(work, answer))
@@ -162,6 +234,8 @@ class Server:
         if job is not None and job.batch_rows:
             encode = perf_counter() - job.finished
             around = (max(0.0, seconds - encode - (job.finished - job.queued)), encode)
+        if request.caller is not None:
+            self._metrics.count_key(request.caller, answer.status)
         if served is None:
             self._metrics.count_other(dialect, answer.status)
         else:
@@ -175,6 +249,10 @@ class Server:
                 metrics.errors[code] = metrics.errors.get(code, 0) + 1
             if answer.is_counted:
                 metrics.in_flight -= 1
+            if self._payloads is not None:
+                self._payloads.offer(answer)
+            if served.watch is not None:
+                served.watch(answer.status, seconds)
         if self._log is not None and request.route is not None and request.route.scope is not None:
             self._log.add(self._lines.of(answer, dialect, seconds, around))
 
@@ -183,6 +261,12 @@ class Server:
         now_s = loop.time()
         for connection in list(self.connections):
             connection.sweep(now_s)
+        if self._last_asked > self._looked:
+            self._looked = self._last_asked
+            self._on_asked()
+        if now_s - self._last_asked > self._idle_s:
+            self._idle_s = float("inf")
+            self._on_idle()
         self._sweeper = loop.call_later(_SWEEP_S, self._sweep)
 
 

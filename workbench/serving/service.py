@@ -3,25 +3,30 @@
 from __future__ import annotations
 
 import asyncio
-import gc
-from collections.abc import Iterable, Sequence
+import ssl
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-from workbench.core.errors import InputError
 from workbench.serving.batching import BatchLimits
-from workbench.serving.engines import ENGINES
-from workbench.serving.follow import Follower, FollowThread, Registry
+from workbench.serving.control import TrafficControl
+from workbench.serving.follow import FollowThread, Registry
+from workbench.serving.gateway import Gateway
 from workbench.serving.http import Limits
+from workbench.serving.keys import Keys
+from workbench.serving.manage import token_routes, traffic_routes
 from workbench.serving.metrics import Labels, Metrics
+from workbench.serving.payloads import Keeping, PayloadLog
 from workbench.serving.protocol import Endpoint
 from workbench.serving.protocols import PROTOCOLS
+from workbench.serving.repository import LoadOptions, Repository
 from workbench.serving.request_log import RequestLog
-from workbench.serving.router import Router
 from workbench.serving.security import Gate
-from workbench.serving.served import Loaded, Served, Source, load
+from workbench.serving.served import Loaded
 from workbench.serving.server import Server
+from workbench.serving.state import State, StateFile
+from workbench.serving.team import Team
+from workbench.serving.traffic import Traffic
 
 
 @dataclass(frozen=True)
@@ -35,6 +40,10 @@ class Settings:
         limits: Of each connection.
         poll_s: Time between two looks at a followed alias.
         drain_s: Longest wait for owed answers at the end.
+        keeping: Whether samples are kept, and how; None keeps none.
+        idle_s: Stop after so many seconds without a request; None never.
+        gateway: What stands before it.
+        traffic: At the start, by model; it replaces what was kept before a restart.
     """
 
     dialects: tuple[str, ...] = ()
@@ -43,6 +52,10 @@ class Settings:
     limits: Limits = field(default_factory=Limits)
     poll_s: float = 0.25
     drain_s: float = 20.0
+    keeping: Keeping | None = None
+    idle_s: float | None = None
+    gateway: Gateway = field(default_factory=Gateway)
+    traffic: Mapping[str, Traffic] = field(default_factory=dict)
 
 
 class Service:
@@ -54,6 +67,12 @@ class Service:
         settings: How it runs.
         registry: Where followed aliases point; None follows nothing.
         log_folder: Of the request log; None keeps none.
+        folder: Of the endpoint, for what is kept over a restart; None keeps nothing.
+        team: The other workers behind the same port; None if there are none.
+        tls: None speaks plain HTTP.
+
+    Attributes:
+        on_idle: Called once when nobody asked for a prediction for `Settings.idle_s`.
     """
 
     def __init__(
@@ -64,46 +83,73 @@ class Service:
         *,
         registry: Registry | None = None,
         log_folder: Path | None = None,
+        folder: Path | None = None,
+        team: Team | None = None,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
-        self.settings = settings or Settings()
+        self.settings = settings = settings or Settings()
         self.metrics = Metrics()
-        self.router = Router()
         self.gate = gate
-        self.followers = [Follower(item.source) for item in loaded if _is_followed(item, registry)]
+        self.repository = Repository(
+            loaded, LoadOptions(settings.threads, settings.batch), self.metrics, registry
+        )
+        self.router = self.repository.router
+        self._team = team
+        self._tls = tls
+        self._state = StateFile(folder)
+        self.control = TrafficControl(self.repository, self._state, registry, self.metrics)
+        subject = f"endpoint:{'-' if folder is None else folder.name}"
+        self.keys = Keys(gate, self._state, registry, subject)
         self._log = None if log_folder is None else RequestLog(log_folder)
-        self._loaded = loaded
-        self._closing: set[asyncio.Task[None]] = set()
-        endpoint = Endpoint(self.router, gate, self.followers, lambda: self.server.is_draining)
-        keys = self.settings.dialects or tuple(PROTOCOLS)
+        self._payloads = None
+        if log_folder is not None and settings.keeping is not None:
+            self._payloads = PayloadLog(log_folder / "payloads", settings.keeping)
+        endpoint = Endpoint(
+            self.router, gate, self.repository.followers, lambda: self.server.is_draining, team
+        )
+        self.on_idle: Callable[[], None] = lambda: None
         self.server = Server(
             endpoint,
-            [PROTOCOLS.get(key) for key in keys],
+            [PROTOCOLS.get(key) for key in settings.dialects or tuple(PROTOCOLS)],
             self.metrics,
             self._log,
-            self.settings.limits,
+            self._payloads,
+            settings.limits,
+            [*token_routes(self.keys), *traffic_routes(self.control)],
+            settings.gateway,
         )
-        self._follow = None
-        if registry is not None:
-            self._follow = FollowThread(
-                self.followers,
-                registry,
-                lambda source: load_source(source, self.settings.threads),
-                self._switch,
-                on_refused=lambda f: self.metrics.count_swap(f.name, "refused"),
-                interval_s=self.settings.poll_s,
-            )
+        self._follow = self._follow_thread(registry)
         self._add_gauges()
 
-    async def start(self, host: str, port: int) -> int:
-        """Starts answering; returns the port."""
-        for item in self._loaded:
-            served = self._make(item)
-            served.start()
-            self.router.add(served)
-        self._loaded = ()
+    async def start(
+        self, host: str, port: int, *, shares_port: bool = False, sets_traffic: bool = True
+    ) -> int:
+        """Starts answering; returns the port.
+
+        Args:
+            host: Address to listen on.
+            port: 0 lets the system choose.
+            shares_port: Whether other processes may listen on it, too.
+            sets_traffic: Whether the traffic of the settings replaces what was kept.
+
+        Raises:
+            WorkbenchError: The traffic asked for cannot be served.
+        """
+        self.repository.start()
+        await self._adopt(self._state.read())
+        for name, traffic in self.settings.traffic.items() if sets_traffic else ():
+            await self.control.set(name, traffic, by="endpoint")
         if self._log is not None:
             self._log.start()
-        bound = await self.server.start(host, port)
+        if self._payloads is not None:
+            self._payloads.start()
+        if self._follow is not None:
+            await self._follow.catch_up()
+        bound = await self.server.start(host, port, shares_port=shares_port, tls=self._tls)
+        if self._team is not None:
+            self.server.watch_idle(float("inf"), self.on_idle, self._team.note_asked)
+        elif self.settings.idle_s is not None:
+            self.server.watch_idle(self.settings.idle_s, lambda: self.on_idle())
         if self._follow is not None:
             self._follow.start()
         return bound
@@ -114,24 +160,39 @@ class Service:
             self._follow.stop()
         is_complete = await self.server.drain(self.settings.drain_s)
         if is_complete:
-            await asyncio.gather(*(served.close() for served in self.router), *self._closing)
+            await self.repository.close()
         if self._log is not None:
             self._log.close()
+        if self._payloads is not None:
+            self._payloads.close()
         return is_complete
 
-    def _make(self, loaded: Loaded) -> Served:
-        metrics = self.metrics.model(loaded.source.name, loaded.source.version)
-        return Served(loaded, metrics, self.settings.batch)
+    def _look(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Takes up what another worker changed; in the following thread."""
+        if self._state.is_news():
+            work = self._adopt(self._state.read())
+            asyncio.run_coroutine_threadsafe(work, loop).result()
 
-    async def _switch(self, follower: Follower, loaded: Loaded) -> None:
-        new = self._make(loaded)
-        new.start()
-        old = next(s for s in self.router if s.source.ref == follower.ref)
-        self.router.switch(old, new)
-        self.metrics.count_swap(follower.name, "switched")
-        task = asyncio.get_running_loop().create_task(_retire(old))
-        self._closing.add(task)
-        task.add_done_callback(self._closing.discard)
+    async def _adopt(self, state: State) -> None:
+        if state.revision >= self._state.revision:
+            self.keys.adopt(state)
+        await self.control.adopt(state)
+
+    def _follow_thread(self, registry: Registry | None) -> FollowThread | None:
+        if registry is None and self._team is None:
+            return None
+        return FollowThread(
+            self.repository.followers,
+            registry,
+            self.repository.load,
+            self.repository.switch,
+            on_refused=lambda follower: self.metrics.count_event(
+                "workbench_swaps_total", model=follower.name, outcome="refused"
+            ),
+            on_look=self._look,
+            notes=lambda: self._team is None or not self._team.index,
+            interval_s=self.settings.poll_s,
+        )
 
     def _add_gauges(self) -> None:
         def queues() -> Iterable[tuple[Labels, float]]:
@@ -139,7 +200,8 @@ class Service:
                 yield served.metrics.labels, served.batcher.pending
 
         def lost() -> Iterable[tuple[Labels, float]]:
-            yield (), 0 if self._log is None else self._log.lost
+            yield (("log", "requests"),), 0 if self._log is None else self._log.lost
+            yield (("log", "payloads"),), 0 if self._payloads is None else self._payloads.lost
 
         def connections() -> Iterable[tuple[Labels, float]]:
             yield (), len(self.server.connections)
@@ -152,32 +214,20 @@ class Service:
             yield (("what", "batch_rows"),), batch.rows
             yield (("what", "wait_seconds"),), batch.wait_s
 
-        self.metrics.gauge("workbench_limit", "The most that is taken, by what.", limits)
-        self.metrics.gauge("workbench_queue", "Requests waiting or running, by model.", queues)
-        self.metrics.gauge("workbench_connections", "Open connections.", connections)
-        self.metrics.gauge("workbench_log_lines_lost", "Request log lines not written.", lost)
+        def workers() -> Iterable[tuple[Labels, float]]:
+            members = None if self._team is None else self._team.members()
+            yield (("state", "wanted"),), 1 if members is None else members.wanted
+            yield (("state", "alive"),), 1 if members is None else len(members.alive)
 
+        def restarts() -> Iterable[tuple[Labels, float]]:
+            yield (), 0 if self._team is None else self._team.members().restarts
 
-def load_source(source: Source, threads: int = 1) -> Loaded:
-    """Loads a source with the engine that its file's suffix asks for.
-
-    Raises:
-        InputError: No engine runs such files, or the file is broken.
-    """
-    for key in ENGINES:
-        engine = ENGINES.get(key)
-        if source.path.suffix.lower() in engine.suffixes:
-            return load(source, engine, engine.Config.parse({"threads": threads}, what=key))
-    raise InputError(
-        f"Got '{source.path.name}'; no engine runs '{source.path.suffix}' files.",
-        hint="An .onnx file would be right.",
-    )
-
-
-async def _retire(old: Served) -> None:
-    await old.close()
-    gc.collect()
-
-
-def _is_followed(item: Loaded, registry: Registry | None) -> Any:
-    return registry is not None and item.source.alias is not None
+        add = self.metrics.figure
+        add("workbench_workers", "Processes behind the port.", workers)
+        add("workbench_worker_restarts_total", "Started again.", restarts, kind="counter")
+        self.metrics.figure("workbench_limit", "The most that is taken, by what.", limits)
+        self.metrics.figure("workbench_queue", "Requests waiting or running, by model.", queues)
+        self.metrics.figure("workbench_connections", "Open connections.", connections)
+        self.metrics.figure(
+            "workbench_log_lines_lost", "Lines of a log that were not written.", lost
+        )

@@ -123,6 +123,26 @@ class StoreRegistry:
             self._store, version, ref=follower.ref, alias=follower.alias, name=follower.name
         )
 
-    def note(self, action: str, subject: str, data: dict[str, Any]) -> None:
+    def find(self, ref: str, name: str) -> Source:
+        """Returns the verified source of a ref, to be served under a name.
+
+        Raises:
+            NotFoundError: No such version or alias.
+            IntegrityError: Something is not what was registered.
+        """
+        return _from_registry(ref, self._store, name)
+
+    def roll_back(self, model: str, alias: str, version: str, reason: str) -> bool:
+        """Takes an alias back if it still points at `version`; returns whether it did.
+
+        Raises:
+            StateError: There is no earlier version.
+        """
+        if self._store.models.alias(model, alias) != int(version):
+            return False
+        self._store.models.rollback(model, alias, reason=reason, actor="endpoint")
+        return True
+
+    def note(self, action: str, subject: str, data: dict[str, Any], by: str = "endpoint") -> None:
         """Writes to the audit log."""
-        self._store.audit.record(action, subject, data, actor="endpoint")
+        self._store.audit.record(action, subject, data, actor=by)

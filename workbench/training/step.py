@@ -69,7 +69,7 @@ def train(
 
     Args:
         context: The run; gets metrics `val_…`, `params`, `best_epoch`, `train_seconds`,
-            `train_cpu_seconds`, and the
+            `train_cpu_seconds`, `train_energy_j` where a counter can be read, and the
             output "model".
         config: What to train and how.
         dataset: What to learn from.
@@ -267,6 +267,8 @@ def _finished(
         "train_seconds": sum(row["seconds"] for row in watch.rows),
         "train_cpu_seconds": sum(row.get("cpu_seconds", 0.0) for row in watch.rows),
     }
+    if watch.rows and all("energy_j" in row for row in watch.rows):
+        metrics["train_energy_j"] = sum(row["energy_j"] for row in watch.rows)
     artifact = None
     if store is not None and description.family is not None:
         artifact = save_network(store, network, description)

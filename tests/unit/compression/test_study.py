@@ -35,6 +35,7 @@ def test_the_baseline_is_what_the_file_answers():
     assert baseline.difference == Interval(0.0, 0.0, 0.0)
     assert baseline.reason == ""
     assert 0 < baseline.latency_ms <= baseline.latency_p95_ms
+    assert baseline.cpu_s_per_1000 > 0
     assert baseline.parity < 1e-4
     assert baseline.cpu["name"]
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from tests.unit.serving import models
@@ -40,3 +41,17 @@ def endpoint(digits_source, digits_file, square_file, pair_file, tmp_path_factor
     with running(digits_source, digits_file, square_file, pair_file, log_folder=log) as found:
         found.log = log
         yield found
+
+
+@pytest.fixture(scope="session")
+def batch():
+    """Four digits of the test split, as the model takes them."""
+    _, test, _, _ = models.digits()
+    return test[:4].reshape(4, 1, 8, 8).astype(np.float32)
+
+
+@pytest.fixture(scope="session")
+def logits(batch):
+    """What the digits model must answer to `batch`, computed without it."""
+    weights, bias = models.digits_weights()
+    return batch.reshape(4, 64) @ (weights / 16) + bias

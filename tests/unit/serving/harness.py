@@ -10,9 +10,11 @@ from contextlib import contextmanager
 
 import httpx
 
-from workbench.serving.security import Gate, hash_token, new_token
+from workbench.serving.repository import load_source
+from workbench.serving.security import Gate
 from workbench.serving.served import Source
-from workbench.serving.service import Service, Settings, load_source
+from workbench.serving.service import Service, Settings
+from workbench.serving.tokens import hash_token, new_token
 
 
 class Running:

@@ -33,7 +33,8 @@ def digits():
 
 
 @functools.cache
-def _weights():
+def digits_weights():
+    """Returns weights [64, 10] for inputs of 0 to 1, and biases [10]."""
     train, _, targets, _ = digits()
     model = LogisticRegression(max_iter=300).fit(train.reshape(-1, 64) / 16, targets)
     return model.coef_.T.astype(np.float32), model.intercept_.astype(np.float32)
@@ -44,8 +45,9 @@ def save_digits(path: Path, *, shift: float = 0.0, is_dynamic: bool = False) -> 
 
     With `is_dynamic` its activations are quantized by a scale taken over the whole batch.
     """
-    weights, bias = _weights()
-    bias = bias + np.eye(10, dtype=np.float32)[0] * np.float32(shift)
+    weights, bias = digits_weights()
+    bias = bias.copy()
+    bias[0] += np.float32(shift)
     initializers = {"w": weights / np.float32(16), "b": bias}
     nodes = [helper.make_node("Flatten", ["input"], ["flat"], axis=1)]
     if is_dynamic:
@@ -67,7 +69,7 @@ def save_linear(path: Path, weights: np.ndarray) -> Path:
 
 def save_digits_one(path: Path) -> Path:
     """Writes the digits classifier for exactly one sample at a time, as older exports do."""
-    weights, bias = _weights()
+    weights, bias = digits_weights()
     nodes = [
         helper.make_node("Flatten", ["input"], ["flat"], axis=1),
         helper.make_node("Gemm", ["flat", "w", "b"], ["output"]),

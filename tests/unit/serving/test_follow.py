@@ -6,7 +6,8 @@ import pytest
 from tests.unit.serving import models
 from tests.unit.serving.harness import running, wait_for
 from workbench.serving.client import Client
-from workbench.serving.service import Settings, load_source
+from workbench.serving.repository import load_source
+from workbench.serving.service import Settings
 from workbench.serving.sources import StoreRegistry, find_source
 
 NAME = "数字"

@@ -19,6 +19,7 @@ from workbench.serving import discovery
 from workbench.serving.client import Client
 from workbench.serving.host import Order
 from workbench.serving.hosts import HOSTS
+from workbench.serving.options import idle_minutes
 
 BLOCKED = """
 import sys
@@ -189,3 +190,21 @@ def test_a_killed_endpoint_is_no_longer_listed(local, store, digits_file):
     assert list(discovery.runtime_folder().glob("workbench-endpoint-*")) == []
     with pytest.raises(httpx.ConnectError):
         httpx.get(info.url, trust_env=False)
+
+
+def test_it_ends_when_nobody_asks(digits_file):
+    with start(digits_file, "--json", "--idle-stop", "0.01") as process:
+        ready = json.loads(process.stdout.readline())
+        client = Client(ready["url"], ready["token"])
+        assert client.predict(np.zeros((1, 1, 8, 8), np.float32))
+        assert client.is_ready()  # looking is not asking
+        client.close()
+        assert process.wait(20) == 0
+    assert discovery.running() == []
+
+
+def test_on_a_hub_unused_endpoints_end_by_default(monkeypatch):
+    assert idle_minutes(None) == 0
+    monkeypatch.setenv("JUPYTERHUB_SERVICE_PREFIX", "/user/jo/")
+    assert idle_minutes(None) == 30
+    assert idle_minutes(0) == 0

@@ -85,7 +85,9 @@ def test_a_log_that_cannot_be_written_fails_no_request(digits_file, tmp_path):
     (tmp_path / "file").write_text("")
     with running(digits_file, log_folder=tmp_path / "file") as found:
         assert found.http.post("/predict", json={"inputs": ZEROS}).status_code == 200
-        wait_for(lambda: "workbench_log_lines_lost 1" in found.http.get("/metrics").text)
+        wait_for(
+            lambda: 'workbench_log_lines_lost{log="requests"} 1' in found.http.get("/metrics").text
+        )
 
 
 def test_a_stuck_log_drops_lines_instead_of_growing(tmp_path):

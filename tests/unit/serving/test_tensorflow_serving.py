@@ -16,18 +16,6 @@ MODEL = "/v1/models/digits"
 PREDICT = f"{MODEL}:predict"
 
 
-@pytest.fixture(scope="module")
-def batch():
-    _, test, _, _ = models.digits()
-    return test[:4].reshape(4, 1, 8, 8).astype(np.float32)
-
-
-@pytest.fixture(scope="module")
-def logits(batch):
-    weights, bias = models._weights()
-    return batch.reshape(4, 64) @ (weights / 16) + bias
-
-
 def test_rows_and_columns_give_the_models_own_numbers(endpoint, batch, logits):
     data = batch.tolist()
     rows = endpoint.http.post(PREDICT, json={"instances": data})
@@ -124,7 +112,7 @@ def test_a_version_that_was_refused_shows_why(digits_file):
     with running(source) as found:
         follower = Follower(source)
         follower.refused = {"version": "2", "message": "its bytes were changed"}
-        found.service.followers.append(follower)
+        found.service.repository.followers.append(follower)
         states = found.http.get(MODEL).json()["model_version_status"]
     assert states[1]["state"] == "END"
     assert states[1]["status"]["error_message"] == "its bytes were changed"

@@ -33,18 +33,6 @@ def client(endpoint):
     found.client.close()
 
 
-@pytest.fixture(scope="module")
-def batch():
-    _, test, _, _ = models.digits()
-    return test[:4].reshape(4, 1, 8, 8).astype(np.float32)
-
-
-@pytest.fixture(scope="module")
-def logits(batch):
-    weights, bias = models._weights()
-    return batch.reshape(4, 64) @ (weights / 16) + bias
-
-
 def tensor(name, value, datatype, *, is_binary=True):
     made = InferInput(name, value.shape, datatype)
     made.set_data_from_numpy(value, binary_data=is_binary)

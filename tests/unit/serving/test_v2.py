@@ -4,8 +4,6 @@ import struct
 import numpy as np
 import pytest
 
-from tests.unit.serving import models
-
 INFER = "/v2/models/digits/infer"
 
 
@@ -17,18 +15,6 @@ def tensor(array, name="input", **changes):
         "data": array.ravel().tolist(),
     }
     return {**values, **changes}
-
-
-@pytest.fixture(scope="module")
-def batch():
-    _, test, _, _ = models.digits()
-    return test[:4].reshape(4, 1, 8, 8).astype(np.float32)
-
-
-@pytest.fixture(scope="module")
-def logits(batch):
-    weights, bias = models._weights()
-    return batch.reshape(4, 64) @ (weights / 16) + bias
 
 
 def test_metadata_names_the_tensors_and_the_version(endpoint):

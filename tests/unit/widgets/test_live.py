@@ -9,7 +9,7 @@ import pytest
 
 from workbench.core.errors import InputError
 from workbench.widgets.live.app import AppWidget
-from workbench.widgets.live.base import LivePanel
+from workbench.widgets.live.base import STATIC, LivePanel
 from workbench.widgets.live.dataset import DatasetWidget
 from workbench.widgets.live.endpoint import EndpointWidget
 from workbench.widgets.live.run import RunWidget
@@ -214,3 +214,9 @@ def test_promoting_is_refused_when_the_alias_moved_meanwhile(road):
     finished(panel)
     assert "points at 1, not at 99" in panel.banner["message"]
     assert panel.banner["code"] == "conflict"
+
+
+def test_no_literal_of_a_script_spans_lines_since_margins_are_cut():
+    for path in STATIC.glob("*.js"):
+        odd = [line for line in path.read_text("utf-8").splitlines() if line.count("`") % 2]
+        assert odd == [], path.name

@@ -69,6 +69,10 @@ class Image(Modality):
         )
         return config, ()
 
+    def prepare(self) -> None:
+        """Imports Pillow with its readers of the common formats."""
+        pictures.prepare()
+
     def decode(self, value: Any, config: ImageConfig) -> np.ndarray:
         """Arrays are taken at their own scale; pictures are resized and scaled to low…high."""
         if pictures.is_picture(value):

@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
-from workbench.flow.cli import batch, compressing, registry, road, screens, serving
+from workbench.flow.cli import batch, compressing, registry, road, screens, serving, tokens
 from workbench.flow.cli.app import app, main
 
-__all__ = ["app", "batch", "compressing", "main", "registry", "road", "screens", "serving"]
+__all__ = [
+    "app",
+    "batch",
+    "compressing",
+    "main",
+    "registry",
+    "road",
+    "screens",
+    "serving",
+    "tokens",
+]
 
 if __name__ == "__main__":
     main()

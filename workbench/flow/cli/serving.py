@@ -13,6 +13,7 @@ from workbench.core.errors import InputError
 from workbench.core.host import become
 from workbench.core.lazy import lazy
 from workbench.flow.cli.app import Json, app, emit, table, workspace
+from workbench.serving.traffic import parse_weights
 
 if TYPE_CHECKING:
     from workbench.flow import endpoint as flow_endpoint
@@ -33,7 +34,8 @@ def serve(
     """Serve a model in the foreground, until SIGTERM or Ctrl-C.
 
     Further options: --threads, --max-batch, --max-queue, --max-body, --drain, --no-log,
-    --token-file, --allow-host.
+    --token-file, --allow-host, --id, --traffic, --workers, --keep-payloads, --redact, --idle-stop,
+    --tls, --root-path, --trusted-proxy, --identity-header.
     """
     space = workspace()
     command = [sys.executable, "-P", "-m", "workbench.serving.process", space.servable(model)]
@@ -54,6 +56,48 @@ def predict(
     answers = [_plain(item) for text in inputs for item in found.predict(_read(text))]
     shown = [{**a, "scores": _top(a["scores"])} if "scores" in a else a for a in answers]
     emit(answers, as_json, table(shown))
+
+
+@app.command()
+def traffic(
+    endpoint: Annotated[str, typer.Argument(help="An endpoint's id, or a model it serves.")],
+    weights: Annotated[
+        list[str] | None, typer.Argument(help="As in champion=90 canary=10; none only tells.")
+    ] = None,
+    sticky: Annotated[str | None, typer.Option(help="Header that keeps a caller put.")] = None,
+    shadow: Annotated[str | None, typer.Option(help="Version that gets copies.")] = None,
+    max_errors: Annotated[float | None, typer.Option(help="Share of errors, 0 to 1.")] = None,
+    max_latency_ms: Annotated[float | None, typer.Option(help="For 95 % of answers.")] = None,
+    clear: Annotated[bool, typer.Option("--clear", help="Back to the first version.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Share a model's requests out among its versions: canary, shadow, error budget."""
+    found = flow_endpoint.find(workspace().store, endpoint)
+    limits = {"errors": max_errors, "latency_ms": max_latency_ms}
+    budget = {name: limit for name, limit in limits.items() if limit is not None}
+    report = found.traffic(
+        {} if clear else parse_weights(",".join(weights)) if weights else None,
+        sticky=sticky,
+        shadow=shadow,
+        budget=budget or None,
+        model=endpoint if endpoint in found.models else None,
+    )
+    rows = [
+        {
+            "version": row.version,
+            "alias": row.alias,
+            "share": row.share,
+            "requests": row.requests,
+            "errors": row.errors,
+            "shadow": ", ".join(f"{count} {what}" for what, count in row.shadow.items() if count),
+        }
+        for row in report.versions
+    ]
+    words = [table(rows)]
+    if report.taken_back is not None:
+        back = report.taken_back
+        words.append(f"Version {back['version']} was taken back: {back['reason']}.")
+    emit(report.to_json(), as_json, "\n".join(words))
 
 
 @app.command()

@@ -10,9 +10,10 @@ import sys
 import time
 from pathlib import Path
 
-from workbench.core.errors import WorkbenchError, error_from_dict
+from workbench.core.errors import ConflictError, WorkbenchError, error_from_dict
 from workbench.core.host import start_detached
 from workbench.core.ids import new_id
+from workbench.core.refs import check_name
 from workbench.serving import discovery
 from workbench.serving.discovery import EndpointInfo
 from workbench.serving.errors import StartError
@@ -32,11 +33,23 @@ class Local(Host):
 
     def start(self, order: Order, *, timeout_s: float = 60.0) -> EndpointInfo:
         """Starts the process and waits for its discovery file; see `Host.start`."""
-        id_ = new_id()
+        self.Config.parse(order.config, what=f"host '{self.key}'")
+        return self.launch(order, timeout_s=timeout_s)
+
+    def launch(
+        self, order: Order, further: tuple[str, ...] = (), *, timeout_s: float = 60.0
+    ) -> EndpointInfo:
+        """Starts the process with further arguments; see `Host.start`."""
+        id_ = check_name(order.id or new_id(), what="an endpoint")
+        if discovery.read(id_) is not None:
+            raise ConflictError(
+                f"The endpoint '{id_}' is running already.",
+                hint="Stop it first, or take another id.",
+            )
         folder = order.home / "endpoints" / id_
         folder.mkdir(parents=True, exist_ok=True)
         with (folder / "stdout").open("wb") as out, (folder / "log").open("wb") as log:
-            child = start_detached(_command(order, id_), stdout=out, stderr=log)
+            child = start_detached([*_command(order, id_), *further], stdout=out, stderr=log)
         self._children[child.pid] = child
         deadline = time.monotonic() + timeout_s
         while time.monotonic() < deadline:

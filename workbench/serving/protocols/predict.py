@@ -81,7 +81,9 @@ class _Questions:
 
     def _find(self, request: Request, answer: Answer) -> Served:
         params = request.params
-        served = answer.served = self._router.find(params.get("model"), params.get("version"))
+        served = answer.served = self._router.answering(
+            request, params.get("model"), params.get("version")
+        )
         return served
 
 

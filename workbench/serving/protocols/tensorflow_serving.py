@@ -135,7 +135,7 @@ class _Questions:
         """Finds by name; a version is a number and a label an alias, never one for the other."""
         params = request.params
         version, label = params.get("version"), params.get("label")
-        served = self._router.find(params["model"], version or label)
+        served = self._router.answering(request, params["model"], version or label)
         if version is not None and served.version != version:
             raise NotFoundError(
                 f"'{version}' is no version of '{served.name}' served here, but an alias.",

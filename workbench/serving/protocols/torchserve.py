@@ -34,8 +34,10 @@ _TYPES = {
     405: "MethodNotAllowedException",
     413: "RequestEntityTooLargeException",
     422: "BadRequestException",
+    429: "ServiceUnavailableException",
     500: "InternalServerException",
     503: "ServiceUnavailableException",
+    504: "ServiceUnavailableException",
 }
 
 
@@ -108,14 +110,15 @@ class _Questions:
         return json_response({"status": word}, 200 if is_healthy else 503)
 
     def models(self, request: Request, answer: Answer) -> Response:
-        found = [self._router.find(name) for name in self._router.names()]
+        names = dict.fromkeys(served.name for served in self._router.visible(request.token))
+        found = [self._router.find(name) for name in names]
         models = [{"modelName": s.name, "modelUrl": s.source.path.name} for s in found]
         return json_response({"models": models})
 
     def model(self, request: Request, answer: Answer) -> Response:
         params = request.params
         if params.get("version") == _ALL:
-            name = self._router.find(params["model"]).name
+            name = self._router.answering(request, params["model"]).name
             return json_response([_about(s) for s in self._router if s.name == name])
         return json_response([_about(self._find(request, answer))])
 
@@ -125,7 +128,9 @@ class _Questions:
 
     def _find(self, request: Request, answer: Answer) -> Served:
         params = request.params
-        served = answer.served = self._router.find(params["model"], params.get("version"))
+        served = answer.served = self._router.answering(
+            request, params["model"], params.get("version")
+        )
         return served
 
 

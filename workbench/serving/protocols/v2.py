@@ -21,6 +21,7 @@ from workbench.core.signature import TensorSpec
 from workbench.serving.answer import Answer
 from workbench.serving.batching import Outputs
 from workbench.serving.binary import DATATYPES, pack, unpack
+from workbench.serving.deadlines import limit, read_parameter
 from workbench.serving.engine import Tensors
 from workbench.serving.errors import BadRequestError
 from workbench.serving.jsonbody import check_encoding, json_kind, parse_object
@@ -46,12 +47,14 @@ class Call:
         id: The caller's own id for the request.
         wanted: Names of the outputs asked for; empty for all.
         binary: Names of the outputs to send as bytes.
+        timeout_s: How long the caller waits; None for ever.
     """
 
     inputs: Tensors
     id: str | None
     wanted: tuple[str, ...]
     binary: frozenset[str]
+    timeout_s: float | None = None
 
 
 class V2(Dialect):
@@ -125,9 +128,13 @@ class _Questions:
         names = self._router.names()
         is_ready = bool(names) and not self._endpoint.is_draining()
         body: dict[str, Any] = {"ready": is_ready}
-        if self._endpoint.gate.is_known(request):
-            body["models"] = [served.about() for served in self._router]
-            body["following"] = [follower.about() for follower in self._endpoint.followers]
+        token = self._endpoint.gate.known(request)
+        if token is not None:
+            seen = self._endpoint.followers
+            body["models"] = [served.about() for served in self._router.visible(token)]
+            body["following"] = [item.about() for item in seen if token.allows(item.name)]
+            if self._endpoint.team is not None:
+                body["workers"] = self._endpoint.team.about()
         return json_response(body, 200 if is_ready else 503)
 
     def server(self, request: Request, answer: Answer) -> Response:
@@ -139,13 +146,17 @@ class _Questions:
                     "binary_tensor_data",
                     "model_configuration",
                     "model_repository(index)",
+                    "schedule_policy",
                 ],
             }
         )
 
     def index(self, request: Request, answer: Answer) -> Response:
         return json_response(
-            [{"name": s.name, "version": s.version, "state": "READY"} for s in self._router]
+            [
+                {"name": served.name, "version": served.version, "state": "READY"}
+                for served in self._router.visible(request.token)
+            ]
         )
 
     def model(self, request: Request, answer: Answer) -> Response:
@@ -183,11 +194,15 @@ class _Questions:
         served = self._find(request, answer)
         check_encoding(request)
         call = _parse(request, served)
+        if call.timeout_s is not None:
+            limit(answer, call.timeout_s)
         served.submit(answer, call.inputs, lambda outputs: _encode(served, call, outputs))
 
     def _find(self, request: Request, answer: Answer) -> Served:
         params = request.params
-        served = answer.served = self._router.find(params["model"], params.get("version"))
+        served = answer.served = self._router.answering(
+            request, params["model"], params.get("version")
+        )
         return served
 
 
@@ -215,10 +230,11 @@ def _parse(request: Request, served: Served) -> Call:
     if len(blobs):
         problems.append(f"the body has {len(blobs)} bytes more than its tensors need")
     wanted, binary = _outputs(body, served, problems)
+    timeout_s = read_parameter(body.get("parameters"), problems)
     if problems:
         raise input_error(problems, served.signature)
     id_ = body.get("id")
-    return Call(inputs, None if id_ is None else str(id_), wanted, binary)
+    return Call(inputs, None if id_ is None else str(id_), wanted, binary, timeout_s)
 
 
 def _split(request: Request) -> tuple[bytes, memoryview]:

@@ -7,6 +7,7 @@ runs in processes that the verbs start; the panel follows them.
 from __future__ import annotations
 
 import logging
+import re
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -23,10 +24,17 @@ from workbench.widgets.ticker import ticker
 STATIC = Path(__file__).parents[1] / "static"
 _LOG = logging.getLogger(__name__)
 
+_MARGIN = re.compile(r"^[ \t]*//.*\n|^[ \t]+", re.MULTILINE)
+
 
 def script(*names: str) -> str:
     """Returns the module of a panel: the common base, then its own files, in one text."""
-    return "\n".join((STATIC / f"{name}.js").read_text("utf-8") for name in ("base", *names))
+    return "\n".join(_lean((STATIC / f"{name}.js").read_text("utf-8")) for name in ("base", *names))
+
+
+def _lean(text: str) -> str:
+    """Returns a script without indentation and comment lines; no literal there spans lines."""
+    return _MARGIN.sub("", text)
 
 
 def sheet() -> str:

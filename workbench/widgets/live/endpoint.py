@@ -20,6 +20,7 @@ from workbench.widgets.live.base import LivePanel, script, sheet
 from workbench.widgets.live.shelf import shelf
 from workbench.widgets.views import dataset as data_view
 from workbench.widgets.views import endpoint as view
+from workbench.widgets.views import endpoint_traffic as traffic_view
 
 _KEPT_RATES, _WINDOW = 60, 30
 _MOST_BYTES = 10_000_000
@@ -32,15 +33,19 @@ class EndpointWidget(LivePanel):
         live: Requests a second, percentiles, errors, limits; refreshed each second.
         recent: The last lines of the request log.
         answer: The last answer with what was sent and where the time went.
+        traffic: The versions, their shares and what came of them.
+        tokens: Who may ask, never with a token's text.
     """
 
-    _esm = script("endpoint")
+    _esm = script("endpoint_traffic", "endpoint")
     _css = sheet()
     period = 1.0
     live = traitlets.Dict().tag(sync=True)
     answer = traitlets.Dict().tag(sync=True)
     recent: Any = traitlets.List().tag(sync=True)
     row = traitlets.Dict().tag(sync=True)
+    traffic = traitlets.Dict().tag(sync=True)
+    tokens: Any = traitlets.List().tag(sync=True)
 
     def __init__(
         self, workspace: Workspace, endpoint: Endpoint | None = None, **traits: Any
@@ -68,6 +73,7 @@ class EndpointWidget(LivePanel):
             self._sent = None
             self._about = _about(endpoint)
             self.answer, self.row = {}, self._example()
+            self.tokens = traffic_view.tokens(endpoint) if endpoint.is_running else []
         self.look()
         self.follow()
 
@@ -130,6 +136,37 @@ class EndpointWidget(LivePanel):
         value, facts = self._sent
         self._ask(value, **facts)
 
+    def do_traffic(
+        self, weights: Mapping[str, float], shadow: str | None, budget: Mapping[str, float]
+    ) -> None:
+        """Shares requests out among the versions, copies them to a shadow, sets the budget."""
+        options: dict[str, Any] = {"shadow": shadow, "budget": dict(budget) or None}
+        given = {name: value for name, value in options.items() if value is not None}
+        report = self._shown.traffic(dict(weights), **given)
+        words = "".join(f", {name}={value!r}" for name, value in given.items())
+        self.did(f'wb.endpoint("{self._shown.ref}").traffic({dict(weights)}{words})', "in force")
+        self.traffic = traffic_view.traffic(self._workspace, report)
+
+    def do_traffic_clear(self) -> None:
+        """Gives all requests to the version that was served first."""
+        report = self._shown.traffic({})
+        self.did(f'wb.endpoint("{self._shown.ref}").traffic({{}})', "one version answers all")
+        self.traffic = traffic_view.traffic(self._workspace, report)
+
+    def do_add_token(self, name: str, scope: str, expires: str, rate: float | None) -> None:
+        """Makes a token and sends it to the page, for its clipboard alone."""
+        limits: dict[str, Any] = {} if rate is None else {"rate": rate}
+        made = self._shown.add_token(name, (scope,), expires=expires or None, **limits)
+        self.did(f'wb.endpoint("{self._shown.ref}").add_token("{name}")', f"{name} may {scope}")
+        self.tokens = traffic_view.tokens(self._shown)
+        self.send({"token": made.text, "made": made.grant.name})
+
+    def do_revoke_token(self, name: str) -> None:
+        """Shuts a token out."""
+        self._shown.revoke_token(name)
+        self.did(f'wb.endpoint("{self._shown.ref}").revoke_token("{name}")', f"{name} is shut out")
+        self.tokens = traffic_view.tokens(self._shown)
+
     def do_token(self) -> None:
         """Sends the token to the page, for its clipboard alone; it is not kept in the notebook."""
         self.send({"token": self._shown.token})
@@ -173,6 +210,7 @@ class EndpointWidget(LivePanel):
             return
         try:
             found = view.figures(endpoint.client.metrics())
+            self.traffic = traffic_view.traffic(self._workspace, endpoint.traffic())
         except WorkbenchError:
             return  # it ends just now; the next look shows it
         if self._past:
@@ -200,12 +238,11 @@ class EndpointWidget(LivePanel):
 
 
 def _about(endpoint: Endpoint) -> dict[str, Any]:
-    """Returns what the endpoint says of its model just now, and its tokens without their text."""
+    """Returns what the endpoint says of its model just now."""
     if not endpoint.is_running:
         return {}
     with Client(endpoint.url, endpoint.token) as client:
-        tokens = [[t["name"], ", ".join(t["scopes"])] for t in client.tokens()]
-        return {**client.about(), "tokens": tokens}
+        return dict(client.about())
 
 
 def _split(total: float, inside: Sequence[Sequence[Any]]) -> list[list[Any]]:

@@ -245,7 +245,7 @@ function confirmed(panel, name, text, question, args, kind = "") {
   return holder;
 }
 
-const facts = (rows) => h("dl", { class: "wb-facts" }, rows.filter(Boolean).map(([name, value, note]) => h("div", {}, h("dt", { text: name }), h("dd", { title: note || null }, value))));
+const facts = (rows) => h("dl", { class: "wb-facts" }, rows.filter(Boolean).map(([name, value, note]) => h("div", {}, h("dt", {}, name), h("dd", { title: note || null }, value))));
 
 function table(columns, rows, label) {
   return h("div", { class: "wb-scroll", tabindex: "0", role: "group", "aria-label": label }, h("table", { class: "wb-table" },

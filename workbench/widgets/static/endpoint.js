@@ -19,8 +19,8 @@ function snippets(url, kind, row, login) {
 function buildEndpoint(panel) {
   const left = h("div", { class: "wb-controls" }), middle = h("div", { class: "wb-first" }), right = h("div");
   panel.body.append(left, middle, right);
-  const tryBox = h("div"), answerBox = h("div", { class: "wb-answer", style: "min-height:180px" }), liveBox = h("div"), recentBox = h("div", { style: "margin-top:16px" }), limitBox = h("div");
-  middle.append(tryBox, answerBox, h("h3", { text: "traffic, last half minute" }), liveBox);
+  const tryBox = h("div"), answerBox = h("div", { class: "wb-answer", style: "min-height:180px" }), liveBox = h("div"), recentBox = h("div", { style: "margin-top:16px" }), limitBox = h("div"), traffic = trafficOf(panel), tokens = tokensOf(panel);
+  middle.append(tryBox, answerBox, h("h3", { text: "traffic, last half minute" }), liveBox, traffic.seen);
   let lang = "curl", seen = "";
 
   function whole() {
@@ -32,7 +32,7 @@ function buildEndpoint(panel) {
     if (key === seen) return;
     seen = key;
     const model = h("select", { "aria-label": "Model" }, (s.servable || []).map((m) => h("option", { value: m.ref, text: m.label })));
-    put(left, ...(e ? [h("h3", { text: "endpoint" }), facts([["serves", e.refs.join(", ")], ["version", e.about.version ?? "–"], ["task", e.about.task || "–"], ["takes", e.about.modality || "tensors"], ["since", e.started], ["process", String(e.pid)]]), h("h3", { text: "limits" }), limitBox, h("h3", { text: "tokens" }), facts((e.about.tokens || []).map(([name, scopes]) => [name, scopes])), h("p", { class: "wb-small", text: "Their text is shown nowhere; Copy token puts yours on the clipboard." }),
+    put(left, ...(e ? [h("h3", { text: "endpoint" }), facts([["serves", e.refs.join(", ")], ["version", e.about.version ?? "–"], ["task", e.about.task || "–"], ["takes", e.about.modality || "tensors"], ["since", e.started], ["process", String(e.pid)]]), h("h3", { text: "limits" }), limitBox, traffic.box, tokens,
       h("div", { class: "wb-row" }, panel.isReadonly() ? "" : confirmed(panel, "stop", "Stop", "Stop this endpoint?", {}))] : []),
       ...(panel.isReadonly() ? [] : [h("h3", { text: e ? "another" : "start one" }), (s.servable || []).length ? field("model", model) : h("p", { class: "wb-small", text: "Register a version first." }), h("div", { class: "wb-row" }, (s.servable || []).length ? action(panel, "serve", "Serve", () => ({ ref: model.value }), e ? "" : "wb-accent") : "")]),
       ...((s.rows || []).length > (e ? 1 : 0) ? [h("h3", { text: "running" }), ...s.rows.filter((r) => r.ref !== e?.ref).map((r) => h("div", {}, h("button", { type: "button", class: "wb-quiet", text: `${r.models.join(", ")} · ${r.ref.slice(9)}`, onclick: () => panel.send("select", { ref: r.ref }) })))] : []));

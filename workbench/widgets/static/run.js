@@ -195,7 +195,7 @@ function buildRun(panel) {
     put(config, ...(s.config?.length ? [h("h3", { text: "settings" }), facts(s.config.filter(([k]) => MAIN.has(k))), details("all settings", facts(s.config.filter(([k]) => !MAIN.has(k))))] : []));
     put(summary, ...(has ? [h("h3", { text: "run" }), h("div", { class: "wb-big", text: s.best ? fmt.score(s.best.value, s.is_share) : "–" }),
       h("p", { class: "wb-small", text: s.best ? `best ${s.metric_name}, at epoch ${s.best.epoch} of ${s.epochs}` : s.status === "created" ? "Starting: the process loads PyTorch." : "no epoch yet" }),
-      facts([s.params ? ["parameters", fmt.count(s.params)] : null, ["data", s.data || "–"], s.cpu_seconds ? ["CPU time", `${fmt.seconds(s.cpu_seconds)}`, "of the training process; watts are not guessed"] : null, ["started", s.started || "–"]])] : []));
+      facts([s.params ? ["parameters", fmt.count(s.params)] : null, ["data", s.data || "–"], s.cpu_seconds ? ["CPU time", `${fmt.seconds(s.cpu_seconds)}`, "of the training process; watts are not guessed"] : null, s.energy_j ? ["energy", `${fmt.sig(s.energy_j)} J`, "all processor packages, whatever else ran on them included"] : null, ["started", s.started || "–"]])] : []));
     if (s.error) summary.append(h("div", { class: "wb-banner", role: "alert" }, h("b", { text: "✕ " }), s.error.message, h("div", { class: "wb-hint", text: s.error.hint || "" })));
     const nextKey = `${s.status}|${panel.isReadonly()}`;
     if (next.dataset.key !== nextKey) {

@@ -87,6 +87,7 @@ class RunView:
             "elapsed": elapsed,
             "left": self._left(done, total),
             "cpu_seconds": sum(float(r.get("cpu_seconds", 0)) for r in self.rows) or None,
+            "energy_j": sum(float(r.get("energy_j", 0)) for r in self.rows) or None,
             "started": _clock(record.started),
             "error": None if record.error is None else dict(record.error),
             "config": _config(record.config),

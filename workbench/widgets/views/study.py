@@ -35,6 +35,8 @@ def point(variant: Variant) -> dict[str, Any]:
             variant.latency_ratio.low,
             variant.latency_ratio.high,
         ],
+        "cpu_s": measured.cpu_s_per_1000,
+        "energy_j": measured.energy_j_per_1000,
         "difference_words": difference(variant),
         "latency_words": latency(variant),
         "sentence": "This is the model itself." if variant.is_baseline else sentence(variant),

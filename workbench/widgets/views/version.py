@@ -123,11 +123,16 @@ def _card(manifest: Mapping[str, Any]) -> list[list[str]]:
         ),
         *[[name, _figure(value)] for name, value in sorted(metrics.items())],
         ["training", None if seconds is None else f"{seconds:.1f} CPU-s"],
-        ["energy", energy.get("method") if energy.get("energy_j") is None else None],
+        ["energy", _energy(energy)],
         ["seed", manifest.get("seed")],
         ["notebook", manifest.get("notebook_sha256")],
     ]
     return [[name, str(value)] for name, value in rows if value is not None]
+
+
+def _energy(energy: Mapping[str, Any]) -> str | None:
+    joules = energy.get("energy_j")
+    return energy.get("method") if joules is None else f"{joules:.4g} J ({energy['method']})"
 
 
 def _tensors(signature: Mapping[str, Any]) -> list[Mapping[str, Any]]:

@@ -1,0 +1,278 @@
+"""`make bench-serve`: the endpoint under wrk, beside ONNX Runtime alone, on one core each.
+
+    python -m tests.benchmarks.serve [--seconds 5] [--json FILE]
+
+Token check, metrics, request log and limits are on. The server has the first usable core, wrk the
+second; ONNX Runtime alone runs on the first, before and after each load, and the ratio is to the
+mean of both. wrk comes from the system (`apt install wrk`).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from tests.benchmarks.figure import Figure, shown
+from workbench.core.host import usable_cores
+from workbench.flow.workspace import Workspace
+from workbench.runtime.cpu import describe_cpu
+from workbench.runtime.session import open_session
+from workbench.widgets.views.endpoint import STAGES
+
+_NAME = "bench"
+_SCRIPT = """
+wrk.method = "POST"
+local file = io.open("{body}", "rb")
+wrk.body = file:read("*a")
+file:close()
+{headers}
+done = function(summary, latency, requests)
+  io.write(string.format("@%d %d %d %f %f %f\\n", summary.requests, summary.duration,
+    summary.errors.connect + summary.errors.read + summary.errors.write + summary.errors.status
+    + summary.errors.timeout, latency:percentile(50), latency:percentile(99), latency.max))
+end
+"""
+
+
+@dataclass(frozen=True)
+class Load:
+    """What wrk found."""
+
+    per_second: float
+    errors: int
+    p50_ms: float
+    p99_ms: float
+
+
+@dataclass(frozen=True)
+class Net:
+    """A network to be served, one input shape, and the goals of issue and anchors."""
+
+    name: str
+    module: nn.Module
+    shape: tuple[int, ...]
+    goals: dict[str, float]
+
+
+def nets() -> list[Net]:
+    """Returns the tiny MLP and the CNN that others were measured with."""
+    torch.manual_seed(0)
+    mlp = nn.Sequential(nn.Linear(64, 128), nn.ReLU(), nn.Linear(128, 10))
+    cnn = nn.Sequential(
+        nn.Conv2d(3, 16, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2),
+        nn.Conv2d(16, 32, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2),
+        nn.Flatten(), nn.Linear(2048, 10),
+    )  # fmt: skip
+    return [
+        Net("MLP 64→128→10", mlp, (64,), {"JSON": 0.21, "binary": 0.25}),
+        Net("CNN 3×32×32", cnn, (3, 32, 32), {"JSON": 0.52, "binary": 0.85}),
+    ]
+
+
+def exported(net: Net, folder: Path) -> Path:
+    """Returns the ONNX file of a net, its first dimension free."""
+    path = folder / f"{net.shape[0]}.onnx"
+    torch.onnx.export(
+        net.module.eval(), (torch.zeros(2, *net.shape),), path, input_names=["input"],
+        output_names=["output"], dynamo=True, verbose=False, external_data=False,
+        dynamic_shapes=({0: torch.export.Dim("batch")},),
+    )  # fmt: skip
+    return path
+
+
+def figures(folder: Path, seconds: float) -> Iterator[Figure]:
+    """Yields every figure, net by net."""
+    server, client = sorted(os.sched_getaffinity(0))[:2]
+    space = Workspace(folder / ".workbench", inline=True)
+    for net in nets():
+        path = exported(net, folder)
+        began = time.perf_counter()
+        endpoint = space.serve(path, name=_NAME)
+        yield Figure(f"{net.name}: start to ready", time.perf_counter() - began, "s", 1)
+        pin(endpoint.info.pid, server)
+        try:
+            yield from of_net(net, path, endpoint, (server, client), seconds, folder)
+        finally:
+            endpoint.stop()
+
+
+def of_net(
+    net: Net, path: Path, endpoint: Any, cores: tuple[int, int], seconds: float, folder: Path
+) -> Iterator[Figure]:
+    """Yields the figures of one net."""
+    sample = np.random.default_rng(0).random((1, *net.shape), np.float32)
+    bodies = {"JSON": in_json(sample), "binary": in_binary(sample)}
+    pid = endpoint.info.pid
+    yield Figure(f"{net.name}: CPU when idle", idle_percent(pid), "%", 1)
+    for form, (body, headers) in bodies.items():
+        for connections in (1, 64):
+            what = f"{net.name}, {form}, {connections} connection{'s' * (connections > 1)}"
+            script = write_script(folder, endpoint, body, headers)
+            wrk(endpoint, script, connections, 1, cores[1])
+            before = alone(path, sample, cores[0])
+            stages, used = stage_seconds(endpoint), cpu_s(pid)
+            load = wrk(endpoint, script, connections, seconds, cores[1])
+            used, spent = cpu_s(pid) - used, stage_seconds(endpoint)
+            reference = (before + alone(path, sample, cores[0])) / 2
+            yield Figure(what, load.per_second, "requests/s")
+            if load.errors:
+                yield Figure(f"{what}: errors", load.errors, "", 0)
+            if connections == 1:
+                yield Figure(f"{what}: p50", load.p50_ms, "ms", 0.25)
+                continue
+            yield Figure(f"{net.name}: ONNX Runtime alone", reference, "calls/s")
+            share = load.per_second / reference
+            yield Figure(f"{what}: of that", share, "×", net.goals[form], is_floor=True)
+            yield Figure(f"{what}: p99 to p50", load.p99_ms / load.p50_ms, "×", 4)
+            count = load.per_second * seconds
+            yield Figure(f"{what}: the process", 1e6 * used / count, "CPU-µs/request")
+            for stage in STAGES:
+                yield Figure(
+                    f"{what}: {stage}", 1e6 * (spent[stage] - stages[stage]) / count, "µs/request"
+                )
+    yield Figure(f"{net.name}: memory after the load (RSS)", rss_mb(pid), "MB", 120)
+
+
+def in_json(sample: np.ndarray) -> tuple[bytes, dict[str, str]]:
+    """Returns an inference request in JSON, values as short as float32 allows."""
+    data = [float(f"{value:.8g}") for value in sample.ravel().tolist()]
+    tensor = {"name": "input", "shape": list(sample.shape), "datatype": "FP32", "data": data}
+    return json.dumps({"inputs": [tensor]}).encode(), {"content-type": "application/json"}
+
+
+def in_binary(sample: np.ndarray) -> tuple[bytes, dict[str, str]]:
+    """Returns the same with the binary tensor extension, both ways."""
+    blob = np.ascontiguousarray(sample, np.float32).tobytes()
+    tensor = {
+        "name": "input", "shape": list(sample.shape), "datatype": "FP32",
+        "parameters": {"binary_data_size": len(blob)},
+    }  # fmt: skip
+    head = json.dumps({"inputs": [tensor], "parameters": {"binary_data_output": True}}).encode()
+    length = {"inference-header-content-length": str(len(head))}
+    return head + blob, {"content-type": "application/octet-stream", **length}
+
+
+def write_script(folder: Path, endpoint: Any, body: bytes, headers: dict[str, str]) -> Path:
+    """Writes what wrk sends; the token is in a file of our own folder, not on a command line."""
+    (folder / "body").write_bytes(body)
+    given = {**headers, "authorization": f"Bearer {endpoint.token}"}
+    lines = "\n".join(f'wrk.headers["{name}"] = "{value}"' for name, value in given.items())
+    script = folder / "request.lua"
+    script.write_text(_SCRIPT.format(body=folder / "body", headers=lines))
+    return script
+
+
+def wrk(endpoint: Any, script: Path, connections: int, seconds: float, core: int) -> Load:
+    """Runs wrk with one thread on one core."""
+    url = f"{endpoint.url}/v2/models/{_NAME}/infer"
+    command = ["taskset", "-c", str(core), "wrk", "-t1", f"-c{connections}", f"-d{seconds:g}s"]
+    done = subprocess.run(
+        [*command, "-s", str(script), url],
+        capture_output=True, text=True, check=True, timeout=seconds + 60,
+    )  # fmt: skip
+    found = re.search(r"@(\d+) (\d+) (\d+) ([\d.]+) ([\d.]+) ([\d.]+)", done.stdout)
+    if found is None:
+        raise SystemExit(f"wrk said nothing to be read:\n{done.stdout}{done.stderr}")
+    requests, micros, errors, p50, p99, _ = map(float, found.groups())
+    return Load(requests / (micros / 1e6), int(errors), p50 / 1e3, p99 / 1e3)
+
+
+def alone(path: Path, sample: np.ndarray, core: int, seconds: float = 1.0) -> float:
+    """Returns calls a second of ONNX Runtime in this process, one thread, on one core."""
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {core})
+    try:
+        session = open_session(path)
+        session.warm(sample, runs=200)
+        calls, began = 0, time.perf_counter()
+        while (spent := time.perf_counter() - began) < seconds:
+            for _ in range(50):
+                session.run(sample)
+            calls += 50
+        return calls / spent
+    finally:
+        os.sched_setaffinity(0, before)
+
+
+def pin(pid: int, core: int) -> None:
+    """Puts every thread of a process on one core."""
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        os.sched_setaffinity(int(task.name), {core})
+
+
+def idle_percent(pid: int, seconds: float = 3.0) -> float:
+    """Returns the CPU a process uses while nobody asks."""
+    before = cpu_s(pid)
+    time.sleep(seconds)
+    return 100 * (cpu_s(pid) - before) / seconds
+
+
+def cpu_s(pid: int) -> float:
+    """Returns the CPU seconds a process has used."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def rss_mb(pid: int) -> float:
+    """Returns the resident memory of a process."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    return int(next(x for x in status.splitlines() if x.startswith("VmRSS")).split()[1]) / 1000
+
+
+def stage_seconds(endpoint: Any) -> dict[str, float]:
+    """Returns the seconds spent in each stage so far, from the endpoint's own metrics."""
+    page = endpoint.client.metrics()
+    found = dict.fromkeys(STAGES, 0.0)
+    for stage, value in re.findall(r"^workbench_(\w+)_seconds_sum\S* ([\d.e+-]+)", page, re.M):
+        if stage in found:
+            found[stage] += float(value)
+    return found
+
+
+def machine() -> str:
+    """Returns what it ran on, in words."""
+    return f"{describe_cpu().words}; {usable_cores()} cores; Python {sys.version.split()[0]}"
+
+
+def main() -> int:
+    """Prints every figure beside its goal; a missed goal is printed, it is no failure."""
+    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.serve", description=__doc__)
+    parser.add_argument("--seconds", type=float, default=5, help="of each load")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there, too")
+    options = parser.parse_args()
+    if shutil.which("wrk") is None or not hasattr(os, "sched_setaffinity"):
+        parser.error("needs wrk and Linux: apt install wrk")
+    if usable_cores() < 2:
+        parser.error("needs two cores: one for the endpoint, one for wrk")
+    load = os.getloadavg()[0]
+    sys.stdout.write(f"{machine()}; load {load:.1f} before the start\n")
+    rows = []
+    with tempfile.TemporaryDirectory() as folder:
+        for figure in figures(Path(folder), options.seconds):
+            line = f"{figure.name:<52} {shown(figure.value):>9} {figure.unit:<15}"
+            sys.stdout.write(f"{line} {figure.goal_text:>8}  {figure.verdict}".rstrip() + "\n")
+            sys.stdout.flush()
+            rows.append(figure.to_json())
+    if options.json:
+        found = {"machine": machine(), "load_before": load, "figures": rows}
+        options.json.write_text(json.dumps(found, indent=2))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

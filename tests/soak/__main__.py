@@ -1,0 +1,104 @@
+"""`make soak`: a million made-up requests against a real endpoint; every one is answered in words.
+
+`python -m tests.soak [--inputs N] [--seed N]`. Hypothesis makes requests, and each is sent with 49
+copies changed at random. The first answer that is an internal error, a hang
+or a crash ends it, with the smallest input that shows it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import sys
+import tempfile
+import time
+from dataclasses import replace
+from pathlib import Path
+from zlib import crc32
+
+from hypothesis import HealthCheck, given, seed, settings
+
+from tests.unit.serving import models
+from tests.unit.serving.fuzzing import PROPERTIES, RAW, Caller, Sent, check_raw, mutated
+from tests.unit.serving.harness import running
+from workbench.serving.metrics import resident_bytes
+from workbench.serving.served import Source
+
+_ROUND = 200
+_MUTANTS = 49
+_EVERY_S = 20.0
+
+
+def main() -> int:
+    """Sends the inputs and prints how far it is; returns the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m tests.soak", description=__doc__)
+    parser.add_argument("--inputs", type=int, default=1_000_000, help="how many requests")
+    parser.add_argument("--seed", type=int, default=0, help="of the first round")
+    asked = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        return _soak(Path(folder), asked.inputs, asked.seed)
+
+
+def _soak(folder: Path, inputs: int, first_seed: int) -> int:
+    digits = models.save_digits(folder / "digits.onnx")
+    sources = [
+        Source("数字", "3", digits, models.description(), "model:数字@3"),
+        digits,
+        models.save_square(folder / "square.onnx"),
+        models.save_two_inputs(folder / "pair.onnx"),
+        models.save_echo(folder / "echo.onnx"),
+    ]
+    with running(*sources) as found:
+        caller = Caller(found.port, found.token)
+
+        def bodies(sent: Sent) -> None:
+            chance = random.Random(crc32(sent.body))
+            caller.check(sent)
+            for _ in range(_MUTANTS):
+                caller.check(replace(sent, body=mutated(sent.body, chance)))
+
+        def raw(data: bytes) -> None:
+            chance = random.Random(crc32(data))
+            check_raw(found.port, data)
+            for _ in range(_MUTANTS):
+                check_raw(found.port, mutated(data, chance))
+
+        checks = {name: (strategy, bodies) for name, strategy in PROPERTIES.items()}
+        checks["raw"] = (RAW, raw)
+        done, number, began, said = 0, first_seed, time.monotonic(), 0.0
+        before = resident_bytes() or 0
+        while done < inputs:
+            for name, (strategy, check) in checks.items():
+                if done < inputs:
+                    _round(strategy, check, number)
+                    done += _ROUND * (1 + _MUTANTS)
+                if time.monotonic() - said > _EVERY_S or done >= inputs:
+                    said = time.monotonic()
+                    grown = ((resident_bytes() or 0) - before) / 1e6
+                    rate = done / (said - began)
+                    _say(f"{done:,} of {inputs:,} inputs ({name}), {rate:.0f}/s, +{grown:.0f} MB")
+            number += 1
+        caller.close()
+        is_ready = found.http.get("/v2/health/ready").json()["ready"]
+    _say(f"seeds {first_seed} to {number - 1}: no crash, hang or internal error; ready: {is_ready}")
+    return 0 if is_ready else 1
+
+
+def _round(strategy, check, number: int) -> None:
+    how = settings(
+        max_examples=_ROUND,
+        deadline=None,
+        database=None,
+        print_blob=True,
+        suppress_health_check=list(HealthCheck),
+    )
+    seed(number)(how(given(strategy)(lambda sent: check(sent))))()
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,271 @@
+"""Whatever bytes come, the endpoint answers them in words: properties for the tests and the soak.
+
+Each property is a strategy of requests and the check that every answer must pass. Requests go over
+a real socket, so that parsing, decoding, predicting and encoding are all met.
+"""
+
+from __future__ import annotations
+
+import http.client
+import io
+import json
+import random
+import socket
+from dataclasses import dataclass, field
+
+import numpy as np
+import orjson
+from hypothesis import strategies as st
+
+TIMEOUT_S = 20.0
+MODELS = ("digits", "square", "pair", "echo")
+SCALARS = st.none() | st.booleans() | st.integers(-5, 2**70) | st.floats() | st.text(max_size=5)
+KEYS = st.sampled_from(
+    ["inputs", "name", "shape", "datatype", "data", "parameters", "timeout", "b64", "x", "count"]
+)
+VALUES = st.recursive(
+    SCALARS | st.sampled_from(["input", "FP32", "INT64", "BYTES", "count", "x", "text"]),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(KEYS, inner, max_size=4),
+    max_leaves=12,
+)
+SIZES = st.integers(-1, 70) | VALUES
+TENSORS = st.fixed_dictionaries(
+    {
+        "name": st.sampled_from(["input", "x", "count", "text", "y"]),
+        "shape": st.sampled_from([[1, 1, 8, 8], [3], [2, 2], [2]])
+        | st.lists(st.integers(-1, 9), max_size=5)
+        | VALUES,
+        "datatype": st.sampled_from(["FP32", "INT64", "BYTES"]) | VALUES,
+    },
+    optional={
+        "data": st.lists(st.integers(0, 9), min_size=64, max_size=64) | VALUES,
+        "parameters": st.fixed_dictionaries({"binary_data_size": SIZES}) | VALUES,
+    },
+)
+OUTPUTS = st.lists(
+    st.fixed_dictionaries(
+        {"name": st.sampled_from(["output", "sum", "echo_bytes", "z"])},
+        optional={"parameters": st.fixed_dictionaries({"binary_data": st.booleans() | VALUES})},
+    ),
+    max_size=2,
+)
+V2 = st.fixed_dictionaries(
+    {"inputs": st.lists(TENSORS, max_size=3) | VALUES},
+    optional={"outputs": OUTPUTS | VALUES, "id": VALUES, "parameters": VALUES},
+)
+ROWS = st.dictionaries(
+    st.sampled_from(["input", "x", "count", "text", "b64", "y"]), VALUES, max_size=3
+)
+NUMBERS = st.lists(st.lists(st.floats(-9, 9), min_size=2, max_size=3), max_size=3)
+CALLS = st.dictionaries(
+    st.sampled_from(["instances", "inputs", "signature_name"]),
+    st.lists(ROWS | VALUES, max_size=4) | ROWS | NUMBERS,
+    max_size=2,
+)
+
+
+@dataclass(frozen=True)
+class Sent:
+    """One request."""
+
+    path: str
+    body: bytes
+    headers: dict[str, str] = field(default_factory=dict)
+
+
+def dumps(value) -> bytes:
+    try:
+        return orjson.dumps(value)
+    except TypeError:  # numbers beyond 64 bits: Python's own writer knows them
+        return json.dumps(value).encode()
+
+
+def npy(array) -> bytes:
+    buffer = io.BytesIO()
+    np.save(buffer, array)
+    return buffer.getvalue()
+
+
+def cut(data: bytes):
+    """Gives whole and damaged copies of something right."""
+    return st.one_of(
+        st.just(data),
+        st.integers(0, len(data)).map(lambda end: data[:end]),
+        st.tuples(st.integers(0, len(data) - 1), st.integers(0, 255)).map(
+            lambda pair: data[: pair[0]] + bytes([pair[1]]) + data[pair[0] + 1 :]
+        ),
+    )
+
+
+def _json(path, bodies):
+    return st.builds(
+        lambda model, body: Sent(path.format(model), body, {"content-type": "application/json"}),
+        st.sampled_from(MODELS),
+        bodies | st.binary(max_size=60),
+    )
+
+
+def _binary(model, head, blob, wrong):
+    text = dumps(head)
+    length = str(len(text)) if wrong is None else wrong
+    headers = {
+        "content-type": "application/octet-stream",
+        "inference-header-content-length": length,
+    }
+    return Sent(f"/v2/models/{model}/infer", text + blob, headers)
+
+
+def _form(model, pieces, boundary):
+    headers = {"content-type": f"multipart/form-data; boundary={boundary}"}
+    return Sent(f"/predict/{model}", b"".join(pieces), headers)
+
+
+FORM_PIECES = st.sampled_from(
+    [
+        b"--b",
+        b"\r\n",
+        b"--",
+        b"--b--\r\n",
+        b"\r\n\r\n",
+        b'Content-Disposition: form-data; name="inputs"\r\n\r\n[[1, 2, 3]]\r\n',
+        b'Content-Disposition: form-data; name="f"; filename="x.png"\r\n\r\n',
+    ]
+) | st.binary(max_size=6)
+FILES = st.one_of(
+    cut(npy(np.ones((1, 1, 8, 8), np.float32))),
+    cut(npy(np.ones(3, np.float32))),
+    cut(npy(np.array(["a", "b"]))),
+    st.binary(max_size=60),
+)
+PROPERTIES = {
+    "v2_json": _json("/v2/models/{}/infer", V2.map(dumps)),
+    "v2_binary": st.builds(
+        _binary,
+        st.sampled_from(MODELS),
+        V2,
+        st.binary(max_size=300),
+        st.none() | st.sampled_from(["-1", "0", "99999999", "x", "", "1e3", "٣"[:0]]),
+    ),
+    "tensorflow_rows": _json("/v1/models/{}:predict", (CALLS | VALUES).map(dumps)),
+    "predict_json": _json("/predict/{}", (CALLS | VALUES).map(dumps)),
+    "torchserve": _json("/predictions/{}", (CALLS | VALUES).map(dumps)),
+    "multipart": st.builds(
+        _form,
+        st.sampled_from(MODELS),
+        st.lists(FORM_PIECES, max_size=14),
+        st.sampled_from(["b", '"b"', "c", ""]),
+    ),
+    "files": st.builds(
+        lambda model, body, media: Sent(f"/predict/{model}", body, {"content-type": media}),
+        st.sampled_from((*MODELS, "数字")),
+        FILES,
+        st.sampled_from(["application/x-npy", "image/png", "application/octet-stream", "a/b"]),
+    ),
+}
+
+
+INTERESTING = (
+    *(b"null", b"-1", b"0", b"1e400", b"1e-400", b"99999999999999999999", b"NaN", b"true", b'""'),
+    *(b"[]", b"{}", b"[[", b"]]", b",", b":", b"\x00", b"\xff", b"\\ud800", b"\r\n", b"--b"),
+)
+
+
+def mutated(body: bytes, chance: random.Random) -> bytes:
+    """Returns a body with one to four places changed: bytes, pieces, numbers, whole parts."""
+    data = bytearray(body)
+    for _ in range(chance.randint(1, 4)):
+        at = chance.randint(0, len(data))
+        end = min(len(data), at + chance.randint(0, 8))
+        kind = chance.randrange(5)
+        if kind == 0 and at < len(data):
+            data[at] = chance.randrange(256)
+        elif kind == 1:
+            del data[at:end]
+        elif kind == 2:
+            data[at:end] = chance.choice(INTERESTING)
+        elif kind == 3:
+            data[at:at] = data[at:end]
+        else:
+            start = chance.randint(0, len(data))
+            data[at:end] = data[start : start + chance.randint(0, 40)]
+    return bytes(data)
+
+
+class Caller:
+    """Sends requests over one kept connection."""
+
+    def __init__(self, port: int, token: str) -> None:
+        self._port, self._token = port, token
+        self._connection = self._connect()
+
+    def check(self, sent: Sent) -> None:
+        """Sends a request and checks what every answer must be.
+
+        Raises:
+            AssertionError: It is an internal error, or a refusal without words.
+        """
+        status, body = self._ask(sent)
+        told = json.loads(body) if status >= 400 else {}
+        is_model = told.get("code") == "model_failed"  # numbers so large that the model overflows
+        assert status < 500 or is_model, (status, body[:500], sent)
+        assert status < 400 or told.get("message"), (status, body[:500], sent)
+
+    def close(self) -> None:
+        self._connection.close()
+
+    def _ask(self, sent: Sent) -> tuple[int, bytes]:
+        headers = {"authorization": f"Bearer {self._token}", **sent.headers}
+        path = sent.path.replace("数字", "%E6%95%B0%E5%AD%97")
+        for is_last in (False, True):
+            try:
+                self._connection.request("POST", path, sent.body, headers)
+                answer = self._connection.getresponse()
+                return answer.status, answer.read()
+            except (http.client.RemoteDisconnected, ConnectionError):
+                if is_last:
+                    raise
+                self._connection.close()
+        raise AssertionError("unreachable")
+
+    def _connect(self) -> http.client.HTTPConnection:
+        return http.client.HTTPConnection("127.0.0.1", self._port, timeout=TIMEOUT_S)
+
+
+RAW = st.lists(
+    st.sampled_from(
+        [
+            b"GET / HTTP/1.1\r\n",
+            b"POST /predict/square HTTP/1.1\r\n",
+            b"Host: 127.0.0.1\r\n",
+            b"Content-Length: 5\r\n",
+            b"Transfer-Encoding: chunked\r\n",
+            b"Expect: 100-continue\r\n",
+            b"Connection: close\r\n",
+            b"\r\n",
+            b"5\r\nhello\r\n0\r\n\r\n",
+            b"x-request-timeout-ms: 1\r\n",
+        ]
+    )
+    | st.binary(max_size=12),
+    max_size=10,
+).map(b"".join)
+
+
+def check_raw(port: int, data: bytes) -> None:
+    """Sends bytes that may be no HTTP at all, closes this side, and reads to the end.
+
+    Raises:
+        AssertionError: An answer is an internal error.
+        TimeoutError: The endpoint kept the connection.
+    """
+    with socket.create_connection(("127.0.0.1", port), timeout=TIMEOUT_S) as connection:
+        answer = b""
+        try:
+            connection.sendall(data)
+            connection.shutdown(socket.SHUT_WR)
+            while part := connection.recv(65536):
+                answer += part
+        except (ConnectionError, OSError) as error:
+            if isinstance(error, TimeoutError):
+                raise
+    assert b"HTTP/1.1 5" not in answer, (data, answer[:500])

@@ -1,0 +1,189 @@
+"""Several workers behind one port: real processes, one of them killed."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import numpy as np
+import pytest
+
+from tests.unit.serving.harness import wait_for
+from workbench.core.host import process_start
+from workbench.serving import discovery
+from workbench.serving.client import Client
+from workbench.serving.manager import Manager
+from workbench.serving.team import summed
+from workbench.serving.tokens import Grant
+from workbench.store import open_store
+
+ZEROS = np.zeros((1, 1, 8, 8), np.float32)
+BODY = {"inputs": ZEROS.tolist()}
+
+
+def start(*arguments, env=None):
+    return subprocess.Popen(
+        [sys.executable, "-m", "workbench.serving.process", *map(str, arguments)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, **(env or {})},
+    )
+
+
+class Found:
+    """A running endpoint with two workers; each request comes on a connection of its own."""
+
+    def __init__(self, process, home):
+        self.process, self.home = process, home
+        self.ready = json.loads(process.stdout.readline())
+        self.headers = {"authorization": f"Bearer {self.ready['token']}"}
+
+    def request(self, method, path, **options):
+        url = self.ready["url"] + path
+        return httpx.request(method, url, headers=self.headers, trust_env=False, **options)
+
+    def ask(self):
+        return self.request("POST", "/predict", json=BODY)
+
+    def health(self):
+        return self.request("GET", "/v2/health/ready").json()["workers"]
+
+    def pids(self):
+        """The processes that answer; one more waits to take a place."""
+        (folder,) = (self.home / "endpoints").glob("*")
+        members = json.loads((folder / "workers.json").read_text())["alive"]
+        return [member["pid"] for member in members]
+
+    def children(self):
+        pid = self.process.pid
+        return [int(pid) for pid in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+    def kill_one(self):
+        """Kills a worker and returns when another took its place."""
+        before = self.health()["restarts"]
+        os.kill(self.pids()[0], signal.SIGKILL)
+        wait_for(lambda: self._recovered(before))
+
+    def _recovered(self, before):
+        try:
+            found = self.health()
+        except httpx.HTTPError:  # the connection went to the one that was killed
+            return False
+        return found["restarts"] == before + 1 and found["alive"] == 2
+
+
+@contextmanager
+def two_workers(file, folder):
+    home = folder / "home"
+    open_store(home)
+    env = {"WORKBENCH_HOME": str(home), "JUPYTER_RUNTIME_DIR": str(folder / "runtime")}
+    with start(file, "--workers", 2, "--json", "--drain", 5, env=env) as process:
+        yield Found(process, home)
+        process.terminate()
+        process.wait(30)
+        process.stdout.close()
+        process.stderr.close()
+
+
+@pytest.fixture(scope="module")
+def found(digits_file, tmp_path_factory):
+    with two_workers(digits_file, tmp_path_factory.mktemp("workers")) as made:
+        yield made
+
+
+@pytest.fixture
+def fresh(digits_file, tmp_path):
+    with two_workers(digits_file, tmp_path) as made:
+        yield made
+
+
+def test_both_answer_and_their_figures_are_summed(found):
+    seen = set()
+
+    def both():
+        seen.add(found.health()["answered_by"])
+        return len(seen) == 2
+
+    wait_for(both)
+    for _ in range(20):
+        assert found.ask().status_code == 200
+    page = found.request("GET", "/metrics").text
+    counted = 'workbench_requests_total{model="digits",version="1",dialect="predict",status="200"}'
+    assert f"{counted} 20" in page
+    assert 'workbench_workers{state="alive"} 2' in page
+    assert page.count("# TYPE workbench_requests_total") == 1
+
+
+def test_a_killed_worker_is_replaced_while_the_other_answers(found):
+    _, other = found.pids()
+    found.kill_one()
+    assert other in found.pids()
+    for _ in range(20):
+        assert found.ask().status_code == 200
+
+
+def test_what_is_managed_at_one_holds_at_both(found):
+    manager = Manager(Client(found.ready["url"], found.ready["token"]))
+    text = manager.add_token(Grant(name="ci")).text
+
+    def statuses():
+        headers = {"authorization": f"Bearer {text}"}
+        url = f"{found.ready['url']}/predict"
+        asked = [httpx.post(url, json=BODY, headers=headers, trust_env=False) for _ in range(12)]
+        return {answer.status_code for answer in asked}
+
+    wait_for(lambda: statuses() == {200})
+    found.kill_one()
+    assert statuses() == {200}
+    manager.revoke_token("ci")
+    wait_for(lambda: statuses() == {403})
+
+
+def test_all_end_together_and_well(fresh, tmp_path):
+    pids = fresh.children()
+    assert len(discovery.running(tmp_path / "runtime")) == 1
+    fresh.process.send_signal(signal.SIGTERM)
+    assert fresh.process.wait(30) == 0
+    assert len(pids) >= 2
+    assert not any(process_start(pid) for pid in pids)
+    assert discovery.running(tmp_path / "runtime") == []
+
+
+def test_workers_end_when_their_supervisor_is_killed(fresh):
+    pids = fresh.children()
+    fresh.process.kill()
+    fresh.process.wait(30)
+    wait_for(lambda: not any(process_start(pid) for pid in pids))
+
+
+def test_why_it_cannot_start_is_told(tmp_path):
+    with start(tmp_path / "none.onnx", "--workers", 2, "--json") as process:
+        said = json.loads(process.stdout.readline())
+        assert process.wait(30) == 1
+    assert "none.onnx" in said["error"]["message"]
+
+
+def test_a_worker_alone_is_told_to_be_started_otherwise(digits_file):
+    command = [sys.executable, "-m", "workbench.serving.process", str(digits_file)]
+    done = subprocess.run(
+        [*command, "--worker"], input="", capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 1
+    assert "--workers" in done.stderr
+
+
+def test_pages_are_added_up_line_by_line():
+    one = b'# TYPE a counter\na{x="1"} 2\n# TYPE workbench_workers gauge\nworkbench_workers 3\n'
+    other = b'# TYPE a counter\na{x="1"} 5\na{x="2"} 1e6\n# TYPE workbench_workers gauge\n'
+    assert summed([one, other]).decode().splitlines() == [
+        "# TYPE a counter",
+        'a{x="1"} 7',
+        'a{x="2"} 1000000',
+        "# TYPE workbench_workers gauge",
+        "workbench_workers 3",
+    ]

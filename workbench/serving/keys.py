@@ -1,0 +1,94 @@
+"""The endpoint's tokens at run time: made, listed, revoked, kept, and known to every worker."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from workbench.core.errors import InputError, unknown_name
+from workbench.serving.follow import Registry
+from workbench.serving.security import Gate
+from workbench.serving.state import State, StateFile
+from workbench.serving.tokens import Grant, Token, new_token, with_digest
+
+
+class Keys:
+    """Changes the tokens of a gate. All methods run on the event loop.
+
+    Args:
+        gate: Knows the tokens of the start already; those are never written to disk.
+        state: Where further tokens are kept, as hashes.
+        registry: For the audit log; None has none.
+        subject: The endpoint's ref, for the audit log.
+    """
+
+    def __init__(
+        self, gate: Gate, state: StateFile, registry: Registry | None, subject: str
+    ) -> None:
+        self._gate = gate
+        self._state = state
+        self._registry = registry
+        self._subject = subject
+        self._first = {token.name: token for token in gate.tokens()}
+        self._lock = asyncio.Lock()
+
+    def grants(self) -> list[Grant]:
+        """Returns what each token allows."""
+        return [token.grant for token in self._gate.tokens()]
+
+    async def add(self, grant: Grant, *, by: str) -> str:
+        """Makes a token and returns its text, which is kept nowhere.
+
+        Raises:
+            InputError: The name is taken.
+        """
+        clear = new_token()
+        token = with_digest(clear, grant)
+
+        def change(state: State) -> State:
+            if grant.name in self._first or any(t.name == grant.name for t in state.tokens):
+                raise InputError(f"The token name '{grant.name}' is taken.", hint="Choose another.")
+            return state.model_copy(update={"tokens": (*state.tokens, token)})
+
+        async with self._lock:
+            self.adopt(await asyncio.to_thread(self._state.update, change))
+        await self._note("token_added", grant.to_json(), by)
+        return clear
+
+    async def revoke(self, name: str, *, by: str) -> None:
+        """Shuts a token out: here from the next request on, in other workers within a second.
+
+        Raises:
+            NotFoundError: No such token.
+        """
+
+        def change(state: State) -> State:
+            first = self._first.get(name)
+            if first is not None and first.digest not in state.revoked:
+                return state.model_copy(update={"revoked": (*state.revoked, first.digest)})
+            kept = tuple(token for token in state.tokens if token.name != name)
+            if len(kept) == len(state.tokens):
+                raise unknown_name("token", name, [token.name for token in self._gate.tokens()])
+            return state.model_copy(update={"tokens": kept})
+
+        async with self._lock:
+            self.adopt(await asyncio.to_thread(self._state.update, change))
+        await self._note("token_revoked", {"name": name}, by)
+
+    def adopt(self, state: State) -> None:
+        """Lets in and shuts out what the state says."""
+        wanted: dict[str, Token] = {
+            **{n: t for n, t in self._first.items() if t.digest not in state.revoked},
+            **{token.name: token for token in state.tokens},
+        }
+        for token in self._gate.tokens():
+            if wanted.get(token.name) != token:
+                self._gate.revoke(token.name)
+        known = {token.name for token in self._gate.tokens()}
+        for name, token in wanted.items():
+            if name not in known:
+                self._gate.add(token)
+
+    async def _note(self, action: str, data: dict[str, Any], by: str) -> None:
+        if self._registry is not None:
+            await asyncio.to_thread(self._registry.note, action, self._subject, data, by)

@@ -1,0 +1,205 @@
+"""What the processes of an endpoint share: building it, its record, signals, what is printed."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from workbench.core.clock import now
+from workbench.core.errors import InputError
+from workbench.core.files import storing
+from workbench.core.host import process_start
+from workbench.core.ids import new_id
+from workbench.core.refs import check_name
+from workbench.serving import discovery
+from workbench.serving.discovery import EndpointInfo
+from workbench.serving.options import Options
+from workbench.serving.rates import SharedCells
+from workbench.serving.repository import load_source
+from workbench.serving.security import Gate
+from workbench.serving.served import Source
+from workbench.serving.service import Service
+from workbench.serving.sources import StoreRegistry, find_source
+from workbench.serving.team import Team
+from workbench.serving.tls import Certificate, find_certificate
+from workbench.serving.tokens import hash_token
+from workbench.serving.traffic import Traffic
+from workbench.store import Store, open_store
+from workbench.store.home import find_home
+
+FAILED = 1
+_RATES = "rates"
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where an endpoint lives.
+
+    Attributes:
+        store: Its workspace, if any.
+        id: Its own.
+        folder: Of what it keeps.
+        certificate: None speaks plain HTTP.
+    """
+
+    store: Store | None
+    id: str
+    folder: Path | None
+    certificate: Certificate | None = None
+
+    @property
+    def home(self) -> str:
+        """The workspace's folder; empty without one."""
+        return "" if self.store is None else str(self.store.home.root)
+
+
+def find_place(options: Options) -> Place:
+    """Opens the workspace; for files alone only if there is one already.
+
+    Raises:
+        InputError: The id cannot be one, or the certificate is none.
+        StorageError: The folder cannot be made.
+    """
+    id_ = check_name(options.id or new_id(), what="an endpoint")
+    store: Store | None = None
+    if all(ref.lower().endswith(".onnx") for ref in options.refs):
+        root = options.home or find_home().root
+        store = open_store(root) if root.is_dir() else None
+    else:
+        store = open_store(options.home)
+    folder = options.folder
+    if folder is None and store is not None:
+        folder = store.home.root / "endpoints" / id_
+    if folder is not None:
+        with storing("The endpoint's folder"):
+            folder.mkdir(parents=True, exist_ok=True)
+    if options.tls and folder is None:
+        folder = Path(tempfile.mkdtemp(prefix="workbench-"))
+    names = [options.host, *options.allowed_hosts]
+    certificate = None if folder is None else find_certificate(options.tls, folder, names)
+    return Place(store, id_, folder, certificate)
+
+
+def build(options: Options, place: Place, token: str, team: Team | None = None) -> Service:
+    """Loads what is to be served and puts the endpoint together.
+
+    Args:
+        options: What was asked for.
+        place: Where it lives.
+        token: The clear token; only its hash is kept in memory.
+        team: The other workers behind the same port.
+
+    Raises:
+        WorkbenchError: Something cannot be served.
+    """
+    if options.name is not None and len(options.refs) > 1:
+        raise InputError("Got --name for several models; one would be right.")
+    store = place.store
+    sources = [find_source(ref, store, options.name) for ref in options.refs]
+    hosts = (*options.allowed_hosts, options.host)
+    tokens = [hash_token(token, "main")]
+    shared = None if team is None or place.folder is None else SharedCells(place.folder / _RATES)
+    return Service(
+        [load_source(source, options.settings.threads) for source in sources],
+        Gate(tokens, hosts) if shared is None else Gate(tokens, hosts, shared.cell),
+        replace(options.settings, traffic=_traffic_by_name(options, sources)),
+        registry=None if store is None else StoreRegistry(store),
+        log_folder=store.home.requests if store is not None and options.keeps_log else None,
+        folder=place.folder,
+        team=team,
+        tls=None if place.certificate is None else place.certificate.context(),
+    )
+
+
+def record(
+    options: Options, place: Place, token: str, port: int, models: Sequence[str]
+) -> EndpointInfo:
+    """Returns this process's discovery record."""
+    pid = os.getpid()
+    host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(options.host, options.host)
+    certificate = place.certificate
+    scheme = "http" if certificate is None else "https"
+    return EndpointInfo(
+        id=place.id,
+        url=f"{scheme}://{f'[{host}]' if ':' in host and host[0] != '[' else host}:{port}",
+        token=token,
+        models=tuple(models),
+        refs=options.refs,
+        pid=pid,
+        pid_started=process_start(pid) or "unknown",
+        started=now(),
+        home=place.home,
+        certificate="" if certificate is None else certificate.trusted,
+    )
+
+
+def cannot_listen(options: Options, error: OSError) -> InputError:
+    """Returns the error for an address that is taken or not ours."""
+    return InputError(
+        f"{options.host}:{options.port} cannot be listened on: {error.strerror}.",
+        hint="Leave --port out and the system chooses a free one.",
+    )
+
+
+def on_signals(stop: Callable[[], None]) -> None:
+    """Calls `stop` at the first SIGTERM or Ctrl-C; the second ends the process at once."""
+    loop = asyncio.get_running_loop()
+    is_stopping = False
+
+    def on_signal() -> None:
+        nonlocal is_stopping
+        if is_stopping:
+            os._exit(FAILED)
+        is_stopping = True
+        stop()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        try:
+            loop.add_signal_handler(number, on_signal)
+        except NotImplementedError:  # Windows
+            signal.signal(number, lambda *_: loop.call_soon_threadsafe(on_signal))
+
+
+def announce(options: Options, info: EndpointInfo) -> None:
+    """Prints the ready line, if one is wanted. As JSON it holds the token, this once."""
+    if options.is_quiet:
+        return
+    if options.is_json:
+        ready = {
+            "url": info.url,
+            "token": info.token,
+            "models": list(info.models),
+            "id": info.id,
+            "pid": info.pid,
+        }
+        say(json.dumps(ready, ensure_ascii=False))
+        return
+    say(
+        f"Serving {', '.join(info.models)} at {info.url}\n"
+        f"The token is in {discovery.path_of(info.id, discovery.runtime_folder())}"
+    )
+
+
+def say(text: str) -> None:
+    """Prints a line for whoever started the process."""
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
+
+
+def _traffic_by_name(options: Options, sources: Sequence[Source]) -> dict[str, Traffic]:
+    names = list(dict.fromkeys(source.name for source in sources))
+    if options.traffic is None:
+        return {}
+    if len(names) > 1:
+        raise InputError(
+            f"Got --traffic for several models: {', '.join(names)}; one would be right.",
+            hint="`workbench traffic` sets it for each of them while they run.",
+        )
+    return {names[0]: options.traffic}

@@ -1,0 +1,67 @@
+"""What a caller with the scope `manage` may change while the endpoint runs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from workbench.serving.control import TrafficControl
+from workbench.serving.jsonbody import parse_object
+from workbench.serving.keys import Keys
+from workbench.serving.messages import Request, Response, json_response
+from workbench.serving.routes import Route
+from workbench.serving.tokens import Grant
+from workbench.serving.traffic import Traffic
+
+_TOKENS = "/manage/tokens"
+_TRAFFIC = "/manage/traffic/{model}"
+
+
+def traffic_routes(control: TrafficControl) -> list[Route]:
+    """Returns the paths that show, set and clear the traffic of a model."""
+
+    def show(request: Request, answer: Any) -> Response:
+        return json_response(control.report(request.params["model"]).to_json())
+
+    async def put(request: Request, answer: Any) -> Response:
+        traffic = Traffic.parse(parse_object(request.body), what="the traffic")
+        found = await control.set(request.params["model"], traffic, by=actor(request))
+        return json_response(found.to_json())
+
+    async def clear(request: Request, answer: Any) -> Response:
+        found = await control.set(request.params["model"], None, by=actor(request))
+        return json_response(found.to_json())
+
+    return [
+        Route("GET", _TRAFFIC, "manage", show, summary="Who answers a model's requests"),
+        Route("PUT", _TRAFFIC, "manage", put, summary="Share them out: weights, shadow, budget"),
+        Route("DELETE", _TRAFFIC, "manage", clear, summary="Back to the first version"),
+    ]
+
+
+def token_routes(keys: Keys) -> list[Route]:
+    """Returns the paths that list, make and revoke tokens."""
+
+    def show(request: Request, answer: Any) -> Response:
+        return json_response([grant.to_json() for grant in keys.grants()])
+
+    async def add(request: Request, answer: Any) -> Response:
+        grant = Grant.parse(parse_object(request.body), what="the token")
+        clear = await keys.add(grant, by=actor(request))
+        return json_response({**grant.to_json(), "token": clear}, 201)
+
+    async def revoke(request: Request, answer: Any) -> Response:
+        await keys.revoke(request.params["name"], by=actor(request))
+        return json_response({"revoked": request.params["name"]})
+
+    return [
+        Route("GET", _TOKENS, "manage", show, summary="List the tokens"),
+        Route("POST", _TOKENS, "manage", add, summary="Make a token"),
+        Route("DELETE", f"{_TOKENS}/{{name}}", "manage", revoke, summary="Revoke one"),
+    ]
+
+
+def actor(request: Request) -> str:
+    """Returns who asks and from where, as the audit log names callers of an endpoint."""
+    user = "" if request.user is None else f" ({request.user})"
+    where = f" from {request.address}" if request.address else ""
+    return f"token:{request.caller}{user}{where}"

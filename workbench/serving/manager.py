@@ -1,0 +1,84 @@
+"""A typed client for what may be changed while an endpoint runs: traffic and tokens."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from urllib.parse import quote
+
+from workbench.serving.client import Client
+from workbench.serving.tokens import Grant
+from workbench.serving.traffic import Traffic, TrafficReport
+
+_TOKENS = "/manage/tokens"
+
+
+@dataclass(frozen=True)
+class NewToken:
+    """A token just made.
+
+    Attributes:
+        grant: What it allows.
+        text: What requests carry: `Authorization: Bearer TEXT`. Kept nowhere else, and not shown.
+    """
+
+    grant: Grant
+    text: str
+
+    def __repr__(self) -> str:
+        return f"NewToken({self.grant.name!r}, text in .text)"
+
+
+class Manager:
+    """Manages one endpoint.
+
+    Args:
+        client: Its token must allow "manage".
+    """
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+
+    def traffic(self, model: str | None = None) -> TrafficReport:
+        """Returns who answers a model's requests; None for the only model."""
+        return _report(self._client.call("GET", self._path(model)))
+
+    def set_traffic(self, traffic: Traffic | None, model: str | None = None) -> TrafficReport:
+        """Shares a model's requests out anew, or not at all; returns what is in force then.
+
+        Raises:
+            WorkbenchError: A version it names cannot be served; nothing is changed then.
+        """
+        if traffic is None:
+            return _report(self._client.call("DELETE", self._path(model)))
+        return _report(self._client.call("PUT", self._path(model), traffic.to_json()))
+
+    def grants(self) -> list[Grant]:
+        """Returns what each token allows."""
+        rows = json.loads(self._client.call("GET", _TOKENS))
+        return [Grant.parse(row, what="a token") for row in rows]
+
+    def add_token(self, grant: Grant) -> NewToken:
+        """Makes a token.
+
+        Raises:
+            InputError: The name is taken.
+        """
+        made = json.loads(self._client.call("POST", _TOKENS, grant.to_json()))
+        return NewToken(grant, made["token"])
+
+    def revoke_token(self, name: str) -> None:
+        """Shuts a token out.
+
+        Raises:
+            NotFoundError: No such token.
+        """
+        self._client.call("DELETE", f"{_TOKENS}/{quote(name, safe='')}")
+
+    def _path(self, model: str | None) -> str:
+        name = model or self._client.model or str(self._client.about()["model"])
+        return f"/manage/traffic/{quote(name, safe='')}"
+
+
+def _report(body: bytes) -> TrafficReport:
+    return TrafficReport.from_json(json.loads(body))

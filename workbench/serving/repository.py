@@ -1,0 +1,164 @@
+"""The models in an endpoint's memory: loaded at the start or later, switched, retired.
+
+All methods are called on the event loop; loading itself happens beside it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from workbench.core.errors import InputError
+from workbench.core.refs import parse_ref
+from workbench.serving.batching import BatchLimits
+from workbench.serving.engines import ENGINES
+from workbench.serving.follow import Follower, Registry
+from workbench.serving.metrics import Metrics
+from workbench.serving.router import Router
+from workbench.serving.served import Loaded, Served, Source, load
+
+
+@dataclass(frozen=True)
+class LoadOptions:
+    """How models are loaded: threads inside one prediction, and the bounds of each queue."""
+
+    threads: int
+    batch: BatchLimits
+
+
+class Repository:
+    """Loads, switches and retires the versions behind one router.
+
+    Args:
+        loaded: Models that have answered already.
+        options: How further ones are loaded.
+        metrics: Counters by version.
+        registry: Where versions and aliases are looked up; None serves what was given only.
+    """
+
+    def __init__(
+        self,
+        loaded: Sequence[Loaded],
+        options: LoadOptions,
+        metrics: Metrics,
+        registry: Registry | None,
+    ) -> None:
+        self.router = Router()
+        self.followers: list[Follower] = []
+        self._loaded = loaded
+        self._options = options
+        self._metrics = metrics
+        self._registry = registry
+        self._added: set[Served] = set()
+        self._closing: set[asyncio.Task[None]] = set()
+        for item in loaded:
+            self._follow(item.source)
+
+    def start(self) -> None:
+        """Serves what was loaded before."""
+        for item in self._loaded:
+            self._serve(item)
+        self._loaded = ()
+
+    async def add(self, name: str, selector: str) -> Served:
+        """Loads a further version of a served model beside the others.
+
+        Args:
+            name: As served.
+            selector: An alias, which is then followed, or a version number.
+
+        Raises:
+            InputError: The model does not come from the registry.
+            WorkbenchError: There is no such version, it was changed, or it does not answer.
+        """
+        ref = self.router.line(name)[0].source.ref
+        if self._registry is None or not ref.startswith("model:"):
+            raise InputError(
+                f"'{name}' has no version '{selector}' here, and it was not served from the "
+                "registry, where others could be found.",
+                hint="Register it, and serve model:NAME@ALIAS.",
+            )
+        wanted = f"model:{parse_ref(ref).name}@{selector}"
+        loaded = await asyncio.to_thread(self._load_ref, self._registry, wanted, name)
+        self._follow(loaded.source)
+        served = self._serve(loaded)
+        self._added.add(served)
+        return served
+
+    def is_added(self, served: Served) -> bool:
+        """Returns whether a version was loaded by `add`."""
+        return served in self._added
+
+    def remove(self, served: Served) -> None:
+        """Takes a version out; it answers what it owes and is then unloaded."""
+        self.router.remove(served)
+        self.followers[:] = [f for f in self.followers if f.ref != served.source.ref]
+        self._retire(served)
+
+    async def switch(self, follower: Follower, loaded: Loaded) -> None:
+        """Puts a newly loaded version in the place of the one that an alias pointed at."""
+        old = next((s for s in self.router if s.source.ref == follower.ref), None)
+        if old is None:  # taken out while the new one was loaded
+            loaded.model.close()
+            return
+        new = self._make(loaded)
+        new.start()
+        if old in self._added:
+            self._added.add(new)
+        self.router.switch(old, new)
+        self._metrics.count_event("workbench_swaps_total", model=follower.name, outcome="switched")
+        self._retire(old)
+
+    async def close(self) -> None:
+        """Unloads everything, after it has answered what it owes."""
+        await asyncio.gather(*(served.close() for served in self.router), *self._closing)
+
+    def load(self, source: Source) -> Loaded:
+        """Loads a source and makes it answer; off the event loop."""
+        return load_source(source, self._options.threads)
+
+    def _load_ref(self, registry: Registry, ref: str, name: str) -> Loaded:
+        return self.load(registry.find(ref, name))
+
+    def _serve(self, loaded: Loaded) -> Served:
+        served = self._make(loaded)
+        served.start()
+        self.router.add(served)
+        return served
+
+    def _make(self, loaded: Loaded) -> Served:
+        metrics = self._metrics.model(loaded.source.name, loaded.source.version)
+        return Served(loaded, metrics, self._options.batch)
+
+    def _follow(self, source: Source) -> None:
+        if self._registry is not None and source.alias is not None:
+            self.followers.append(Follower(source))
+
+    def _retire(self, old: Served) -> None:
+        self._added.discard(old)
+        task = asyncio.get_running_loop().create_task(_close(old))
+        self._closing.add(task)
+        task.add_done_callback(self._closing.discard)
+
+
+def load_source(source: Source, threads: int = 1) -> Loaded:
+    """Loads a source with the engine that its file's suffix asks for.
+
+    Raises:
+        InputError: No engine runs such files, or the file is broken.
+    """
+    for key in ENGINES:
+        engine = ENGINES.get(key)
+        if source.path.suffix.lower() in engine.suffixes:
+            return load(source, engine, engine.Config.parse({"threads": threads}, what=key))
+    raise InputError(
+        f"Got '{source.path.name}'; no engine runs '{source.path.suffix}' files.",
+        hint="An .onnx file would be right.",
+    )
+
+
+async def _close(old: Served) -> None:
+    await old.close()
+    gc.collect()

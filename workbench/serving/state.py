@@ -1,0 +1,116 @@
+"""What an endpoint keeps over a restart, and shares with the other workers behind its port.
+
+A small JSON file beside the endpoint's log, readable by its owner only, written whole at once. It
+holds hashes of tokens, never their text.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field
+
+from workbench.core.config import Config
+from workbench.core.errors import IntegrityError
+from workbench.core.files import storing, write_private
+from workbench.core.host import FileLock
+from workbench.serving.tokens import Token
+from workbench.serving.traffic import Traffic
+
+_FILE, _LOCK = "state.json", "state.lock"
+
+
+class State(Config):
+    """What is kept."""
+
+    revision: int = Field(0, ge=0, description="Counts the changes")
+    traffic: dict[str, Traffic] = Field(default_factory=dict, description="By model")
+    taken_back: dict[str, dict[str, Any]] = Field(
+        default_factory=dict, description="The last version taken back by itself, by model"
+    )
+    tokens: tuple[Token, ...] = Field((), description="Made at run time")
+    revoked: tuple[str, ...] = Field((), description="Hashes of revoked tokens of the start")
+
+    def with_traffic(self, model: str, traffic: Traffic | None) -> State:
+        """Returns the state with the traffic of one model set, or cleared by None."""
+        kept = {name: value for name, value in self.traffic.items() if name != model}
+        if traffic is not None:
+            kept[model] = traffic
+        return self.model_copy(update={"traffic": kept})
+
+    def with_taken_back(self, model: str, facts: dict[str, Any]) -> State:
+        """Returns the state with a version noted as taken back."""
+        return self.model_copy(update={"taken_back": {**self.taken_back, model: facts}})
+
+
+class StateFile:
+    """Reads and changes the state; a change is one exclusive step also between processes.
+
+    Args:
+        folder: Of the endpoint; None keeps the state in memory only.
+
+    Attributes:
+        revision: Of the last change made here; an older state read meanwhile is outdated.
+    """
+
+    def __init__(self, folder: Path | None) -> None:
+        self._path = None if folder is None else folder / _FILE
+        self._memory = State()
+        self.revision = 0
+        self._seen: tuple[int, ...] = ()
+
+    def read(self) -> State:
+        """Returns the state; an empty one if none was ever written.
+
+        Raises:
+            IntegrityError: The file is not what was written.
+        """
+        if self._path is None:
+            return self._memory
+        self._seen = self._stamp()
+        try:
+            values = json.loads(self._path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return State()
+        except ValueError as error:
+            raise IntegrityError(
+                f"The endpoint's state {self._path} is not JSON.", hint="Delete it to start anew."
+            ) from error
+        return State.parse(values, what="the endpoint's state")
+
+    def is_news(self) -> bool:
+        """Returns whether another process changed the state since it was last read here."""
+        return self._path is not None and self._stamp() != self._seen
+
+    def update(self, change: Callable[[State], State]) -> State:
+        """Replaces the state by `change(state)` and returns it.
+
+        Raises:
+            StorageError: The disk is full, or read-only; nothing is changed then.
+        """
+        if self._path is None:
+            self._memory = state = _next(self._memory, change)
+        else:
+            with storing("The endpoint's state"), FileLock(self._path.with_name(_LOCK)):
+                state = _next(self.read(), change)
+                text = json.dumps(state.to_json(), ensure_ascii=False)
+                write_private(self._path, text, durable=True)
+                self._seen = self._stamp()
+        self.revision = state.revision
+        return state
+
+    def _stamp(self) -> tuple[int, ...]:
+        if self._path is None:
+            return ()
+        try:
+            found = self._path.stat()
+        except OSError:
+            return ()
+        return (found.st_mtime_ns, found.st_ino, found.st_size)
+
+
+def _next(state: State, change: Callable[[State], State]) -> State:
+    return change(state).model_copy(update={"revision": state.revision + 1})

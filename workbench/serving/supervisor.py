@@ -1,0 +1,200 @@
+"""Several workers behind one port: started, watched, started again, and stopped together.
+
+Each worker listens on the port itself (SO_REUSEPORT: the system spreads the connections), so no
+request passes through here. One more worker waits, loaded, to take the place of one that ends.
+Source: socket(7), Linux 3.9.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+import socket
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from workbench.core.clock import now
+from workbench.core.errors import UnsupportedError, WorkbenchError
+from workbench.serving import discovery, launch
+from workbench.serving.discovery import EndpointInfo
+from workbench.serving.options import Options
+from workbench.serving.team import Member, Members, last_asked, write_members
+from workbench.serving.tokens import new_token
+from workbench.serving.worker_process import WorkerProcess
+
+_LOGGER = logging.getLogger(__name__)
+_STEADY_S = 5.0
+_LONGEST_PAUSE_S = 30.0
+_LOOK_S = 1.0
+
+
+class Supervisor:
+    """Keeps the workers of one endpoint alive.
+
+    Args:
+        options: What was asked for.
+        words: The command line it came by; the workers get the same.
+    """
+
+    def __init__(self, options: Options, words: Sequence[str]) -> None:
+        if not hasattr(socket, "SO_REUSEPORT"):
+            raise UnsupportedError(
+                "Several workers cannot share a port on this system.",
+                hint="Leave --workers out; one process answers from one core.",
+            )
+        self._options = options
+        self._words = list(words)
+        self._place = launch.find_place(options)
+        self._folder = self._place.folder or Path(tempfile.mkdtemp(prefix="workbench-"))
+        self._token = options.token or new_token()
+        self._told = {"token": self._token, "secret": secrets.token_urlsafe(32)}
+        self._slots = [_Slot(index) for index in range(options.workers)]
+        self._spare: asyncio.Task[WorkerProcess] | None = None
+        self._restarts = 0
+        self._stop = asyncio.Event()
+
+    async def run(self, announce: Callable[[Options, EndpointInfo], None]) -> int:
+        """Serves until told to stop; returns the exit code.
+
+        Raises:
+            WorkbenchError: A worker could not start; the others are ended then.
+        """
+        launch.on_signals(self._stop.set)
+        with self._reserve() as reserved:
+            port = int(reserved.getsockname()[1])
+            try:
+                models = await self._start_all(port)
+            except BaseException:
+                await self._end_all()
+                raise
+            info = launch.record(self._options, self._place, self._token, port, models)
+            path = discovery.write(info)
+            keeping = [asyncio.create_task(self._keep(slot, port)) for slot in self._slots]
+            self._spare = asyncio.create_task(self._prepare(port))
+            try:
+                announce(self._options, info)
+                await self._wait()
+                _LOGGER.info("stopping %s workers", len(self._slots))
+                is_complete = await self._end_all()
+                await asyncio.gather(*keeping)
+            finally:
+                path.unlink(missing_ok=True)
+        return 0 if is_complete else launch.FAILED
+
+    def _reserve(self) -> socket.socket:
+        """Holds the port without listening, so that it stays ours while a worker restarts."""
+        family = socket.AF_INET6 if ":" in self._options.host else socket.AF_INET
+        reserved = socket.socket(family, socket.SOCK_STREAM)
+        try:
+            reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+            reserved.bind((self._options.host, self._options.port))
+        except OSError as error:
+            reserved.close()
+            raise launch.cannot_listen(self._options, error) from error
+        return reserved
+
+    async def _start_all(self, port: int) -> list[str]:
+        """The first alone if traffic is asked for: it sets it, and the others take it up."""
+        prepared = await asyncio.gather(*(self._prepare(port) for _ in self._slots))
+        for slot, process in zip(self._slots, prepared, strict=True):
+            slot.process = process
+        first, *others = self._slots
+        models = await self._go(first, sets_traffic=True)
+        await asyncio.gather(*(self._go(slot) for slot in others))
+        self._tell()
+        return models
+
+    async def _prepare(self, port: int) -> WorkerProcess:
+        command = [sys.executable, "-P", "-m", "workbench.serving.process", *self._words]
+        command += ["--worker", "--port", str(port), "--quiet"]
+        command += ["--folder", str(self._folder), "--id", self._place.id]
+        return await WorkerProcess.start(command, self._told)
+
+    async def _go(self, slot: _Slot, *, sets_traffic: bool = False) -> list[str]:
+        if slot.process is None:
+            return []
+        ready = await slot.process.go(slot.index, sets_traffic=sets_traffic)
+        pid = slot.process.pid
+        slot.member = Member(index=slot.index, pid=pid, port=ready["port"], since=now())
+        return list(ready["models"])
+
+    async def _keep(self, slot: _Slot, port: int) -> None:
+        """Puts another worker in the place of one that ended; after a pause if that goes on."""
+        failures = 0
+        while slot.process is not None and not self._stop.is_set():
+            reason = await slot.process.ended()
+            if self._stop.is_set():
+                return
+            failures = failures + 1 if slot.process.lived_s() < _STEADY_S else 0
+            _LOGGER.warning("worker %s ended: %s; another takes its place", slot.index, reason)
+            slot.member = None
+            self._restarts += 1
+            self._tell()
+            if failures > 1:
+                await self._pause(min(_LONGEST_PAUSE_S, 0.1 * 2**failures))
+            try:
+                if not self._stop.is_set():
+                    slot.process = await self._take_spare(port)
+                    await self._go(slot)
+            except WorkbenchError as error:
+                _LOGGER.warning("worker %s did not start: %s", slot.index, error)
+            self._tell()
+
+    async def _take_spare(self, port: int) -> WorkerProcess:
+        """Returns the worker that waits, loaded, for such a moment, and starts the next one."""
+        spare, self._spare = self._spare, None
+        process = None if spare is None else await spare
+        if process is None or not process.is_alive:
+            process = await self._prepare(port)
+        if self._spare is None:
+            self._spare = asyncio.create_task(self._prepare(port))
+        return process
+
+    async def _wait(self) -> None:
+        """Returns when told to stop, or when nobody asked any worker for the idle time."""
+        idle_s, began = self._options.settings.idle_s, time.time()
+        while not self._stop.is_set():
+            await self._pause(_LOOK_S)
+            asked = max(began, last_asked(self._folder))
+            if idle_s is not None and time.time() - asked > idle_s:
+                _LOGGER.info("nobody asked for %.0f s", idle_s)
+                self._stop.set()
+
+    async def _pause(self, seconds: float) -> None:
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._stop.wait(), seconds)
+
+    def _tell(self) -> None:
+        """Lets the workers know of each other."""
+        alive = tuple(slot.member for slot in self._slots if slot.member is not None)
+        members = Members(wanted=len(self._slots), restarts=self._restarts, alive=alive)
+        try:
+            write_members(self._folder, members)
+        except OSError as error:
+            _LOGGER.warning("the list of workers cannot be written: %s", error)
+
+    async def _end_all(self) -> bool:
+        self._stop.set()
+        timeout_s = self._options.settings.drain_s + _STEADY_S
+        processes = [slot.process for slot in self._slots if slot.process is not None]
+        ended = await asyncio.gather(*(process.end(timeout_s) for process in processes))
+        if self._spare is not None:
+            with suppress(WorkbenchError):
+                await (await self._spare).end(timeout_s)
+        return all(ended)
+
+
+@dataclass
+class _Slot:
+    """A place for one worker."""
+
+    index: int
+    process: WorkerProcess | None = None
+    member: Member | None = None
