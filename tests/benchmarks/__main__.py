@@ -21,7 +21,9 @@ from tests.benchmarks.figure import Figure, shown
 from workbench.core.host import usable_cores
 from workbench.runtime.cpu import describe_cpu
 
-PARTS = ("startup", "training", "following", "measuring", "registry", "endpoint")
+PARTS = (
+    "startup", "training", "following", "measuring", "requantizing", "registry", "endpoint",
+)  # fmt: skip
 _LIMIT_S = 60
 _LINE = "{:<44} {:>10} {:<11} {:>9}  {}"
 

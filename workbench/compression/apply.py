@@ -49,7 +49,8 @@ def groups_of(recipe: Recipe, subject: Subject) -> tuple[Group, ...]:
     by_steps: dict[tuple[Step, ...], list[Layer]] = {}
     for name, layer in chosen.items():
         by_steps.setdefault(recipe.layers[name], []).append(layer)
-    rest = [layer for layer in subject.layers if layer not in chosen.values()]
+    treated = {layer.name for layer in chosen.values()}
+    rest = [layer for layer in subject.layers if layer.name not in treated]
     if rest and EVERY_LAYER in recipe.layers:
         by_steps.setdefault(recipe.layers[EVERY_LAYER], []).extend(rest)
     return tuple(Group(tuple(layers), steps) for steps, layers in by_steps.items())

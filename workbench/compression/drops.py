@@ -36,31 +36,35 @@ class DropModel:
     Args:
         known: What was seen and measured.
         most: The drop to chance, in points.
-        methods: How many methods shares are given for.
+        sizes: How many numbers a place has.
     """
 
-    def __init__(self, known: Sequence[Known], most: float, methods: int) -> None:
+    def __init__(self, known: Sequence[Known], most: float, sizes: int) -> None:
         self.kinds = {kind for item in known for kind in item.located.kinds}
-        points = _points([item for item in known if len(item.located.rows)], most, methods)
+        points = _points([item for item in known if len(item.located.rows)], most, sizes)
         self.map = ScoreMap(most, points)
         self.width = conformal.width(*self.map.left_out())
 
+    @property
+    def worst(self) -> float:
+        """A drop to a little below chance, in points: none is said to be larger."""
+        return self.map.most * BELOW_CHANCE
+
     def drop(self, located: Located) -> tuple[float, float, float]:
         """Returns the drop in points, and the ends of its band."""
-        center, spread = self.map.predict(located.score, located.shares)
+        center, spread = self.map.predict(located.score, located.place)
         half = self.width * spread * (_FIRST if located.is_first else 1.0)
         if located.kinds - self.kinds:
             half *= STRANGE
-        most = self.map.most * BELOW_CHANCE
         value, low, high = unsquash(center), unsquash(center - half), unsquash(center + half)
-        return min(value, most), low, min(high, most)
+        return min(value, self.worst), low, min(high, self.worst)
 
 
-def _points(known: Sequence[Known], most: float, methods: int) -> Points:
-    shares = [item.located.shares for item in known]
+def _points(known: Sequence[Known], most: float, sizes: int) -> Points:
+    places = [item.located.place for item in known]
     return Points(
         np.array([item.located.score for item in known]),
-        np.array(shares).reshape(len(known), methods),
+        np.array(places).reshape(len(known), sizes),
         np.clip([item.drop for item in known], None, most),
         np.array([item.noise for item in known]),
     )

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from workbench.compression.subject import Layer
+from workbench.compression.subject import Layer, Subject
 from workbench.core import optional
 from workbench.exporting.graph import copy_graph
 
@@ -21,6 +21,13 @@ _FOR = "editing an ONNX graph"
 _BIAS_INPUT = 2
 _OPSET_WITH_INT4, _IR_WITH_INT4 = 21, 10
 _CHANGED_MEANING = frozenset({"GroupNormalization"})
+
+
+def why_no_weights(subject: Subject) -> str | None:
+    """Returns why no weight can be packed in the graph, or None."""
+    if any(layer.initializer for layer in subject.layers):
+        return None
+    return "the graph has no layer with constant weights"
 
 
 class Editor:

@@ -27,11 +27,11 @@ from workbench.compression.sensitivity import SensitivityTable
 from workbench.compression.study import StudyEngine
 from workbench.compression.table_store import TableStore
 from workbench.compression.treatments import default_treatments, key_of, needs_training
-from workbench.compression.untrained import untrained
+from workbench.compression.untrained import LEAST_REACH, NEAR, trained_points, untrained
 from workbench.core.records import Interval
 from workbench.store import Context, NullContext
 
-_LOOKS = 40
+_LOOKS = 60
 _ENOUGH = 5
 _REGRESSION_MOST = 300.0
 _ACCURACY = "accuracy"
@@ -86,7 +86,7 @@ class Estimator:
 
     @property
     def methods(self) -> tuple[str, ...]:
-        """All methods, in the order of `Located.shares`."""
+        """All methods, in the order of `Located.place`."""
         return self.locator.methods
 
     def estimate(self, recipe: Recipe | str | Sequence[Any] | Mapping[str, Any]) -> Estimate:
@@ -219,6 +219,10 @@ class Estimator:
                 "measured": len(self.measured),
                 "enough": _ENOUGH,
                 "measured_kinds": sorted(self._kinds_measured()),
+                "trained": trained_points(self.measured),
+                "near": NEAR,
+                "has_unseen": len(self.locator.names) < len(self.subject.layers),
+                "least_reach": LEAST_REACH,
             }
             return page_table(self.locator, self._drop_model(), self.latency, facts)
 
@@ -255,9 +259,11 @@ class Estimator:
         )
 
     def _score_band(self, located: Located) -> Interval:
-        if not len(located.rows):
+        if not len(located.rows) and not located.is_blind:
             return Interval(*[self.baseline.score] * 3)
-        value, low, high = self.drop(located)
+        value, low, high = self.drop(located) if len(located.rows) else (0.0, 0.0, 0.0)
+        if located.is_blind:
+            high = max(high, self._drop_model().worst)
         sign = -0.01 if self.baseline.higher_is_better else 0.01
         ends = sorted(self.baseline.score + sign * end for end in (low, high))
         top = 1.0 if self.baseline.metric == _ACCURACY else np.inf
@@ -270,6 +276,8 @@ class Estimator:
         count = len(self.measured)
         strange = sorted(located.kinds - self._kinds_measured())
         reasons = []
+        if located.is_blind:
+            reasons.append("some of its layers cannot be looked into before it is measured")
         if located.is_first:
             reasons.append("a first answer from gradients")
         if count < _ENOUGH:
@@ -281,7 +289,7 @@ class Estimator:
     def _drop_model(self) -> DropModel:
         if self._drops is None:
             known = [*self._looked(), *self._observed()]
-            self._drops = DropModel(known, self.most, len(self.methods))
+            self._drops = DropModel(known, self.most, len(self.methods) + 1)
         return self._drops
 
     def _looked(self) -> list[Known]:
@@ -293,9 +301,11 @@ class Estimator:
         found = []
         for measured in self.measured.values():
             recipe = parse(measured.recipe_json)
-            if not needs_training(recipe):
-                drop = sign * (self.baseline.score - measured.score)
-                found.append(Known(self.locator.locate(recipe), drop, 0.0))
+            if needs_training(recipe):
+                continue
+            located = self.locator.locate(recipe)
+            if not located.is_blind:  # else the table does not explain its drop
+                found.append(Known(located, sign * (self.baseline.score - measured.score), 0.0))
         return found
 
     def _kinds_measured(self) -> frozenset[str]:

@@ -98,7 +98,8 @@ def _gradients(
         parts[_last(subject, layer)].register_forward_hook(_output_keeper(made, layer.name))
     source = torch.from_numpy(np.ascontiguousarray(inputs)).requires_grad_(True)
     answers = twin(source).reshape(len(inputs), -1)
-    names = [layer.name for layer in known]
+    known = [layer for layer in known if layer.name in seen and layer.name in made]
+    names = [layer.name for layer in known]  # attention reads its last weight without a call
     found = torch.autograd.grad(
         (answers * torch.from_numpy(vectors)).sum(), [made[name] for name in names]
     )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from bisect import bisect_right
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +12,7 @@ from workbench.compression.effects import graph_steps, shared_key
 from workbench.compression.method import Method, WeightMethod
 from workbench.compression.methods import METHODS
 from workbench.compression.probing import Prober
+from workbench.compression.ranking import Ranking
 from workbench.compression.recipe import Recipe, parse
 from workbench.compression.sensitivity import COMMON, Cell, SensitivityTable
 from workbench.compression.treatments import (
@@ -27,6 +29,7 @@ SIZE_MARGIN, MIXED_SIZE_MARGIN = 0.005, 0.03
 _NOTHING = 1e-30
 _REMEMBERED = 20_000
 INT8 = "int8"
+Rung = tuple[float, str]
 
 
 @dataclass(frozen=True)
@@ -37,7 +40,8 @@ class Located:
         rows: Of its cells.
         weights: How much of each.
         score: From the Gram matrix.
-        shares: Of the weights each method treats, in the order of `Locator.methods`.
+        place: Share of the weights each method treats, in the order of `Locator.methods`, then how
+            deep the change lies, from 0 for the first layer to 1 for the last [methods + 1].
         bytes: Of the file.
         size_margin: Relative error that `bytes` may have.
         macs: A sample.
@@ -45,12 +49,13 @@ class Located:
         int8: Layers in int8.
         others: Further methods that may change the latency.
         is_first: Whether the score is a first answer from gradients.
+        is_blind: Whether it changes weights of layers that cannot be probed, as those of an LSTM.
     """
 
     rows: np.ndarray
     weights: np.ndarray
     score: float
-    shares: np.ndarray
+    place: np.ndarray
     bytes: float
     size_margin: float
     macs: float
@@ -58,6 +63,7 @@ class Located:
     int8: tuple[str, ...]
     others: tuple[str, ...]
     is_first: bool
+    is_blind: bool
 
 
 class Locator:
@@ -68,10 +74,12 @@ class Locator:
         table: Of answers that were computed.
 
     Attributes:
-        methods: All there are, in the order of `Located.shares`.
+        methods: All there are, in the order of `Located.place`.
         first: Of first answers from gradients.
         ladders: Treatments by amount, of which the table holds every layer, by axis.
         layer_shares: Of all weights, by layer.
+        depths: From 0 for the first layer to 1 for the last, by layer.
+        ranking: What steps that rank all layers take from each.
     """
 
     def __init__(self, prober: Prober, table: SensitivityTable) -> None:
@@ -80,8 +88,12 @@ class Locator:
         self.first = SensitivityTable()
         self.methods = tuple(METHODS)
         self.names = [layer.name for layer in prober.layers]
+        self.ranking = Ranking(prober.subject)
+        last = max(len(self.names) - 1, 1)
+        self.depths = {name: index / last for index, name in enumerate(self.names)}
         self._located: dict[tuple[str, bool], Located] = {}
         self.ladders: dict[str, dict[float, Treatment]] = {}
+        self._rungs: dict[str, list[Rung]] = {}
         self.layer_shares = self._weight_shares()
         for key in dict.fromkeys(key for _, key in table.rows):
             if key != COMMON[1]:
@@ -93,9 +105,12 @@ class Locator:
         if key not in self._located:
             if len(self._located) >= _REMEMBERED:
                 self._located.clear()
-            chosen = treatments_of(recipe, self.prober.subject)
+            chosen = treatments_of(recipe, self.prober.subject, self.ranking.shares)
+            unseen = {t for name, t in chosen.items() if name not in self.layer_shares}
             chosen = {n: steps for n, steps in chosen.items() if n in self.layer_shares}
-            self._located[key] = self._look_up(chosen, is_first=key[1] and bool(chosen))
+            is_blind = any(map(changes_weights, unseen))
+            found = self._look_up(chosen, is_first=key[1] and bool(chosen), is_blind=is_blind)
+            self._located[key] = found
         return self._located[key]
 
     def add(self, chosen: Mapping[str, Treatment], *, projected: bool = False) -> None:
@@ -115,29 +130,34 @@ class Locator:
         """Returns whether gradients answer: before the table is there, where they can."""
         return not (len(self.table) or recipe.is_baseline) and self.prober.can_project
 
-    def _look_up(self, chosen: Mapping[str, Treatment], *, is_first: bool) -> Located:
+    def _look_up(
+        self, chosen: Mapping[str, Treatment], *, is_first: bool, is_blind: bool
+    ) -> Located:
         table = self.first if is_first else self.table
         cells = self._cells(chosen, is_first=is_first)
+        treatments = tuple(dict.fromkeys(chosen.values()))
         facts = [(table.facts[table.rows[cell]], weight) for cell, weight in cells.items()]
         size = self.prober.plain.size + sum(f.bytes * w for f, w in facts)
-        shared = set(map(shared_key, {key_of(t): t for t in chosen.values()}.values()))
+        shared = set(map(shared_key, treatments))
         size += sum(table.shared_bytes.get(key, 0) for key in shared)
-        if COMMON in table and any(changes_weights(t) for t in chosen.values()):
+        if COMMON in table and any(map(changes_weights, treatments)):
             cells[COMMON] = 1.0
         rows = np.array([table.rows[cell] for cell in cells], int)
         weights = np.array(list(cells.values()))
+        depth = self._depth(table, cells, rows, weights)
         return Located(
             rows=rows,
             weights=weights,
             score=table.score(rows, weights) if len(rows) else _NOTHING,
-            shares=self._shares(chosen),
+            place=np.append(self._shares(chosen), depth),
             bytes=size,
-            size_margin=_size_margin(chosen),
+            size_margin=_size_margin(treatments),
             macs=self.prober.plain.macs + sum(f.macs * w for f, w in facts),
-            kinds=frozenset(map(kind_of, chosen.values())),
+            kinds=frozenset(map(kind_of, treatments)),
             int8=tuple(n for n, t in chosen.items() if t[-1].plugin.produces == INT8),
-            others=_other_methods(chosen),
+            others=_other_methods(treatments),
             is_first=is_first,
+            is_blind=is_blind,
         )
 
     def _cells(self, chosen: Mapping[str, Treatment], *, is_first: bool) -> dict[Cell, float]:
@@ -172,31 +192,46 @@ class Locator:
         if axis is None:
             return None
         standard, rest, amount = axis
-        known = sorted(self.ladders.get(key_of(standard), {}).items())
-        below = [item for item in known if item[0] <= amount]
-        above = [item for item in known if item[0] > amount]
-        is_rest_known = not rest or (name, key_of(rest)) in self.table
-        if not below and known and amount < known[0][0] and is_rest_known:
-            below = [(0.0, rest)]
-        if below and not above and below[-1][0] >= NEARLY_ALL:
-            return [(key_of(below[-1][1]), 1.0)]
-        if not below or not above or above[0][0] - below[-1][0] > CLOSE:
+        rungs = self._rungs.get(key_of(standard), [])
+        place = bisect_right(rungs, amount, key=_amount_of)
+        below = rungs[place - 1] if place else None
+        above = rungs[place] if place < len(rungs) else None
+        if below is None and above and (not rest or (name, key_of(rest)) in self.table):
+            below = (0.0, key_of(rest))
+        if below and above is None and below[0] >= NEARLY_ALL:
+            return [(below[1], 1.0)]
+        if below is None or above is None or above[0] - below[0] > CLOSE:
             return None
-        (low, first), (high, second) = below[-1], above[0]
-        share = (amount - low) / (high - low)
-        return [(key_of(first), 1 - share), (key_of(second), share)]
+        share = (amount - below[0]) / (above[0] - below[0])
+        return [(below[1], 1 - share), (above[1], share)]
 
     def _note_ladder(self, treatment: Treatment) -> None:
         axis = axis_of(treatment)
         complete = all((name, key_of(treatment)) in self.table for name in self.names)
         if axis is not None and complete:
-            self.ladders.setdefault(key_of(axis[0]), {})[axis[2]] = treatment
+            key = key_of(axis[0])
+            ladder = self.ladders.setdefault(key, {})
+            ladder[axis[2]] = treatment
+            self._rungs[key] = [(amount, key_of(ladder[amount])) for amount in sorted(ladder)]
 
     def _weight_shares(self) -> dict[str, float]:
         base = self.prober.plain.base
         sizes = {layer.name: base[layer.initializer].size for layer in self.prober.layers}
         total = sum(sizes.values())
         return {name: size / total for name, size in sizes.items()}
+
+    def _depth(
+        self,
+        table: SensitivityTable,
+        cells: Mapping[Cell, float],
+        rows: np.ndarray,
+        weights: np.ndarray,
+    ) -> float:
+        """Returns the mean depth of the layers, each as far as it moves the answers alone."""
+        lengths = weights * np.sqrt(np.maximum(table.gram[rows, rows], 0.0))
+        depths = np.array([self.depths.get(name, 0.0) for name, _ in cells])
+        total = float(lengths[rows != table.rows.get(COMMON)].sum())
+        return float(lengths @ depths) / total if total > 0 else 0.0
 
     def _shares(self, chosen: Mapping[str, Treatment]) -> np.ndarray:
         found: dict[str, float] = {}
@@ -206,19 +241,23 @@ class Locator:
         return np.array([found.get(method, 0.0) for method in self.methods])
 
 
+def _amount_of(rung: Rung) -> float:
+    return rung[0]
+
+
 def may_change_latency(method: Method) -> bool:
     """Returns whether a method, besides those that give int8, may change the latency."""
     return not isinstance(method, WeightMethod) and method.produces != INT8
 
 
-def _size_margin(chosen: Mapping[str, Treatment]) -> float:
+def _size_margin(treatments: Sequence[Treatment]) -> float:
     """Returns how far the sum over the layers may be off; edits of one layer can interact."""
-    if not chosen:
+    if not treatments:
         return 0.0
-    is_mixed = any(len(graph_steps(treatment)) > 1 for treatment in chosen.values())
+    is_mixed = any(len(graph_steps(treatment)) > 1 for treatment in treatments)
     return MIXED_SIZE_MARGIN if is_mixed else SIZE_MARGIN
 
 
-def _other_methods(chosen: Mapping[str, Treatment]) -> tuple[str, ...]:
-    steps = [step for treatment in chosen.values() for step in treatment]
+def _other_methods(treatments: Sequence[Treatment]) -> tuple[str, ...]:
+    steps = [step for treatment in treatments for step in treatment]
     return tuple(dict.fromkeys(s.method for s in steps if may_change_latency(s.plugin)))

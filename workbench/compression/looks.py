@@ -22,7 +22,7 @@ from workbench.evaluation.compare import paired_bootstrap
 from workbench.exporting.graph import save_graph
 from workbench.runtime.session import open_session
 
-_SAMPLES, _QUICK_MACS = (192, 1024), 2_200_000_000
+_SAMPLES, _QUICK_MACS = (96, 256), 8_000_000_000
 _MOST_BYTES = 600_000_000
 _ACCURACY = "accuracy"
 _NORMAL, _RESAMPLES, _SETS = 1.645, 100, 5
@@ -76,7 +76,10 @@ class Looker:
         before = engine.outputs_of_baseline()
         first = float(np.random.default_rng(seed).random())
         starts = (first + np.arange(_SETS)) / _SETS
-        self._views = [_View(engine, prober, before, count, float(start)) for start in starts]
+        runners: dict[bool, LookRunner] = {}
+        self._views = [
+            _View(engine, prober, before, count, float(start), runners) for start in starts
+        ]
         if count >= len(before):
             del self._views[1:]
         self._turn = 0
@@ -92,7 +95,13 @@ class _View:
     """Looks at one set of samples."""
 
     def __init__(
-        self, engine: StudyEngine, prober: Prober, before: np.ndarray, count: int, start: float
+        self,
+        engine: StudyEngine,
+        prober: Prober,
+        before: np.ndarray,
+        count: int,
+        start: float,
+        runners: dict[bool, LookRunner],
     ) -> None:
         self._engine = engine
         self._prober = prober
@@ -101,7 +110,7 @@ class _View:
         self._samples = chosen or spread_evenly(len(before), count)
         self._before = before[self._samples.indices]
         self._inputs, self._targets = engine.dataset.val.batch(self._samples.indices)
-        self._runners: dict[bool, LookRunner] = {}
+        self._runners = runners
 
     def look(self, recipe: Recipe) -> Look:
         after = self._answers(recipe)
@@ -133,12 +142,9 @@ class _View:
             return self._answers_of_file(recipe)
         is_changing = any(changes_weights(treatment) for treatment in chosen.values())
         if is_changing not in self._runners:
-            self._runners[is_changing] = self._prober.runner(
-                self._inputs, self._samples.weights, is_changing=is_changing
-            )
-        return self._runners[is_changing].outputs(
-            effects, self._prober.repaired_by(chosen) if is_changing else []
-        )
+            self._runners[is_changing] = self._prober.runner(is_changing=is_changing)
+        repaired = self._prober.repaired_by(chosen) if is_changing else []
+        return self._runners[is_changing].outputs(effects, repaired, self._inputs)
 
     def _answers_of_file(self, recipe: Recipe) -> np.ndarray:
         with tempfile.TemporaryDirectory() as folder:

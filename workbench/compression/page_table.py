@@ -18,7 +18,7 @@ float_ms, int8_ms  f4  [L]            of each layer in the two totals
 crossing           f4  [L]            values that cross if the layer alone changes its format
 global_shares      f4  [R, A, L]      what a step that ranks all layers takes from each
 logs, alpha        f4  [P]            of the Gaussian process
-places             f4  [P, M]         likewise
+places             f4  [P, M + 1]     likewise
 inverse            f4  [P, P]         likewise
 =================  ==  =============  =========================================================
 
@@ -34,11 +34,16 @@ only the kernel can say: null. If any step `changes` weights, the cell `common` 
 **Score.** With w the amounts of cells: q = ½ wᵀGw, x = log q; the curve
 c = asinh(most·(1 − exp(−exp(power·(x − log_start)))) / unit); the kernel
 k_p = amplitude²·exp(−½((x − logs_p)²/length_log² + Σ_m (share_m/length_share − places_pm)²)), where
-share_m is the share of all weights that method m (in `order`) treats; μ = c + k·alpha;
+share_m is the share of all weights that method m (in `order`) treats, and the last of the sum is
+the depth over `length_depth`: the mean of l/(L − 1) over the cells, each of a layer l, weighted by
+w·d (0 without any); μ = c + k·alpha;
 σ² = max(amplitude² − kᵀ·inverse·k, 0) + noise²; half = width·σ, times `strange` if a kind of
 treatment (its methods joined by " + ") is not in `kinds`. The drop in points is unit·sinh(μ), its
 band unit·sinh(μ ∓ half); value and upper end are at most most·below_chance. The score is the
 baseline's less drop/100 (plus, where lower is better), at most `top`; without cells it is that.
+
+Where the model `has_unseen` layers (they have no cells, as those of an LSTM) and a step for all or
+all other layers `changes` weights, the far end of the band is a drop of most·below_chance.
 
 **The rest.** Size: `size_bytes`, plus the cells' bytes, plus `shared_bytes` of each different list
 of graph steps, those that are `is_local` left out unless there are no others; ± `size_margin`, or
@@ -47,6 +52,12 @@ of graph steps, those that are `is_local` left out unless there are no others; �
 (float_ms_l − int8_ms_l + price_ms·crossing_l); then times the factor of each method that is
 `other`; relative margins `known`, `mixed`, or `unknown` where int8 was not measured or a factor is
 missing.
+
+**Recipes that train.** Their neighbours are those of `trained` with the same methods (in the order
+of their `turn`) and the largest amount (0 without any) no more than `near` away. The score is the
+neighbours' mean ± the larger of `least_reach` and twice their range, not below chance; size and
+latency are the mean, 0.7 of it, and 1.4 of it but not above the baseline's. Without neighbours, and
+for MACs, they follow from the amount.
 """
 
 from __future__ import annotations
@@ -63,21 +74,20 @@ from workbench.compression import score_map
 from workbench.compression.drops import BELOW_CHANCE, STRANGE, DropModel
 from workbench.compression.latency_table import LatencyTable
 from workbench.compression.locate import CLOSE, INT8, NEARLY_ALL, Locator, may_change_latency
-from workbench.compression.method import GraphMethod, StructureMethod, WeightMethod
+from workbench.compression.method import STAGES, GraphMethod, StructureMethod, WeightMethod
 from workbench.compression.methods import METHODS
+from workbench.compression.ranking import AMOUNTS
 from workbench.compression.recipe import Step, parse
 from workbench.compression.sensitivity import COMMON, SensitivityTable
 from workbench.compression.treatments import (
     Treatment,
     axis_of,
     changes_weights,
-    global_shares,
     key_of,
 )
 
-VERSION = 1
+VERSION = 2
 _WHOLE = 32767
-_AMOUNTS = tuple(round(0.02 * step, 2) for step in range(1, 50))
 _ALIGNED = 4
 
 
@@ -128,7 +138,7 @@ def page_table(
         "order": list(locator.methods),
         "treatments": [_entry(locator, treatment) for treatment in treatments],
         "rankings": rankings,
-        "amounts": list(_AMOUNTS),
+        "amounts": list(AMOUNTS),
         "common": locator.table.rows.get(COMMON, -1),
         "close": CLOSE,
         "nearly_all": NEARLY_ALL,
@@ -180,14 +190,13 @@ def _rankings(locator: Locator) -> list[dict[str, Any]]:
 
 
 def _global_shares(locator: Locator, rankings: Sequence[Mapping[str, Any]]) -> np.ndarray:
-    found = np.zeros((len(rankings), len(_AMOUNTS), len(locator.names)))
-    subject = locator.prober.subject
-    names = tuple(layer.name for layer in subject.layers)
+    found = np.zeros((len(rankings), len(AMOUNTS), len(locator.names)))
+    names = tuple(layer.name for layer in locator.prober.subject.layers)
+    places = [names.index(name) for name in locator.names]
     for i, ranking in enumerate(rankings):
-        for j, amount in enumerate(_AMOUNTS):
-            step = parse([{**ranking, "amount": amount}]).steps[0]
-            shares = global_shares(step, subject, names)
-            found[i, j] = [shares[name] for name in locator.names]
+        step = parse([ranking]).steps[0]
+        for j in range(len(AMOUNTS)):
+            found[i, j] = locator.ranking.at(step, j, names)[places]
     return found
 
 
@@ -213,6 +222,7 @@ def _method(key: str) -> dict[str, Any]:
         "trains": method.trains or isinstance(method, StructureMethod),
         "changes": changes_weights((Step(key, method.Config.model_construct()),)),
         "is_graph": method.stage == "graph",
+        "turn": STAGES.index(method.stage),
         "is_local": isinstance(method, GraphMethod) and method.is_local,
         "int8": method.produces == INT8,
         "other": may_change_latency(method),
@@ -233,6 +243,7 @@ def _drop_head(drops: DropModel) -> dict[str, Any]:
         "width": drops.width,
         "length_log": score_map.LENGTH_LOG,
         "length_share": score_map.LENGTH_SHARE,
+        "length_depth": score_map.LENGTH_DEPTH,
         "unit": score_map.UNIT,
         "strange": STRANGE,
         "below_chance": BELOW_CHANCE,

@@ -9,6 +9,7 @@ import weakref
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -22,6 +23,7 @@ from workbench.compression.effects import (
     shared_key,
 )
 from workbench.compression.gauss_newton import Projections
+from workbench.compression.look_repair import Repair
 from workbench.compression.look_runner import LookRunner
 from workbench.compression.macs import tensor_shapes
 from workbench.compression.moments import Moments, moments_of
@@ -38,10 +40,14 @@ from workbench.compression.tools import Tools, spread
 from workbench.compression.treatments import Treatment, changes_weights, key_of
 from workbench.exporting.graph import with_initializers
 
+if TYPE_CHECKING:
+    import onnx
+
 _SAMPLES, _MOMENT_SAMPLES, _FEWEST = 32, 64, 8
 _MOST_BYTES = 400_000_000
 _MOST_GRADIENTS = 64_000_000
 _PROJECTED, _FIRST_SAMPLES = 20, 4
+_REPAIR_SAMPLES, _REPAIR_MACS = (16, 64), 2_000_000_000
 _MOST_EFFECTS = 256_000_000
 _CORRECTED = frozenset({"Conv", "Gemm"})
 
@@ -113,25 +119,26 @@ class Prober:
                 self._recent[name, key_of(treatment)] = _standing_in(effects[name])
                 self._recent_bytes += size
 
-    def runner(self, samples: np.ndarray, weights: np.ndarray, *, is_changing: bool) -> LookRunner:
-        """Returns what answers for recipes on some samples.
+    def runner(self, *, is_changing: bool) -> LookRunner:
+        """Returns what answers for recipes.
 
         Args:
-            samples: Float32 [n, …].
-            weights: Of the samples [n], adding up to 1.
             is_changing: Whether the recipes change weights, so that BatchNorm is re-estimated.
         """
-        effects = (self._world_of_weights() if is_changing else self._plain)[1]
-        repaired = [la.name for la in self._repaired() if la.op_type in _CORRECTED]
-        return LookRunner(
-            effects.subject.graph,
-            self.layers,
-            repaired if is_changing else [],
-            samples,
-            weights,
-            self._part("looks"),
-            BATCH_NORM_GAIN if self.subject.module is not None else CORRECTION_GAIN,
-        )
+        graph = (self._world_of_weights() if is_changing else self._plain)[1].subject.graph
+        folder = self._part("looks")
+        repair = self._repair(graph, folder) if is_changing else None
+        return LookRunner(graph, self.layers, repair, folder)
+
+    def _repair(self, graph: onnx.ModelProto, folder: Path) -> Repair | None:
+        names = [la.name for la in self._repaired() if la.op_type in _CORRECTED]
+        if not names:
+            return None
+        quick = int(np.clip(_REPAIR_MACS // max(self.plain.macs, 1), *_REPAIR_SAMPLES))
+        inputs = self._tools.train_inputs(self.fitting(quick, _MOST_BYTES))
+        has_module = self.subject.module is not None
+        gain = BATCH_NORM_GAIN if has_module else CORRECTION_GAIN
+        return Repair(graph, self.layers, names, inputs, folder, gain)
 
     @property
     def can_project(self) -> bool:

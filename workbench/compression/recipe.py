@@ -9,8 +9,10 @@ import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
+
+import orjson
 
 from workbench.compression.method import STAGES, Format, Method
 from workbench.compression.methods import METHODS
@@ -22,6 +24,7 @@ EVERY_LAYER = "*"
 _JOIN = re.compile(r"\s*\+\s*")
 _NAME = re.compile(r"\s*([A-Za-z_][A-Za-z0-9_]*)\s*")
 _EMPTY = {"", "baseline", "none"}
+_REMEMBERED, _NO_NUMBER = 4096, b"null"
 _HINT = (
     "A recipe reads 'name:value,knob=value + name …', as in 'prune:0.5 + quantize_static:8'; "
     "`workbench methods` lists all methods."
@@ -38,15 +41,27 @@ class Step:
     def __str__(self) -> str:
         return self._text
 
+    def __hash__(self) -> int:
+        return self._hash
+
+    @cached_property
+    def _hash(self) -> int:
+        return hash((self.method, self.config))
+
     @cached_property
     def _text(self) -> str:
-        fields = list(type(self.config).model_fields)
-        values = self.config.to_json()
-        text = self.method + (f":{_text(values[fields[0]])}" if fields else "")
-        for name in fields[1:]:
-            if values[name] != type(self.config).model_fields[name].default:
+        fields = type(self.config).model_fields
+        values = self._values
+        names = list(fields)
+        text = self.method + (f":{_text(values[names[0]])}" if names else "")
+        for name in names[1:]:
+            if values[name] != fields[name].default:
                 text += f",{name}={_text(values[name])}"
         return text
+
+    @cached_property
+    def _values(self) -> dict[str, Any]:
+        return self.config.to_json()
 
     @property
     def plugin(self) -> Method:
@@ -55,7 +70,7 @@ class Step:
 
     def to_json(self) -> dict[str, Any]:
         """Returns the step as JSON-able values."""
-        return {"kind": self.method, "version": self.config.version, **self.config.to_json()}
+        return {"kind": self.method, "version": self.config.version, **self._values}
 
 
 @dataclass(frozen=True)
@@ -88,6 +103,11 @@ class Recipe:
         """Whether nothing is done."""
         return not self.steps and not any(self.layers.values())
 
+    @property
+    def is_current(self) -> bool:
+        """Whether its methods are still those that its options were checked by."""
+        return all(type(step.config) is step.plugin.Config for step in self._all_steps)
+
     @cached_property
     def digest(self) -> str:
         """The same for equal recipes, however they were written."""
@@ -102,6 +122,10 @@ class Recipe:
 
     def all_steps(self) -> tuple[Step, ...]:
         """Returns every step once, in stage order."""
+        return self._all_steps
+
+    @cached_property
+    def _all_steps(self) -> tuple[Step, ...]:
         steps = dict.fromkeys([*self.steps, *(s for steps in self.layers.values() for s in steps)])
         return tuple(sorted(steps, key=lambda step: STAGES.index(step.plugin.stage)))
 
@@ -115,6 +139,35 @@ def parse(recipe: Recipe | str | Sequence[Any] | Mapping[str, Any]) -> Recipe:
     """
     if isinstance(recipe, Recipe):
         return recipe
+    known = _remembered(recipe)
+    return known if known is not None and known.is_current else _checked(recipe)
+
+
+def _remembered(recipe: Any) -> Recipe | None:
+    """Returns the recipe that was read from the same text or JSON before; None if it is not JSON.
+
+    Sliders ask the same recipes again and again, and reading one takes longer than its estimate.
+    """
+    if isinstance(recipe, str):
+        return _read_text(recipe)
+    try:
+        data = orjson.dumps(recipe)
+    except TypeError:
+        return None
+    return None if _NO_NUMBER in data else _read_json(data)  # NaN: the message shows it as given
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _read_text(text: str) -> Recipe:
+    return _checked(text)
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _read_json(data: bytes) -> Recipe:
+    return _checked(orjson.loads(data))
+
+
+def _checked(recipe: Any) -> Recipe:
     problems: list[str] = []
     parsed = _parse(recipe, problems)
     for where, steps in [("", parsed.steps), *parsed.layers.items()]:
@@ -165,18 +218,25 @@ def _parse(recipe: Any, problems: list[str]) -> Recipe:
     if isinstance(recipe, Mapping) and set(recipe) == {"layers"}:
         recipe = recipe["layers"]
     if isinstance(recipe, Mapping) and "kind" not in recipe and set(recipe) != {"steps"}:
-        layers = {str(name): _steps(part, problems, str(name)) for name, part in recipe.items()}
+        made: dict[str, Step] = {}
+        layers = {
+            str(name): _steps(part, problems, str(name), made) for name, part in recipe.items()
+        }
         return Recipe(layers=layers)
     if isinstance(recipe, Mapping) and set(recipe) == {"steps"}:
         recipe = recipe["steps"]
-    return Recipe(_steps(recipe, problems, ""))
+    return Recipe(_steps(recipe, problems, "", {}))
 
 
-def _steps(part: Any, problems: list[str], where: str) -> tuple[Step, ...]:
+def _steps(part: Any, problems: list[str], where: str, made: dict[str, Step]) -> tuple[Step, ...]:
+    """Returns the steps of one part; those already `made`, by how they are written, are shared."""
     found: list[Step] = []
     for item in _items(part):
         try:
-            found.append(_step(item))
+            key = repr(item)
+            if key not in made:
+                made[key] = _step(item)
+            found.append(made[key])
         except WorkbenchError as error:
             problems += [_at(where, text) for text in error.problems or (error.message,)]
     return tuple(found)

@@ -1,10 +1,11 @@
 """From a sensitivity score to a drop of the score, and what points already known say of it.
 
 Two parameters saturate at chance: drop = most·(1 − exp(−(q/q₀)^γ)). What known points leave over
-follows a Gaussian process on (log q, shares of methods), each point with the noise it was found
-with; amplitude and own noise are the likeliest of a few (Rasmussen and Williams 2006, §5.4.1), the
-lengths are fixed. Residuals are in asinh(drop / 0.5 points), where small drops and collapses weigh
-alike. NumPy only.
+follows a Gaussian process on (log q, shares of methods, depth): at the same score, early changes do
+more harm than late ones, which mostly scale the logits. Each point has the noise it was found with;
+amplitude and own noise are the likeliest of a few (Rasmussen and Williams 2006, §5.4.1); lengths
+are fixed. Residuals are in asinh(drop / 0.5 points), where small drops and collapses weigh alike.
+NumPy only.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 
 UNIT = 0.5
-LENGTH_LOG, LENGTH_SHARE = 1.2, 1.2
+LENGTH_LOG, LENGTH_SHARE, LENGTH_DEPTH = 1.2, 1.2, 0.45
 _AMPLITUDES = (0.1, 0.15, 0.22, 0.32, 0.45, 0.6, 0.8)
 _NOISES = (0.06, 0.1, 0.15, 0.22, 0.32)
 _LIKELY_AMPLITUDE, _LIKELY_NOISE, _LIKELY_REACH = 0.35, 0.12, 0.7
@@ -41,13 +42,13 @@ class Points:
 
     Attributes:
         scores: Sensitivity scores [n].
-        shares: Share of the weights that each method treats [n, methods].
+        places: Share of the weights that each method treats, then the depth [n, methods + 1].
         drops: In points [n].
         noise: Standard error of each, in points; 0 where found on the very samples that count [n].
     """
 
     scores: np.ndarray
-    shares: np.ndarray
+    places: np.ndarray
     drops: np.ndarray
     noise: np.ndarray
 
@@ -65,7 +66,7 @@ class ScoreMap:
         amplitude: Of the Gaussian process.
         noise: What no recipe's place explains; both in squashed points.
         logs: log q of each point [n].
-        places: Its shares over their length [n, methods].
+        places: Its shares and depth over their lengths [n, methods + 1].
         inverse: Of the points' covariance [n, n].
         alpha: `inverse` times what the curve leaves over [n].
     """
@@ -73,7 +74,7 @@ class ScoreMap:
     def __init__(self, most: float, points: Points) -> None:
         self.most = max(most, 1.0)
         self.logs = np.log(points.scores)
-        self.places = points.shares / LENGTH_SHARE
+        self.places = _scaled(points.places)
         wanted = squash(points.drops)
         luck = points.noise / np.sqrt(points.drops**2 + points.noise**2 / 2 + UNIT**2)
         self.log_start, self.power = self._fit(wanted, luck)
@@ -83,30 +84,19 @@ class ScoreMap:
         """Returns the squashed drop of the two-parameter map."""
         return squash(self._drop(np.log(scores), self.log_start, self.power))
 
-    def predict(self, score: float, shares: np.ndarray) -> tuple[float, float]:
-        """Returns squashed drop and its standard deviation for one recipe."""
+    def predict(self, score: float, place: np.ndarray) -> tuple[float, float]:
+        """Returns squashed drop and standard deviation of a recipe at a place [methods + 1]."""
         log = math.log(score)
         inner = math.exp(min(max(self.power * (log - self.log_start), -50.0), 50.0))
         start = math.asinh(self.most * -math.expm1(-inner) / UNIT)
         if not len(self.logs):
             return start, math.hypot(self.amplitude, self.noise)
-        far = self.places - shares / LENGTH_SHARE
+        far = self.places - _scaled(place)
         squares = np.einsum("ij,ij->i", far, far) + (self.logs - log) ** 2 / LENGTH_LOG**2
         cross = self.amplitude**2 * np.exp(-0.5 * squares)
         variance = self.amplitude**2 - float(cross @ (self.inverse @ cross))
         center = start + float(cross @ self.alpha)
         return center, math.sqrt(max(variance, 0.0) + self.noise**2)
-
-    def predict_all(self, scores: np.ndarray, shares: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Returns what `predict` does for many recipes at once: [m], [m, methods] → [m], [m]."""
-        logs, start = np.log(scores), self.curve(scores)
-        places = shares / LENGTH_SHARE
-        squares = ((self.places[:, None] - places) ** 2).sum(axis=2)
-        squares += ((self.logs[:, None] - logs) / LENGTH_LOG) ** 2
-        cross = self.amplitude**2 * np.exp(-0.5 * squares)
-        variance = self.amplitude**2 - (cross * (self.inverse @ cross)).sum(axis=0)
-        spread = np.sqrt(np.maximum(variance, 0.0) + self.noise**2)
-        return start + cross.T @ self.alpha, spread
 
     def left_out(self) -> tuple[np.ndarray, np.ndarray]:
         """Returns residual and standard deviation of each point predicted from all others.
@@ -152,6 +142,13 @@ class ScoreMap:
         squares = (self.places**2).sum(axis=1)
         far = far + squares[:, None] + squares - 2 * self.places @ self.places.T
         return np.asarray(np.exp(-0.5 * far))
+
+
+def _scaled(places: np.ndarray) -> np.ndarray:
+    """Returns shares and depth [..., methods + 1] over their lengths."""
+    lengths = np.full(places.shape[-1], LENGTH_SHARE)
+    lengths[-1:] = LENGTH_DEPTH
+    return np.asarray(places / lengths)
 
 
 def _likeliest(near: np.ndarray, residuals: np.ndarray, luck: np.ndarray) -> tuple[float, float]:

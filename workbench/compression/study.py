@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import platform
 import tempfile
 from collections.abc import Mapping, Sequence
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +14,7 @@ from workbench.compression.calibration import Calibrator
 from workbench.compression.comparison import Comparison, compared
 from workbench.compression.front import pareto_front
 from workbench.compression.growing import Refused, outputs_or_refusal
+from workbench.compression.identity import checked_description, identity_of, library_versions
 from workbench.compression.measure import TimedPair, outputs_on, stored_bytes, time_pair
 from workbench.compression.measured import Measured
 from workbench.compression.reasons import Figures, describe
@@ -27,8 +26,8 @@ from workbench.compression.tools import Data, Tools, spread
 from workbench.core import optional
 from workbench.core.errors import InputError, NotFoundError, StateError
 from workbench.core.files import storing
-from workbench.core.ids import digest_bytes, digest_json
-from workbench.core.records import Description, Interval
+from workbench.core.ids import digest_json
+from workbench.core.records import Interval
 from workbench.evaluation import METRICS, paired_difference, primary_metric
 from workbench.exporting.graph import initializers, save_graph
 from workbench.runtime.cpu import Cpu, describe_cpu
@@ -39,8 +38,7 @@ if TYPE_CHECKING:
     from torch import nn
 
 _VERSION = 1
-_LIBRARIES = ("torch", "onnx", "onnxruntime", "numpy", "torch-pruning")
-_BUDGET_S = 0.4
+_BUDGET_S = 0.3
 _PROBES = 8
 _KEPT = 4
 _NO_DIFFERENCE = Interval(0.0, 0.0, 0.0)
@@ -77,12 +75,12 @@ class StudyEngine:
         self.store = store
         self.model = model
         self.dataset = dataset
-        self.description = _checked_description(model)
+        self.description = checked_description(model)
         self.threads, self.batch, self.seed = threads, batch, seed
         self.loss = loss
         self.cpu = cpu or describe_cpu()
         self.metric = primary_metric(self.description.task)
-        self.identity = model.digest if module is None else _identity(model, module, loss)
+        self.identity = model.digest if module is None else identity_of(model, module, loss)
         self._module = module
         self._libraries = library_versions()
         self._structures = Structures(store, self.identity, self._libraries)
@@ -379,34 +377,3 @@ def _share_of_zeros(subject: Subject) -> float:
 def _mood(timed: TimedPair, baseline: Measured | None) -> float:
     """Returns the factor that takes a time of this minute to the minute of the baseline's."""
     return 1.0 if baseline is None else baseline.latency_ms / timed.baseline.p50_ms
-
-
-def library_versions() -> dict[str, str]:
-    """Returns the versions that a variant's bytes and figures depend on."""
-    found = {"python": platform.python_version()}
-    for name in _LIBRARIES:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            found[name] = "none"
-    return found
-
-
-def _checked_description(model: Artifact) -> Description:
-    if model.kind not in {"network", "onnx"}:
-        raise InputError(
-            f"A study needs a model, got a {model.kind} artifact ({model.digest[:12]}).",
-            hint="Give a trained run, an imported model, or an ONNX file.",
-        )
-    return Description.from_json(model.meta["description"])
-
-
-def _identity(model: Artifact, module: nn.Module, loss: Any) -> str:
-    state_of = optional.require("workbench.exporting.state", for_="reading weights").state_of
-    parts = [(name, digest_bytes(value.tobytes())) for name, value in state_of(module).items()]
-    own_loss = None
-    if loss is not None:
-        pickled = optional.require("cloudpickle", for_="a loss of one's own").dumps(loss)
-        own_loss = digest_bytes(pickled)
-    weights = [list(part) for part in parts]
-    return digest_json({"model": model.digest, "weights": weights, "loss": own_loss})

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from workbench.compression.account import Account
+from workbench.compression.identity import library_versions
 from workbench.compression.looks import Look
 from workbench.compression.sensitivity import SensitivityTable
-from workbench.compression.study import StudyEngine, library_versions
+from workbench.compression.study import StudyEngine
 from workbench.core.ids import digest_json
 
 _VERSION = 2

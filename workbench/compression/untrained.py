@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
@@ -13,7 +14,7 @@ from workbench.compression.treatments import needs_training
 from workbench.core.records import Interval
 
 _AMOUNT = "amount"
-_NEAR = 0.15
+NEAR, LEAST_REACH = 0.15, 0.03
 _SMALLEST = 0.02
 
 
@@ -55,12 +56,28 @@ def _words(near: int) -> str:
     return "needs training: the score lies between chance and the baseline"
 
 
+def trained_points(measured: Mapping[str, Measured]) -> list[dict[str, Any]]:
+    """Returns what was measured of recipes that train, JSON-able, as a page needs it."""
+    found = []
+    for item in measured.values():
+        recipe = parse(item.recipe_json)
+        if needs_training(recipe):
+            figures = {n: getattr(item, n) for n in ("score", "size_bytes", "latency_ms")}
+            found.append({"methods": methods_of(recipe), "amount": _amount(recipe), **figures})
+    return found
+
+
+def methods_of(recipe: Recipe) -> list[str]:
+    """Returns the methods of all steps, in stage order."""
+    return [step.method for step in recipe.all_steps()]
+
+
 def _neighbours(recipe: Recipe, measured: Mapping[str, Measured]) -> list[Measured]:
     found = []
     for item in measured.values():
         other = parse(item.recipe_json)
-        is_kin = [s.method for s in other.all_steps()] == [s.method for s in recipe.all_steps()]
-        if is_kin and needs_training(other) and abs(_amount(other) - _amount(recipe)) <= _NEAR:
+        is_kin = methods_of(other) == methods_of(recipe) and needs_training(other)
+        if is_kin and abs(_amount(other) - _amount(recipe)) <= NEAR:
             found.append(item)
     return found
 
@@ -76,7 +93,7 @@ def _band(scores: list[float], known: Measured | None, chance: float, baseline: 
     if not scores:
         return Interval((chance + baseline) / 2, chance, baseline)
     middle = float(np.mean(scores))
-    reach = max(0.03, 2 * abs(max(scores) - min(scores)))
+    reach = max(LEAST_REACH, 2 * abs(max(scores) - min(scores)))
     return Interval(middle, max(chance, middle - reach), middle + reach)
 
 

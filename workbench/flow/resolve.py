@@ -107,7 +107,7 @@ def _of_ref(store: Store, text: str) -> Model:
     if ref.kind == "model":
         return _of_version(store, store.models.resolve(text))
     if ref.kind in ("variant", "study"):
-        studies = lazy("workbench.flow.study")
+        studies = lazy("workbench.flow.studies")
         return _checked(studies.find(store, ref).as_model())
     raise InputError(f"'{text}' is no model.", hint="Give a run:, variant:, study: or model: ref.")
 

@@ -10,48 +10,39 @@ from workbench.compression.front import pareto_front
 from workbench.compression.measured import Measured
 from workbench.core.errors import InputError, StateError
 from workbench.core.lazy import lazy
-from workbench.core.refs import Ref
 from workbench.core.shown import Shown
 from workbench.data.dataset import Dataset, open_dataset
-from workbench.flow.measuring import EventSink, MeasuringWorker
+from workbench.flow.measuring import EventSink
 from workbench.flow.progress import Bar
 from workbench.flow.refining import Refining
 from workbench.flow.resolve import Model
+from workbench.flow.study_work import StudyWork
 from workbench.flow.variant import Variant, confirmed_key
-from workbench.store import Context, NullContext, Store
+from workbench.store import Context, Store
 from workbench.store.studies import StudyRecord
 
 if TYPE_CHECKING:
     from workbench.compression import estimator as estimators
     from workbench.compression import recipe as recipes
-    from workbench.compression import study as engines
     from workbench.compression.confirmation import Confirmed
     from workbench.compression.estimate import Estimate
     from workbench.flow import (
         comparing,
-        evaluating,
-        own_module,
         study_bench,
         study_table,
         tradeoff_plot,
     )
-    from workbench.flow import measuring_tasks as tasks
     from workbench.flow import report as reports
     from workbench.flow.comparing import VariantComparison
     from workbench.flow.targets import exchange, target
     from workbench.flow.targets.target import Target
 else:
-    engines = lazy("workbench.compression.study")
-    estimators = lazy("workbench.compression.estimator")
     comparing = lazy("workbench.flow.comparing")
     recipes = lazy("workbench.compression.recipe")
-    evaluating = lazy("workbench.flow.evaluating")
     exchange = lazy("workbench.flow.targets.exchange")
     target = lazy("workbench.flow.targets.target")
-    own_module = lazy("workbench.flow.own_module")
     reports = lazy("workbench.flow.report")
     study_bench = lazy("workbench.flow.study_bench")
-    tasks = lazy("workbench.flow.measuring_tasks")
     study_table = lazy("workbench.flow.study_table")
     tradeoff_plot = lazy("workbench.flow.tradeoff_plot")
 
@@ -75,14 +66,7 @@ class Study(Shown):
     ) -> None:
         self._store = store
         self._record = record
-        self._module = None if model is None else model.module
-        self._loss = None if model is None else model.loss
-        self._inline = inline
-        self._engine: Any = None
-        self._estimator: Any = None
-        self._refining: Refining | None = None
-        self._busy = 0
-        self._worker: MeasuringWorker | None = None
+        self._work = StudyWork(store, record, model, inline=inline)
         self._search_id: str | None = None
 
     def __repr__(self) -> str:
@@ -96,7 +80,7 @@ class Study(Shown):
     @property
     def is_inline(self) -> bool:
         """Whether it measures in this process."""
-        return self._inline
+        return self._work.inline
 
     @property
     def record(self) -> StudyRecord:
@@ -116,8 +100,7 @@ class Study(Shown):
     @property
     def variants(self) -> list[Variant]:
         """All measured variants, the baseline among them, oldest first."""
-        records = self._store.studies.variants(self._record.id)
-        return [Variant(self._store, self._record, record) for record in records]
+        return list(self._work.variants.all())
 
     def measure(
         self,
@@ -139,12 +122,12 @@ class Study(Shown):
             UnsupportedError: It cannot work on this model, with the reason.
         """
         parsed = recipes.parse(recipe) if recipe else recipes.Recipe()
-        known = self._known(str(parsed))
+        known = self._work.variants.find(str(parsed))
         if known is not None and known.path.exists():
             return known
         with Bar("measure") as bar:
             tell = on_event or bar.show
-            if not parsed.is_baseline and self._known(str(recipes.Recipe())) is None:
+            if not parsed.is_baseline and self._work.variants.find(str(recipes.Recipe())) is None:
                 self.keep(self._measured(recipes.Recipe(), tell))
             return self.keep(self._measured(parsed, tell))
 
@@ -250,8 +233,8 @@ class Study(Shown):
         """Ends the measurement or search under way, if any; what was measured is kept."""
         if self._search_id is not None:
             self._store.runs.set_control(self._search_id, "stop")
-        elif self._worker is not None:
-            self._worker.cancel()
+        elif self._work.worker is not None:
+            self._work.worker.cancel()
 
     def estimate(self, recipe: str | Sequence[Any] | Mapping[str, Any]) -> Estimate:
         """Returns what a recipe would measure: score, size, latency, MACs, each with a 90 % band.
@@ -265,32 +248,26 @@ class Study(Shown):
         Raises:
             InputError: The recipe is not valid.
         """
-        for variant in self.variants:
-            self.estimator.observe(variant.measured)
-        said: Estimate = self.estimator.estimate(recipe)
-        if not self._inline:
-            self.refining.start()
-        return said
+        return self._work.estimate(recipe)
+
+    def learn(self) -> None:
+        """Shows the estimator what was measured since the last time; `estimate` does so, too."""
+        self._work.learn()
 
     @property
     def refining(self) -> Refining:
         """Makes estimates better in the background: `start`, `wait`, `stop`, `is_running`."""
-        if self._refining is None:
-            self._refining = Refining(self.estimator, lambda: self._busy > 0)
-        return self._refining
+        return self._work.refining
 
     def refine(self) -> None:
         """Fills the estimator's table and takes quick looks now; kept in the store."""
         with Bar("refine") as bar:
-            self.estimator.refine(self._context(bar.show))
+            self.estimator.refine(self._work.context(bar.show))
 
     @property
     def estimator(self) -> estimators.Estimator:
         """What `estimate` asks; `estimator.report()` tells how well it did so far."""
-        if self._estimator is None:
-            self._estimator = estimators.Estimator(self._own_engine())
-        made: estimators.Estimator = self._estimator
-        return made
+        return self._work.estimator
 
     def front(self, x: str = "size_bytes", y: str = "score") -> list[Variant]:
         """Returns the variants that no other beats in both figures, smallest `x` first.
@@ -374,17 +351,11 @@ class Study(Shown):
             "variants": [variant.to_json() for variant in self.variants],
         }
 
-    def _known(self, recipe: str) -> Variant | None:
-        return next((v for v in self.variants if v.recipe == recipe), None)
-
     def _found(self, recipe: str) -> Variant:
-        kept = self._known(recipe)
+        kept = self._work.variants.find(recipe)
         if kept is None:
             raise StateError(f"The variant '{recipe}' was not stored.")
         return kept
-
-    def _found_by(self, artifact: str) -> Variant:
-        return next(v for v in self.variants if v.digest == artifact)
 
     def keep(self, measured: Measured) -> Variant:
         """Stores what was measured of a recipe and returns it as a variant."""
@@ -400,7 +371,7 @@ class Study(Shown):
 
     def confirmation_of(self, artifact: str) -> Confirmed | None:
         """Returns how a variant did on unseen samples, if that is known."""
-        return self._found_by(artifact).confirmation
+        return next(v for v in self._work.variants.all() if v.digest == artifact).confirmation
 
     def ask(
         self, task: Mapping[str, Any], tell: EventSink, context: Context | None = None
@@ -412,58 +383,11 @@ class Study(Shown):
             tell: Called with each event.
             context: Inline: stop and pause; by default never.
         """
-        if self._inline:
-            done = tasks.perform(self._own_engine(), task, context or self._context(tell))
-            return dict(done)
-        if self._worker is None:
-            self._worker = MeasuringWorker(self._store, self._record.id, self._live())
-        self._busy += 1
-        try:
-            return self._worker.ask(task, tell)
-        finally:
-            self._busy -= 1
-
-    def _live(self) -> tuple[Any, Any] | None:
-        return None if self._module is None else (self._module, self._loss)
+        return self._work.ask(task, tell, context)
 
     def _measured(self, recipe: Any, tell: EventSink) -> Measured:
         answer = self.ask({"task": "measure", "recipe": recipe.to_json()}, tell)
         return Measured.from_json(answer["measured"])
-
-    def _own_engine(self) -> Any:
-        if self._engine is None:
-            artifact = self._store.artifacts.get(self._record.model)
-            self._engine = engines.StudyEngine(
-                self._store, artifact, self.data, self._module, loss=self._loss
-            )
-        return self._engine
-
-    def _context(self, tell: EventSink) -> NullContext:
-        return NullContext(self._store.home.scratch, self._store.artifacts, tell)
-
-
-def make_study(store: Store, model: Model, dataset: Dataset, *, inline: bool) -> Study:
-    """Returns the study of a model on a dataset, its baseline measured."""
-    evaluating.check_fit(model.description, dataset)
-    config = {"model_ref": model.ref}
-    loss = None if model.loss is None else own_module.digest_of(model.loss)
-    record = store.studies.open(model.artifact.digest, dataset.artifact.digest, config, loss=loss)
-    study = Study(store, record, model, inline=inline)
-    study.measure("")
-    return study
-
-
-def open_study(store: Store, study_id: str, *, inline: bool = False) -> Study:
-    """Returns a study by its id."""
-    return Study(store, store.studies.get(study_id), inline=inline)
-
-
-def find(store: Store, ref: Ref) -> Study | Variant:
-    """Returns the study or variant that a ref names."""
-    if ref.kind == "study":
-        return open_study(store, ref.name)
-    record = store.studies.find_variant(ref.name)
-    return Variant(store, store.studies.get(record.study), record)
 
 
 def _cost(variant: Variant, figure: str) -> float:

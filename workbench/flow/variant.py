@@ -78,6 +78,11 @@ class Variant(Shown):
         return None if confirmation is None else confirmation.score
 
     @property
+    def record(self) -> VariantRecord:
+        """What is stored of it."""
+        return self._record
+
+    @property
     def ref(self) -> str:
         """The variant's ref."""
         return self._record.ref

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from workbench.data.dataset import Dataset
     from workbench.flow import endpoint as flow_endpoint
     from workbench.flow import evaluating, importing
-    from workbench.flow import study as flow_study
+    from workbench.flow import studies as flow_studies
     from workbench.flow.endpoint import Endpoint
     from workbench.flow.exports import Export
     from workbench.flow.study import Study
@@ -34,7 +34,7 @@ else:
     data_floor = lazy("workbench.data")
     evaluating = lazy("workbench.flow.evaluating")
     flow_endpoint = lazy("workbench.flow.endpoint")
-    flow_study = lazy("workbench.flow.study")
+    flow_studies = lazy("workbench.flow.studies")
     importing = lazy("workbench.flow.importing")
     training_config = lazy("workbench.training.config")
 
@@ -155,10 +155,10 @@ class Workspace:
             The study, with `.baseline` measured, `.measure(recipe)`, `.variants`, `.front()`.
         """
         if isinstance(model, str) and model.startswith("study:"):
-            return flow_study.open_study(self.store, parse_ref(model).name, inline=self.inline)
+            return flow_studies.open_study(self.store, parse_ref(model).name, inline=self.inline)
         found = resolve.resolve_model(self.store, model)
         dataset = resolve.resolve_data(self.store, data, found)
-        return flow_study.make_study(self.store, found, dataset, inline=self.inline)
+        return flow_studies.make_study(self.store, found, dataset, inline=self.inline)
 
     def compress(
         self,
@@ -206,10 +206,10 @@ class Workspace:
         Raises:
             NotFoundError: There is none.
         """
-        found = flow_study.find(self.store, parse_ref(ref))
+        found = flow_studies.find(self.store, parse_ref(ref))
         if not isinstance(found, Variant):
             raise InputError(f"'{ref}' is no variant.", hint="As in variant:1f1d7a02e3a7.")
-        study = flow_study.open_study(self.store, found.study_id, inline=self.inline)
+        study = flow_studies.open_study(self.store, found.study_id, inline=self.inline)
         return study, found
 
     def register(self, model: Any, name: str) -> ModelVersion:

@@ -56,6 +56,15 @@ class Database:
         with self.transaction() as connection:
             return connection.execute(sql, values).rowcount
 
+    def version(self) -> tuple[int, int]:
+        """Returns what differs, within one thread, as soon as anyone has written anything.
+
+        Some 6 µs; see https://www.sqlite.org/pragma.html#pragma_data_version for other connections.
+        """
+        connection = self._connection()
+        others: int = connection.execute("PRAGMA data_version").fetchone()[0]
+        return others, connection.total_changes
+
     def close(self) -> None:
         """Closes this thread's connection."""
         connection = getattr(self._local, "connection", None)

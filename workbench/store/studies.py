@@ -119,6 +119,10 @@ class Studies:
         )
         return [_variant(row) for row in rows]
 
+    def version(self) -> tuple[int, int]:
+        """Returns what differs, within one thread, as soon as anything may have been recorded."""
+        return self._db.version()
+
     def find_variant(self, prefix: str) -> VariantRecord:
         """Returns the variant whose digest starts with `prefix`.
 

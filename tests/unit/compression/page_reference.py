@@ -26,19 +26,24 @@ def score_of(table: PageTable, layers: dict[str, list[dict[str, Any]]]) -> tuple
     head, arrays = table.head, arrays_of(table)
     cells: dict[int, float] = {}
     shares = np.zeros(len(head["order"]))
+    moved, deep = 0.0, 0.0
     kinds = set()
     for name, steps in layers.items():
         layer = head["layers"].index(name)
         for index, amount in parts_of(head, steps):
             row = int(arrays["rows"][layer, index])
             cells[row] = cells.get(row, 0.0) + amount
+            moved += amount * arrays["lengths"][row]
+            deep += amount * arrays["lengths"][row] * layer / (len(head["layers"]) - 1)
         for step in steps:
             shares[head["order"].index(step["kind"])] += arrays["layer_shares"][layer]
         kinds.add(" + ".join(step["kind"] for step in steps))
     steps_of_all = [step["kind"] for steps in layers.values() for step in steps]
     if any(head["methods"][kind]["changes"] for kind in steps_of_all):
         cells[head["common"]] = 1.0
-    return banded(head, arrays, quadratic(arrays, cells), shares, kinds)
+    drop = head["drop"]
+    place = [*(shares / drop["length_share"]), deep / moved / drop["length_depth"]]
+    return banded(head, arrays, quadratic(arrays, cells), np.array(place), kinds)
 
 
 def parts_of(head: Any, steps: list[dict[str, Any]]) -> list[tuple[int, float]]:
@@ -58,10 +63,11 @@ def parts_of(head: Any, steps: list[dict[str, Any]]) -> list[tuple[int, float]]:
     share = (amount - low) / (above[0] - low)
     if below is not None:
         return [(below[1], 1 - share), (above[1], share)]
-    rest = next(e["rest"] for e in head["treatments"] if e.get("amount") == above[0])
-    if rest:
-        raise NotImplementedError("below the first amount of a ladder of two steps")
-    return [(above[1], share)]
+    rest = head["treatments"][above[1]]["rest"]
+    if not rest:
+        return [(above[1], share)]
+    start = next(i for i, entry in enumerate(head["treatments"]) if entry["steps"] == rest)
+    return [(start, 1 - share), (above[1], share)]
 
 
 def quadratic(arrays: dict[str, np.ndarray], cells: dict[int, float]) -> float:
@@ -76,12 +82,12 @@ def quadratic(arrays: dict[str, np.ndarray], cells: dict[int, float]) -> float:
 
 
 def banded(
-    head: Any, arrays: dict[str, np.ndarray], score: float, shares: np.ndarray, kinds: set[str]
+    head: Any, arrays: dict[str, np.ndarray], score: float, place: np.ndarray, kinds: set[str]
 ) -> tuple[float, ...]:
     drop, x = head["drop"], math.log(score)
     curve = drop["most"] * -math.expm1(-math.exp(drop["power"] * (x - drop["log_start"])))
     far = ((x - arrays["logs"]) / drop["length_log"]) ** 2
-    far = far + ((shares / drop["length_share"] - arrays["places"]) ** 2).sum(axis=1)
+    far = far + ((place - arrays["places"]) ** 2).sum(axis=1)
     kernel = drop["amplitude"] ** 2 * np.exp(-0.5 * far)
     middle = math.asinh(curve / drop["unit"]) + kernel @ arrays["alpha"]
     explained = kernel @ arrays["inverse"] @ kernel

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -39,6 +40,7 @@ def refined() -> Estimator:
     estimator = Estimator(resnet_study(), samples=16, seed=2)
     estimator.refine(looks=12)
     estimator.observe(resnet_study().measure("quantize_static"))
+    estimator.observe(resnet_study().measure("prune_structured:0.3"))
     return estimator
 
 
@@ -49,8 +51,10 @@ def table() -> PageTable:
 
 def in_node(recipes: list[object], folder: Path) -> list[dict]:
     node = shutil.which("node")
+    if node is None and os.environ.get("CI"):
+        pytest.fail("CI must have node.")
     if node is None:
-        pytest.skip("node is not installed")
+        pytest.skip("needs node (apt install nodejs)")
     (folder / "estimate.mjs").write_text(SCRIPT.read_text())
     (folder / "run.mjs").write_text(RUN)
     (folder / "head.json").write_text(json.dumps(table().head))
@@ -75,7 +79,12 @@ def test_the_message_is_small():
 
 
 def test_a_plain_reading_of_the_table_gives_the_kernel_s_scores():
-    for recipe in [*recipes()[::4], parse({"net.stem.0": "prune:0.42,scope=layer"})]:
+    between = [
+        {"net.stem.0": "prune:0.42,scope=layer"},
+        {"net.stem.0": "prune:0.12,scope=layer"},
+        {"net.stem.0": "prune:0.2,scope=layer + quantize_static"},
+    ]
+    for recipe in [*recipes()[::4], *map(parse, between)]:
         layers = {n: [{"kind": s.method, **s.config.to_json()} for s in steps]
                   for n, steps in recipe.layers.items()}  # fmt: skip
         said = refined().estimate(recipe).score
@@ -95,7 +104,9 @@ def test_the_page_says_what_the_kernel_says(tmp_path):
         "cluster:16",
         "half",
         "prune_n_m",
-        "prune_structured:0.5",
+        "prune_structured:0.7",
+        "prune_structured:0.4",
+        "prune_structured:0.3 + quantize_static",
         {"*": "half", names[0]: "prune:0.44,scope=layer"},
         {names[1]: "quantize_static", names[2]: "prune:0.1,scope=layer"},
         *[recipe.to_json() for recipe in recipes()],

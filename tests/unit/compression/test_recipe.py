@@ -93,3 +93,15 @@ def test_what_is_no_recipe_is_refused_in_words(text):
 def test_listing_methods_names_all():
     known = {"clip", "half", "prune", "prune_structured", "quantize_dynamic", "quantize_static"}
     assert known <= set(METHODS.keys())
+
+
+def test_a_recipe_read_before_is_the_same_object_and_wrong_ones_are_wrong_again():
+    assert parse("prune:0.5 + half") is parse("prune:0.5 + half")
+    assert parse({"a": "half"}) is parse({"a": "half"})
+    assert parse([{"kind": "prune", "amount": 0.5}]) == parse("prune:0.5")
+    for _ in range(2):
+        with pytest.raises(InputError, match="not valid"):
+            parse("prune:1.2")
+    with pytest.raises(InputError) as caught:
+        parse({"kind": "prune", "amount": float("nan")})
+    assert "nan" in str(caught.value.problems)

@@ -123,9 +123,33 @@ def test_a_recipe_is_estimated_before_and_reported_after_it_is_measured(ready):
     assert study.estimator.report().measured >= 1
 
 
+def test_an_estimate_knows_what_another_process_measured_a_moment_ago(ready):
+    study = ready.space.study(ready.run, ready.data)
+    before = study.estimate("prune:0.9")
+    assert before.reason != "measured"
+    code = "import sys, workbench as wb; wb.Workspace(sys.argv[1], inline=True).study(sys.argv[2])"
+    code += ".measure('prune:0.9')"
+    command = [sys.executable, "-c", code, str(ready.space.store.home.root), study.ref]
+    subprocess.run(command, check=True, timeout=120)
+    after = study.estimate("prune:0.9")
+    assert after.reason == "measured"
+    assert after.score.value == study.measure("prune:0.9").score
+
+
+def test_what_is_known_is_not_read_again_while_nothing_is_written(ready, monkeypatch):
+    study = ready.space.study(ready.run, ready.data)
+    study.measure("half")
+    study.estimate("prune:0.5")  # keeps account of what it would have said of the variants
+    said = study.estimate("prune:0.5")
+    monkeypatch.setattr(type(ready.space.store.studies), "variants", None)
+    monkeypatch.setattr(type(study.estimator), "observe", None)
+    assert study.estimate("prune:0.5") == said
+    assert [variant.recipe for variant in study.variants] == ["baseline", "half:fp16"]
+
+
 def test_estimates_get_better_without_being_told_to(ready):
     study = ready.space.study(ready.run, ready.data)
-    study._inline = False
+    study._work.inline = False
     first = study.estimate("prune:0.5")
     try:
         assert study.refining.wait(120)

@@ -33,7 +33,7 @@ else:
 _FOR = "clustering weights"
 _MOST_IN_4_BITS = 16
 _ITERATIONS = 300
-_BINS, _LEAST_GROUPS = 4096, 512
+_BINS, _LEAST_GROUPS = 4096, 256
 _INT32 = 6
 _NOTE = "indices and codebook are widened when the file is loaded: smaller, not faster"
 
@@ -57,9 +57,7 @@ class Cluster(GraphMethod):
 
     def supports(self, subject: Subject, config: ClusterConfig) -> str | None:
         """Needs a layer whose weight is one constant of the graph."""
-        if not any(layer.initializer for layer in subject.layers):
-            return "the graph has no layer with constant weights"
-        return None
+        return edit.why_no_weights(subject)
 
     def change_graph(
         self, subject: Subject, layers: tuple[Layer, ...], config: ClusterConfig, tools: Tools

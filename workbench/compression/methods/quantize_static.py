@@ -39,6 +39,7 @@ _OPERATORS = (
 _OLDEST_OPSET = 13
 _FLOAT = 1
 _WITH_BIAS = frozenset({"Conv", "Gemm"})
+_WEIGHTED = frozenset({"Conv", "Gemm", "MatMul"})
 _MOST, _MOST_REDUCED = 127, 64
 
 
@@ -124,6 +125,7 @@ def quantize(
     kinds = optional.require("onnxruntime.quantization", for_=_FOR).QuantType
     prepared = _prepared(graph, ranges)
     constant = _name_constant_nodes(prepared)
+    scales = _scales(prepared, {*(exclude or []), *constant}, reduce_range) if per_channel else {}
     writer = quantizer.QDQQuantizer(
         prepared,
         per_channel=per_channel,
@@ -134,10 +136,34 @@ def quantize(
         nodes_to_quantize=[],
         nodes_to_exclude=[*(exclude or []), *constant],
         op_types_to_quantize=list(_OPERATORS),
-        extra_options={},
+        extra_options={"TensorQuantOverrides": scales} if scales else {},
     )
     writer.quantize_model()
     return compact.compact_qdq(graphs.strip(writer.model.model))
+
+
+def _scales(
+    graph: onnx.ModelProto, excluded: set[str], reduce_range: bool
+) -> dict[str, list[dict[str, Any]]]:
+    """Returns each channel's scale by weight, the quantizer's own; it takes them one by one."""
+    values, zero = graphs.initializers(graph), np.array(0, np.int8)
+    axes: dict[str, set[int]] = {}
+    for node in graph.graph.node:
+        if node.op_type in _WEIGHTED and node.name not in excluded and len(node.input) > 1:
+            is_turned = any(item.name == "transB" and item.i for item in node.attribute)
+            axis = 0 if node.op_type == "Conv" or is_turned else 1
+            axes.setdefault(node.input[1], set()).add(axis)
+    found = {}
+    for name, wanted in axes.items():
+        value = values.get(name)
+        if value is None or value.dtype != np.float32 or value.ndim < 2 or len(wanted) > 1:
+            continue
+        axis = min(wanted)
+        limit = np.abs(value).max(axis=tuple(i for i in range(value.ndim) if i != axis))
+        scale = 2 * limit.astype(np.float64) / (2 * (_MOST_REDUCED if reduce_range else _MOST))
+        scale = np.where(scale < np.finfo(np.float32).tiny, 1.0, scale).astype(np.float32)
+        found[name] = [{"scale": item, "zero_point": zero, "axis": axis} for item in scale]
+    return found
 
 
 def _with_corrected_biases(

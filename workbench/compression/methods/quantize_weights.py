@@ -65,9 +65,7 @@ class QuantizeWeights(GraphMethod):
 
     def supports(self, subject: Subject, config: QuantizeWeightsConfig) -> str | None:
         """Needs a layer whose weight is one constant of the graph."""
-        if not any(layer.initializer for layer in subject.layers):
-            return "the graph has no layer with constant weights"
-        return None
+        return edit.why_no_weights(subject)
 
     def change_graph(
         self,

@@ -17,6 +17,8 @@ export function open(head, data) {
     arrays[name] = kind === Int16Array ? new Int16Array(bytes) : Float64Array.from(new Float32Array(bytes));
   }
   const table = { ...head, ...arrays, places: arrays.places, treatments: head.treatments, exact: new Map(), axes: new Map(), known: new Set(head.drop.kinds) };
+  table.layerOf = new Int16Array(table.lengths.length).fill(-1);
+  table.rows.forEach((row, place) => { if (row >= 0) table.layerOf[row] = Math.floor(place / head.treatments.length); });
   head.treatments.forEach((t, index) => {
     table.exact.set(named(table, t.steps), index);
     if (t.axis === undefined || !t.complete) return;
@@ -38,7 +40,8 @@ export function estimate(table, recipe) {
   if (!chosen) return null;
   const cells = cellsOf(table, chosen);
   if (!cells) return null;
-  return figures(table, chosen, cells);
+  const isBlind = table.has_unseen && groups.some((g) => g.reachesAll && g.steps.some((s) => table.methods[s.kind].changes));
+  return figures(table, chosen, cells, isBlind);
 }
 
 // --- recipes ------------------------------------------------------------------------------------------
@@ -91,7 +94,7 @@ function parsed(table, recipe) {
   if (typeof recipe === "string" && recipe.trim().startsWith("{")) return parsed(table, JSON.parse(recipe));
   if (!isMap) {
     const steps = stepsOf(table, recipe);
-    return steps && [{ layers: table.layers, steps, isAll: true }];
+    return steps && [{ layers: table.layers, steps, isAll: true, reachesAll: true }];
   }
   const parts = recipe.layers && typeof recipe.layers === "object" ? recipe.layers : recipe, lists = new Map();
   const rest = table.layers.filter((name) => !(name in parts));
@@ -99,8 +102,9 @@ function parsed(table, recipe) {
     const steps = stepsOf(table, part), layers = name === "*" ? rest : [name];
     if (!steps || (name !== "*" && !table.layers.includes(name))) return null;
     const key = named(table, steps);
-    if (!lists.has(key)) lists.set(key, { layers: [], steps, isAll: false });
+    if (!lists.has(key)) lists.set(key, { layers: [], steps, isAll: false, reachesAll: false });
     lists.get(key).layers.push(...layers);
+    if (name === "*") lists.get(key).reachesAll = true;
   }
   for (const group of lists.values()) group.isAll = group.layers.length === table.layers.length;
   return [...lists.values()];
@@ -172,7 +176,7 @@ function partsOf(table, layer, steps) {
 
 // --- figures ------------------------------------------------------------------------------------------
 
-function figures(table, chosen, cells) {
+function figures(table, chosen, cells, isBlind) {
   const kinds = new Set(), shared = new Set(), shares = new Float64Array(table.order.length), int8 = new Set(), others = new Set();
   let changes = false;
   for (const { layer, steps } of chosen) {
@@ -194,10 +198,13 @@ function figures(table, chosen, cells) {
   if (changes && table.common >= 0) cells.set(table.common, 1);
   const isMixed = chosen.some(({ steps }) => steps.filter((s) => table.methods[s.kind].is_graph).length > 1);
   const margin = !chosen.length ? 0 : isMixed ? table.mixed_size_margin : table.size_margin, unseen = [...kinds].filter((k) => !table.measuredKinds.has(k)).sort();
-  const reason = table.measured < table.enough ? `provisional: ${table.measured} of ${table.enough} measurements`
-    : unseen.length ? `provisional: ${unseen.join(", ")} was never measured here` : "";
+  const why = [];
+  if (isBlind) why.push("some of its layers cannot be looked into before it is measured");
+  if (table.measured < table.enough) why.push(`provisional: ${table.measured} of ${table.enough} measurements`);
+  else if (unseen.length) why.push(`provisional: ${unseen.join(", ")} was never measured here`);
+  const reason = why.join("; ");
   return {
-    score: cells.size ? scored(table, sensitivity(table, cells), shares, kinds) : band(table.score, table.score, table.score),
+    score: blinded(table, cells.size ? scored(table, sensitivity(table, cells), placed(table, cells, shares), kinds) : band(table.score, table.score, table.score), isBlind),
     size_bytes: band(bytes, bytes * (1 - margin), bytes * (1 + margin)),
     latency_ms: latency(table, int8, others),
     macs: band(Math.round(macs), Math.round(macs), Math.round(macs)),
@@ -231,14 +238,32 @@ function sensitivity(table, cells) {
   return Math.max(total / WHOLE, TINY);
 }
 
-function scored(table, sensitivity, shares, kinds) {
-  const d = table.drop, x = Math.log(sensitivity), P = table.logs.length, M = shares.length;
+function blinded(table, score, isBlind) {
+  if (!isBlind) return score;
+  const worst = (table.drop.most * table.drop.below_chance) / 100, isBetter = table.higher_is_better;
+  return isBetter ? { ...score, low: Math.min(score.low, table.score - worst) } : { ...score, high: Math.max(score.high, table.score + worst) };
+}
+
+function placed(table, cells, shares) {
+  const last = Math.max(table.layers.length - 1, 1);
+  let moved = 0, deep = 0;
+  for (const [row, weight] of cells) {
+    const layer = table.layerOf[row], size = layer < 0 ? 0 : weight * table.lengths[row];
+    moved += size;
+    deep += (size * layer) / last;
+  }
+  const place = Array.from(shares, (share) => share / table.drop.length_share);
+  return [...place, (moved > 0 ? deep / moved : 0) / table.drop.length_depth];
+}
+
+function scored(table, sensitivity, place, kinds) {
+  const d = table.drop, x = Math.log(sensitivity), P = table.logs.length, M = place.length;
   const inner = Math.exp(Math.min(Math.max(d.power * (x - d.log_start), -50), 50));
   let middle = Math.asinh((d.most * -Math.expm1(-inner)) / d.unit), explained = 0;
   const k = new Float64Array(P);
   for (let p = 0; p < P; p++) {
     let far = ((x - table.logs[p]) / d.length_log) ** 2;
-    for (let m = 0; m < M; m++) far += (shares[m] / d.length_share - table.places[p * M + m]) ** 2;
+    for (let m = 0; m < M; m++) far += (place[m] - table.places[p * M + m]) ** 2;
     k[p] = d.amplitude ** 2 * Math.exp(-0.5 * far);
     middle += k[p] * table.alpha[p];
   }
@@ -275,11 +300,35 @@ function latency(table, int8, others) {
 }
 
 function untrained(table, steps) {
-  const amount = Math.max(0, ...steps.map((s) => s.amount ?? 0)), kept = 1 - amount;
+  const amount = amountOf(steps), near = neighbours(table, steps, amount), kept = 1 - amount;
   const scaled = (before) => band(before * kept ** 1.5, before * Math.max(kept ** 2 * 0.7, 0.02), before);
-  const ends = [table.chance, table.score].sort((a, b) => a - b);
-  return {
-    score: band((ends[0] + ends[1]) / 2, ends[0], ends[1]), size_bytes: scaled(table.baseline_bytes), latency_ms: scaled(table.latency.float_ms),
-    macs: scaled(table.macs), is_provisional: true, needs_training: true, reason: "needs training: the score lies between chance and the baseline",
+  const known = (figure, before) => {
+    if (!near.length) return scaled(before);
+    const middle = mean(near.map((n) => n[figure]));
+    return band(middle, 0.7 * middle, Math.min(1.4 * middle, before));
   };
+  return {
+    score: trainedScore(table, near.map((n) => n.score)), size_bytes: known("size_bytes", table.baseline_bytes),
+    latency_ms: known("latency_ms", table.latency.float_ms), macs: scaled(table.macs), is_provisional: true, needs_training: true,
+    reason: near.length ? `needs training; the estimate is that of ${near.length} measured neighbours`
+      : "needs training: the score lies between chance and the baseline",
+  };
+}
+
+const amountOf = (steps) => Math.max(0, ...steps.map((s) => s.amount ?? 0));
+const mean = (values) => values.reduce((a, b) => a + b, 0) / values.length;
+
+function neighbours(table, steps, amount) {
+  const once = new Map(steps.map((s) => [named(table, [s]), s.kind]));
+  const kinds = [...once.values()].sort((a, b) => table.methods[a].turn - table.methods[b].turn);
+  return table.trained.filter((t) => t.methods.join() === kinds.join() && Math.abs(t.amount - amount) <= table.near);
+}
+
+function trainedScore(table, scores) {
+  if (!scores.length) {
+    const ends = [table.chance, table.score].sort((a, b) => a - b);
+    return band((ends[0] + ends[1]) / 2, ends[0], ends[1]);
+  }
+  const middle = mean(scores), reach = Math.max(table.least_reach, 2 * (Math.max(...scores) - Math.min(...scores)));
+  return band(middle, Math.max(table.chance, middle - reach), middle + reach);
 }
