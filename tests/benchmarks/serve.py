@@ -35,6 +35,7 @@ from workbench.runtime.session import open_session
 from workbench.widgets.views.endpoint import STAGES
 
 _NAME = "bench"
+_BARE = Path(__file__).with_name("bare_server.py")
 _SCRIPT = """
 wrk.method = "POST"
 local file = io.open("{body}", "rb")
@@ -118,15 +119,16 @@ def of_net(
     sample = np.random.default_rng(0).random((1, *net.shape), np.float32)
     bodies = {"JSON": in_json(sample), "binary": in_binary(sample)}
     pid = endpoint.info.pid
+    bare = {form: bare_server(endpoint, *sent, cores, folder) for form, sent in bodies.items()}
     yield Figure(f"{net.name}: CPU when idle", idle_percent(pid), "%", 1)
     for form, (body, headers) in bodies.items():
         for connections in (1, 64):
             what = f"{net.name}, {form}, {connections} connection{'s' * (connections > 1)}"
             script = write_script(folder, endpoint, body, headers)
-            wrk(endpoint, script, connections, 1, cores[1])
+            wrk(endpoint.url, script, connections, 1, cores[1])
             before = alone(path, sample, cores[0])
             stages, used = stage_seconds(endpoint), cpu_s(pid)
-            load = wrk(endpoint, script, connections, seconds, cores[1])
+            load = wrk(endpoint.url, script, connections, seconds, cores[1])
             used, spent = cpu_s(pid) - used, stage_seconds(endpoint)
             reference = (before + alone(path, sample, cores[0])) / 2
             yield Figure(what, load.per_second, "requests/s")
@@ -138,6 +140,8 @@ def of_net(
             yield Figure(f"{net.name}: ONNX Runtime alone", reference, "calls/s")
             share = load.per_second / reference
             yield Figure(f"{what}: of that", share, "×", net.goals[form], is_floor=True)
+            yield Figure(f"{net.name}, {form}: a bare server, no model", bare[form], "requests/s")
+            yield Figure(f"{what}: of the bare server", load.per_second / bare[form], "×")
             yield Figure(f"{what}: p99 to p50", load.p99_ms / load.p50_ms, "×", 4)
             count = load.per_second * seconds
             yield Figure(f"{what}: the process", 1e6 * used / count, "CPU-µs/request")
@@ -146,6 +150,20 @@ def of_net(
                     f"{what}: {stage}", 1e6 * (spent[stage] - stages[stage]) / count, "µs/request"
                 )
     yield Figure(f"{net.name}: memory after the load (RSS)", rss_mb(pid), "MB", 120)
+
+
+def bare_server(
+    endpoint: Any, body: bytes, headers: dict[str, str], cores: tuple[int, int], folder: Path
+) -> float:
+    """Returns the requests a second of a server that reads the same bytes and has no model."""
+    command = ["taskset", "-c", str(cores[0]), sys.executable, str(_BARE)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
+        try:
+            port = int(server.stdout.readline()) if server.stdout is not None else 0
+            script = write_script(folder, endpoint, body, headers)
+            return wrk(f"http://127.0.0.1:{port}", script, 64, 2, cores[1]).per_second
+        finally:
+            server.kill()
 
 
 def in_json(sample: np.ndarray) -> tuple[bytes, dict[str, str]]:
@@ -177,9 +195,9 @@ def write_script(folder: Path, endpoint: Any, body: bytes, headers: dict[str, st
     return script
 
 
-def wrk(endpoint: Any, script: Path, connections: int, seconds: float, core: int) -> Load:
+def wrk(base: str, script: Path, connections: int, seconds: float, core: int) -> Load:
     """Runs wrk with one thread on one core."""
-    url = f"{endpoint.url}/v2/models/{_NAME}/infer"
+    url = f"{base}/v2/models/{_NAME}/infer"
     command = ["taskset", "-c", str(core), "wrk", "-t1", f"-c{connections}", f"-d{seconds:g}s"]
     done = subprocess.run(
         [*command, "-s", str(script), url],

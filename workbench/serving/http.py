@@ -36,10 +36,32 @@ class Limits:
     connections: int = 1024
 
 
+class Outbox:
+    """Writes what became ready in a turn of the loop at its end, one answer right after the other.
+
+    Each write may wake its caller's processor; written together they find it awake.
+    """
+
+    def __init__(self) -> None:
+        self._ready: list[HttpConnection] = []
+
+    def add(self, connection: HttpConnection) -> None:
+        """Has a connection write at the end of this turn."""
+        if not self._ready:
+            asyncio.get_running_loop().call_soon(self._send)
+        self._ready.append(connection)
+
+    def _send(self) -> None:
+        ready, self._ready = self._ready, []
+        for connection in ready:
+            connection.write_out()
+
+
 class Application(Protocol):
     """What stands behind the connections."""
 
     limits: Limits
+    outbox: Outbox
     connections: set[HttpConnection]
     is_draining: bool
 
@@ -208,6 +230,10 @@ class HttpConnection(asyncio.Protocol):
     # answers -------------------------------------------------------------------------------
 
     def flush(self) -> None:
+        """Lets every answer whose turn it is leave at the end of this turn of the loop."""
+        self._app.outbox.add(self)
+
+    def write_out(self) -> None:
         """Writes every answer whose turn it is."""
         transport, pending = self._transport, self._pending
         if transport is None:

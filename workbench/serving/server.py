@@ -16,7 +16,7 @@ from workbench.serving.app import make_app
 from workbench.serving.asgi import run_app
 from workbench.serving.deadlines import limit, read_headers
 from workbench.serving.gateway import Gateway
-from workbench.serving.http import HttpConnection, Limits
+from workbench.serving.http import HttpConnection, Limits, Outbox
 from workbench.serving.messages import Request, Response
 from workbench.serving.metrics import Metrics
 from workbench.serving.payloads import PayloadLog
@@ -57,6 +57,7 @@ class Server:
     ) -> None:
         self.limits = limits or Limits()
         self.connections: set[HttpConnection] = set()
+        self.outbox = Outbox()
         self.is_draining = False
         self._endpoint = endpoint
         self._dialects = {dialect.key: dialect for dialect in dialects}
