@@ -41,6 +41,7 @@ _FLOAT = 1
 _WITH_BIAS = frozenset({"Conv", "Gemm"})
 _WEIGHTED = frozenset({"Conv", "Gemm", "MatMul"})
 _MOST, _MOST_REDUCED = 127, 64
+_FLOAT = 1  # onnx.TensorProto.FLOAT
 
 
 class QuantizeStaticConfig(Config):
@@ -146,7 +147,8 @@ def _scales(
     graph: onnx.ModelProto, excluded: set[str], reduce_range: bool
 ) -> dict[str, list[dict[str, Any]]]:
     """Returns each channel's scale by weight, the quantizer's own; it takes them one by one."""
-    values, zero = graphs.initializers(graph), np.array(0, np.int8)
+    to_array = optional.require("onnx.numpy_helper", for_=_FOR).to_array
+    stored, zero = {tensor.name: tensor for tensor in graph.graph.initializer}, np.array(0, np.int8)
     axes: dict[str, set[int]] = {}
     for node in graph.graph.node:
         if node.op_type in _WEIGHTED and node.name not in excluded and len(node.input) > 1:
@@ -155,11 +157,12 @@ def _scales(
             axes.setdefault(node.input[1], set()).add(axis)
     found = {}
     for name, wanted in axes.items():
-        value = values.get(name)
-        if value is None or value.dtype != np.float32 or value.ndim < 2 or len(wanted) > 1:
+        tensor = stored.get(name)
+        if tensor is None or tensor.data_type != _FLOAT or len(tensor.dims) < 2 or len(wanted) > 1:
             continue
-        axis = min(wanted)
-        limit = np.abs(value).max(axis=tuple(i for i in range(value.ndim) if i != axis))
+        value, axis = to_array(tensor), min(wanted)  # one at a time in memory
+        others = tuple(i for i in range(value.ndim) if i != axis)
+        limit = np.maximum(value.max(axis=others), -value.min(axis=others))
         scale = 2 * limit.astype(np.float64) / (2 * (_MOST_REDUCED if reduce_range else _MOST))
         scale = np.where(scale < np.finfo(np.float32).tiny, 1.0, scale).astype(np.float32)
         found[name] = [{"scale": item, "zero_point": zero, "axis": axis} for item in scale]
