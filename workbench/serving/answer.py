@@ -28,14 +28,14 @@ class Answer:
 
     Attributes:
         request: What is answered.
-        arrived: `loop.time()` when the request was complete.
+        arrived: `perf_counter` seconds when the request was complete.
         is_dropped: The caller is gone; whatever is sent goes nowhere.
         job: The work queued for it, so that a lost caller also drops its work.
         served: The model version that answers; None if none does.
         error_code: Code of the error it was answered with.
         is_counted: Whether it is counted as in flight.
         to_response: Gives an error the form that the caller's dialect expects.
-        deadline: `loop.time()` after which the caller does not wait; None for ever.
+        deadline: `perf_counter` seconds after which the caller does not wait; None for ever.
         timer: Fires at the deadline.
         on_done: Called once, after the last byte was handed over.
     """

@@ -71,19 +71,28 @@ def limit(answer: Answer, seconds: float) -> None:
     if answer.timer is not None:
         answer.timer.cancel()
     answer.deadline = at
-    answer.timer = asyncio.get_running_loop().call_at(at, _expire, answer)
+    _wake(answer, at)
+
+
+def _wake(answer: Answer, at: float) -> None:
+    """Looks again at `at`, in `perf_counter` seconds: a loop's own clock may count milliseconds."""
+    left = max(0.0, at - perf_counter())
+    answer.timer = asyncio.get_running_loop().call_later(left, _expire, answer, at)
 
 
 def pass_on(answer: Answer, job: Job) -> None:
     """Tells the model's thread, in its own clock, when a job is no longer wanted."""
     if answer.deadline is not None:
-        job.deadline = perf_counter() + answer.deadline - asyncio.get_running_loop().time()
+        job.deadline = answer.deadline
 
 
-def _expire(answer: Answer) -> None:
+def _expire(answer: Answer, at: float) -> None:
     if answer.is_started:
         return
-    waited_ms = round(1e3 * (asyncio.get_running_loop().time() - answer.arrived), 3)
+    if perf_counter() < at:
+        _wake(answer, at)
+        return
+    waited_ms = round(1e3 * (perf_counter() - answer.arrived), 3)
     allowed_ms = 1e3 * ((answer.deadline or answer.arrived) - answer.arrived)
     stage = _stage(answer.job)
     answer.fail(

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from dataclasses import dataclass
+from time import perf_counter
 from typing import Protocol, cast
 
 import httptools
@@ -220,7 +221,7 @@ class HttpConnection(asyncio.Protocol):
         request.body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
         close = self._parser.should_upgrade() or not self._parser.should_keep_alive()
         close = close or self._app.is_draining or self._parser.get_http_version() == "1.0"
-        answer = Answer(self, request, self._loop.time(), close=close)
+        answer = Answer(self, request, perf_counter(), close=close)
         self._pending.append(answer)
         self._reset()
         if len(self._pending) >= _MAX_PIPELINED:
@@ -331,7 +332,7 @@ class HttpConnection(asyncio.Protocol):
         if self._transport is None or self._is_ending:
             return
         request = self._request or Request("GET", self._target or b"/", self._headers)
-        answer = Answer(self, request, self._loop.time(), close=True)
+        answer = Answer(self, request, perf_counter(), close=True)
         self._reset()
         self._is_ending = True
         self._pending.append(answer)

@@ -191,7 +191,7 @@ class Server:
         if token is not None and token.limits.body_bytes is not None:
             check_body(token, len(request.body))
         if route.predicts:
-            self._last_asked = answer.arrived
+            self._last_asked = asyncio.get_running_loop().time()
             seconds = read_headers(request)
             if seconds is not None:
                 limit(answer, seconds)
@@ -227,7 +227,7 @@ class Server:
     # counting ------------------------------------------------------------------------------
 
     def _count(self, answer: Answer) -> None:
-        seconds = asyncio.get_running_loop().time() - answer.arrived
+        seconds = perf_counter() - answer.arrived
         request, served = answer.request, answer.served
         dialect = request.route.dialect if request.route is not None else "app"
         job = answer.job
