@@ -77,6 +77,7 @@ def test_a_figure_that_misses_its_goal_is_marked_in_the_table():
     assert compress.machine()["cpu"]["name"] in text
 
 
+@pytest.mark.full
 def test_rivals_begin_with_uniform_recipes_and_pay_once_for_each():
     engine = cnn_study()
     oracle = Oracle(engine)

@@ -95,6 +95,7 @@ def test_the_cost_of_the_next_network_follows_what_was_paid():
     assert costs.of(usual) == 2.0, "the machine got busy"
 
 
+@pytest.mark.full
 def test_networks_that_come_out_alike_are_offered_once(tmp_path):
     engine = cnn_study()
     subject = engine.build("")
@@ -112,6 +113,7 @@ def test_networks_that_come_out_alike_are_offered_once(tmp_path):
         assert sizes[0] / sizes[1] == pytest.approx(item.kept), "known before it was trained"
 
 
+@pytest.mark.full
 def test_a_search_told_what_it_proposed_goes_on_with_other_files():
     engine = cnn_study()
     estimator = Estimator(engine)

@@ -13,6 +13,8 @@ from workbench.compression.estimator import Estimator
 from workbench.compression.study import StudyEngine
 from workbench.flow.importing import import_model
 
+pytestmark = pytest.mark.full
+
 
 class Rows(nn.Module):
     """Reads an image row by row."""

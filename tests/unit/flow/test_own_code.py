@@ -36,6 +36,7 @@ def methods(monkeypatch):
     return METHODS
 
 
+@pytest.mark.full
 def test_the_measuring_process_has_it_and_its_later_state(ready, methods):
     methods.plugin("keep")(Keep)
     space = Workspace(ready.space.store.home.root, inline=False)
