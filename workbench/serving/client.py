@@ -145,10 +145,6 @@ class Client:
         """Returns readiness, the models served and what became of followed aliases."""
         return self._call("GET", "/v2/health/ready")
 
-    def tokens(self) -> list[dict[str, Any]]:
-        """Returns what each token allows; never its text. Needs "manage"."""
-        return list(json.loads(self.call("GET", "/manage/tokens")))
-
     def metrics(self) -> str:
         """Returns the Prometheus page."""
         return self._send("GET", "/metrics")[1].decode()

@@ -81,9 +81,8 @@ def _wake(answer: Answer, at: float) -> None:
 
 
 def pass_on(answer: Answer, job: Job) -> None:
-    """Tells the model's thread, in its own clock, when a job is no longer wanted."""
-    if answer.deadline is not None:
-        job.deadline = answer.deadline
+    """Tells the model's thread when a job is no longer wanted."""
+    job.deadline = answer.deadline
 
 
 def _expire(answer: Answer, at: float) -> None:

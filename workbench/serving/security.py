@@ -176,11 +176,7 @@ def check_body(token: Token, size: int) -> None:
     """
     limit = token.limits.body_bytes
     if limit is not None and size > limit:
-        raise TooLargeError(
-            f"Got a body of {size} bytes; the token '{token.name}' may send {limit}.",
-            hint="Send fewer samples a request.",
-            context={"limit_bytes": limit},
-        )
+        raise _too_much(token, f"a body of {size} bytes", "limit_bytes", limit)
 
 
 def check_model(token: Token | None, model: str) -> None:
@@ -205,11 +201,15 @@ def check_values(token: Token, count: int) -> None:
     """
     limit = token.limits.values
     if limit is not None and count > limit:
-        raise TooLargeError(
-            f"Got tensors of {count} numbers; the token '{token.name}' may send {limit}.",
-            hint="Send fewer samples a request.",
-            context={"limit_values": limit},
-        )
+        raise _too_much(token, f"tensors of {count} numbers", "limit_values", limit)
+
+
+def _too_much(token: Token, got: str, name: str, limit: int) -> TooLargeError:
+    return TooLargeError(
+        f"Got {got}; the token '{token.name}' may send {limit}.",
+        hint="Send fewer samples a request.",
+        context={name: limit},
+    )
 
 
 def _bearer(request: Request) -> str:
