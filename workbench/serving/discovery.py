@@ -35,6 +35,7 @@ class EndpointInfo:
         started: ISO 8601.
         home: The workspace.
         certificate: PEM text that a client trusts; empty without TLS.
+        grpc: Host and port for gRPC; empty if that is not answered.
     """
 
     id: str
@@ -47,6 +48,7 @@ class EndpointInfo:
     started: str
     home: str
     certificate: str = ""
+    grpc: str = ""
 
     def __repr__(self) -> str:
         return f"EndpointInfo(id={self.id!r}, url={self.url!r}, models={self.models!r})"

@@ -20,7 +20,7 @@ from workbench.core.errors import InputError, WorkbenchError, did_you_mean
 from workbench.core.signature import TensorSpec
 from workbench.serving.answer import Answer
 from workbench.serving.batching import Outputs
-from workbench.serving.binary import DATATYPES, pack, unpack
+from workbench.serving.binary import DATATYPES, datatype_of, pack, unpack
 from workbench.serving.deadlines import limit, read_parameter
 from workbench.serving.engine import Tensors
 from workbench.serving.errors import BadRequestError
@@ -31,11 +31,10 @@ from workbench.serving.routes import Route
 from workbench.serving.schemas import object_schema
 from workbench.serving.served import Served
 from workbench.serving.tensors import as_tensor, check_finite, input_error
+from workbench.serving.v2_facts import config_facts, model_facts, server_facts
 
 _HEADER_LENGTH = b"inference-header-content-length"
 _OCTETS = b"application/octet-stream"
-_BY_DTYPE = {np.dtype(name): datatype for name, datatype in DATATYPES.items() if name != "str"}
-_VERSION = "2"
 
 
 @dataclass(frozen=True)
@@ -138,18 +137,7 @@ class _Questions:
         return json_response(body, 200 if is_ready else 503)
 
     def server(self, request: Request, answer: Answer) -> Response:
-        return json_response(
-            {
-                "name": "workbench",
-                "version": _VERSION,
-                "extensions": [
-                    "binary_tensor_data",
-                    "model_configuration",
-                    "model_repository(index)",
-                    "schedule_policy",
-                ],
-            }
-        )
+        return json_response(server_facts())
 
     def index(self, request: Request, answer: Answer) -> Response:
         return json_response(
@@ -160,31 +148,10 @@ class _Questions:
         )
 
     def model(self, request: Request, answer: Answer) -> Response:
-        served = self._find(request, answer)
-        return json_response(
-            {
-                "name": served.name,
-                "versions": [s.version for s in self._router if s.name == served.name],
-                "platform": "onnxruntime_onnx",
-                "inputs": [_spec(spec) for spec in served.signature.inputs],
-                "outputs": [_spec(spec) for spec in served.signature.outputs],
-            }
-        )
+        return json_response(model_facts(self._find(request, answer), self._router))
 
     def config(self, request: Request, answer: Answer) -> Response:
-        """The batch dimension goes without saying where requests share runs."""
-        served = self._find(request, answer)
-        batcher = served.batcher
-        return json_response(
-            {
-                "name": served.name,
-                "platform": "onnxruntime_onnx",
-                "backend": "onnxruntime",
-                "max_batch_size": batcher.limits.rows if batcher.can_batch else 0,
-                "input": [_configured(s, batcher.can_batch) for s in served.signature.inputs],
-                "output": [_configured(s, batcher.can_batch) for s in served.signature.outputs],
-            }
-        )
+        return json_response(config_facts(self._find(request, answer)))
 
     def model_ready(self, request: Request, answer: Answer) -> Response:
         served = self._find(request, answer)
@@ -344,8 +311,7 @@ def _sized(size: int) -> dict[str, Any]:
 
 
 def _head(name: str, value: NDArray[Any]) -> dict[str, Any]:
-    datatype = _BY_DTYPE.get(value.dtype, "BYTES")
-    return {"name": name, "shape": list(value.shape), "datatype": datatype}
+    return {"name": name, "shape": list(value.shape), "datatype": datatype_of(value.dtype)}
 
 
 def _to_json(name: str, value: NDArray[Any]) -> dict[str, Any]:
@@ -361,18 +327,6 @@ def _tensor_schema(spec: TensorSpec) -> dict[str, Any]:
     datatype = {"const": DATATYPES[spec.dtype]}
     required = {"name": {"const": spec.name}, "shape": shape, "datatype": datatype}
     return object_schema(required, {"data": {"type": "array"}, "parameters": {"type": "object"}})
-
-
-def _spec(spec: TensorSpec) -> dict[str, Any]:
-    shape = [dim if isinstance(dim, int) else -1 for dim in spec.shape]
-    return {"name": spec.name, "datatype": DATATYPES[spec.dtype], "shape": shape}
-
-
-def _configured(spec: TensorSpec, is_batched: bool) -> dict[str, Any]:
-    dims = [dim if isinstance(dim, int) else -1 for dim in spec.shape]
-    kind = DATATYPES[spec.dtype]
-    data_type = f"TYPE_{'STRING' if kind == 'BYTES' else kind}"
-    return {"name": spec.name, "data_type": data_type, "dims": dims[int(is_batched) :]}
 
 
 PLUGIN = V2()
