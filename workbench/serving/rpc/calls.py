@@ -122,7 +122,7 @@ class Calls:
         answer.served = served
         return served
 
-    def _response(self, name: str, **values: Any) -> Response:
+    def _response(self, name: str, /, **values: Any) -> Response:
         return _response(self._schema.write(name, **values))
 
 

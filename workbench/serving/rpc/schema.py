@@ -94,11 +94,11 @@ class Schema:
             for name in _MESSAGES
         }
 
-    def new(self, name: str, **values: Any) -> Any:
+    def new(self, name: str, /, **values: Any) -> Any:
         """Returns a message; a field of messages takes dicts."""
         return self._classes[name](**values)
 
-    def write(self, name: str, **values: Any) -> bytes:
+    def write(self, name: str, /, **values: Any) -> bytes:
         """Returns the bytes of a message."""
         data: bytes = self.new(name, **values).SerializeToString()
         return data
