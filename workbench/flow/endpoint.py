@@ -51,6 +51,11 @@ class Endpoint(Shown):
         return self.info.url
 
     @property
+    def grpc(self) -> str:
+        """Where it answers gRPC, as in "127.0.0.1:8001"; "" if it does not."""
+        return self.info.grpc
+
+    @property
     def token(self) -> str:
         """The token that requests carry: `Authorization: Bearer TOKEN`."""
         return self.info.token
@@ -184,6 +189,7 @@ class Endpoint(Shown):
             "ref": self.ref,
             "id": self.info.id,
             "url": self.url,
+            "grpc": self.grpc,
             "models": self.models,
             "refs": list(self.info.refs),
             "pid": self.info.pid,
@@ -205,6 +211,7 @@ def serve(
     redact: Sequence[str] = (),
     idle_stop: float | None = None,
     tls: str | Sequence[str] = (),
+    grpc_port: int | None = None,
     options: tuple[str, ...] = (),
 ) -> Endpoint:
     """Starts an endpoint for a ref and returns when its model has answered.
@@ -225,6 +232,7 @@ def serve(
         idle_stop: Minutes without a request after which it ends; 0 never. By default 30 on a
             JupyterHub, else never.
         tls: "self" for a generated certificate, or the files of your own and its key.
+        grpc_port: Also answer gRPC there; 0 lets the system choose, see `Endpoint.grpc`.
         options: Further arguments of `workbench serve`.
     """
     further = list(options)
@@ -238,6 +246,8 @@ def serve(
         further += ["--traffic", json.dumps(_traffic(traffic).to_json())]
     if tls:
         further += ["--tls", *([tls] if isinstance(tls, str) else tls)]
+    if grpc_port is not None:
+        further += ["--grpc-port", str(grpc_port)]
     config: dict[str, Any] = {}
     if workers is not None and (workers > 1 or host != _LOCAL):
         host, config = (_WORKERS if host == _LOCAL else host), {"workers": workers}

@@ -165,8 +165,9 @@ def record(
 
 def cannot_listen(options: Options, error: OSError, port: int | None = None) -> InputError:
     """Returns the error for an address that is taken or not ours; by default that for HTTP."""
+    found = options.port if port is None else port
     return InputError(
-        f"{options.host}:{options.port if port is None else port} cannot be listened on: {error.strerror}.",
+        f"{options.host}:{found} cannot be listened on: {error.strerror}.",
         hint="Leave --port out and the system chooses a free one.",
     )
 

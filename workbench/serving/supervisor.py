@@ -2,7 +2,8 @@
 
 Each worker listens on the port itself (SO_REUSEPORT: the system spreads the connections), and on
 that for gRPC likewise, so no request passes through here. All calls over one gRPC channel reach one
-worker, since a channel is a connection. One more worker waits, loaded, to take the place of one that ends.
+worker, since a channel is a connection. One more worker waits, loaded, to take the place of one
+that ends.
 Source: socket(7), Linux 3.9.
 """
 

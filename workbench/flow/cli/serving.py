@@ -36,7 +36,7 @@ def serve(
     Further options: --threads, --max-batch, --max-queue, --max-body, --drain, --no-log,
     --token-file, --allow-host, --id, --traffic, --workers, --keep-payloads, --redact, --idle-stop,
     --tls, --root-path, --trusted-proxy, --identity-header, --jwks, --jwt-issuer,
-    --jwt-audience.
+    --jwt-audience, --grpc-port.
     """
     space = workspace()
     command = [sys.executable, "-P", "-m", "workbench.serving.process", space.servable(model)]
