@@ -12,6 +12,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from workbench.core.clock import now
@@ -122,7 +123,7 @@ def build(options: Options, place: Place, token: str, team: Team | None = None) 
         gate = Gate(tokens, hosts, jwts=jwts)
     else:
         gate = Gate(tokens, hosts, SharedCells(place.folder / _RATES).cell, jwts)
-    return Service(
+    service = Service(
         [load_source(source, options.settings.threads) for source in sources],
         gate,
         replace(options.settings, traffic=_traffic_by_name(options, sources)),
@@ -132,6 +133,8 @@ def build(options: Options, place: Place, token: str, team: Team | None = None) 
         team=team,
         certificate=place.certificate,
     )
+    service.models.on_change = partial(discovery.tell_models, place.id)
+    return service
 
 
 def record(

@@ -13,6 +13,7 @@ from workbench.serving.follow import FollowThread, Registry
 from workbench.serving.gateway import Gateway
 from workbench.serving.http import Limits
 from workbench.serving.keys import Keys
+from workbench.serving.loading import ModelControl
 from workbench.serving.manage import token_routes, traffic_routes
 from workbench.serving.metrics import Labels, Metrics
 from workbench.serving.payloads import Keeping, PayloadLog
@@ -103,6 +104,12 @@ class Service:
         self._tls = None if certificate is None else certificate.context()
         self._state = StateFile(folder)
         self.control = TrafficControl(self.repository, self._state, registry, self.metrics)
+        self.models = ModelControl(
+            self.repository, self._state, registry, self.control, [item.source for item in loaded]
+        )
+        if team is not None:
+            self.models.followed = team.followed
+        self._adopted = 0
         subject = f"endpoint:{'-' if folder is None else folder.name}"
         self.keys = Keys(gate, self._state, registry, subject)
         self._log = None if log_folder is None else RequestLog(log_folder)
@@ -110,7 +117,12 @@ class Service:
         if log_folder is not None and settings.keeping is not None:
             self._payloads = PayloadLog(log_folder / "payloads", settings.keeping)
         endpoint = Endpoint(
-            self.router, gate, self.repository.followers, lambda: self.server.is_draining, team
+            self.router,
+            gate,
+            self.repository.followers,
+            lambda: self.server.is_draining,
+            team,
+            self.models,
         )
         self.on_idle: Callable[[], None] = lambda: None
         self.server = Server(
@@ -145,6 +157,8 @@ class Service:
             WorkbenchError: The traffic asked for cannot be served.
         """
         self.repository.start()
+        if sets_traffic:
+            await self.models.begin()
         await self._adopt(self._state.read())
         for name, traffic in self.settings.traffic.items() if sets_traffic else ():
             await self.control.set(name, traffic, by="endpoint")
@@ -169,6 +183,11 @@ class Service:
         if self._follow is not None:
             self._follow.start()
         return bound
+
+    @property
+    def revision(self) -> int:
+        """Of the state that this process has taken up."""
+        return max(self._adopted, self._state.revision)
 
     async def stop(self) -> bool:
         """Answers what is owed and unloads; returns whether all was answered in time."""
@@ -199,7 +218,9 @@ class Service:
     async def _adopt(self, state: State) -> None:
         if state.revision >= self._state.revision:
             self.keys.adopt(state)
+        await self.models.adopt(state)
         await self.control.adopt(state)
+        self._adopted = state.revision
 
     def _follow_thread(self, registry: Registry | None) -> FollowThread | None:
         if registry is None and self._team is None:

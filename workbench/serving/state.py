@@ -7,7 +7,7 @@ holds hashes of tokens, never their text.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,15 @@ from workbench.serving.traffic import Traffic
 _FILE, _LOCK = "state.json", "state.lock"
 
 
+class ModelState(Config):
+    """A model that was loaded, unloaded or refused while the endpoint ran."""
+
+    name: str = Field(description="As served")
+    number: str = Field("", description="Its version; of one that never loaded as it was named")
+    is_wanted: bool = Field(False, description="Whether it should be served")
+    reason: str = Field("", description="Why it is not")
+
+
 class State(Config):
     """What is kept."""
 
@@ -33,6 +42,9 @@ class State(Config):
     )
     tokens: tuple[Token, ...] = Field((), description="Made at run time")
     revoked: tuple[str, ...] = Field((), description="Hashes of revoked tokens of the start")
+    models: dict[str, ModelState] = Field(
+        default_factory=dict, description="Changed since the start, by ref"
+    )
 
     def with_traffic(self, model: str, traffic: Traffic | None) -> State:
         """Returns the state with the traffic of one model set, or cleared by None."""
@@ -40,6 +52,12 @@ class State(Config):
         if traffic is not None:
             kept[model] = traffic
         return self.model_copy(update={"traffic": kept})
+
+    def with_models(self, changes: Mapping[str, ModelState | None]) -> State:
+        """Returns the state with entries of models set, or dropped by None."""
+        kept = {ref: item for ref, item in self.models.items() if ref not in changes}
+        kept.update({ref: item for ref, item in changes.items() if item is not None})
+        return self.model_copy(update={"models": kept})
 
     def with_taken_back(self, model: str, facts: dict[str, Any]) -> State:
         """Returns the state with a version noted as taken back."""

@@ -20,7 +20,7 @@ def server_facts() -> dict[str, Any]:
         "extensions": [
             "binary_tensor_data",
             "model_configuration",
-            "model_repository(index)",
+            "model_repository",
             "schedule_policy",
         ],
     }

@@ -32,6 +32,7 @@ from workbench.serving.schemas import object_schema
 from workbench.serving.served import Served
 from workbench.serving.tensors import as_tensor, check_finite, input_error
 from workbench.serving.v2_facts import config_facts, model_facts, server_facts
+from workbench.serving.v2_repository import load, models_of, unload
 
 _HEADER_LENGTH = b"inference-header-content-length"
 _OCTETS = b"application/octet-stream"
@@ -72,6 +73,10 @@ class V2(Dialect):
             Route("GET", "/v2/", "predict", ask.server, key, "The server and its extensions"),
             Route("POST", "/v2/repository/index", "predict", ask.index, key, "List the models"),
         ]
+        for verb, handler in (("load", ask.load), ("unload", ask.unload)):
+            path = f"/v2/repository/models/{{model}}/{verb}"
+            summary = f"{verb.title()} a model, or NAME@VERSION"
+            routes.append(Route("POST", path, "manage", handler, key, summary))
         for base in ("/v2/models/{model}", "/v2/models/{model}/versions/{version}"):
             routes += [
                 Route("GET", base, "predict", ask.model, key, "Tensors and versions of a model"),
@@ -140,12 +145,19 @@ class _Questions:
         return json_response(server_facts())
 
     def index(self, request: Request, answer: Answer) -> Response:
-        return json_response(
-            [
-                {"name": served.name, "version": served.version, "state": "READY"}
-                for served in self._router.visible(request.token)
-            ]
-        )
+        only_ready = _body(request).get("ready") is True
+        rows = models_of(self._endpoint).index(request.token, only_ready=only_ready)
+        return json_response(rows)
+
+    async def load(self, request: Request, answer: Answer) -> Response:
+        model = request.params["model"]
+        served = await load(self._endpoint, request, model, _parameters(request))
+        return json_response([{"name": s.name, "version": s.version} for s in served])
+
+    async def unload(self, request: Request, answer: Answer) -> Response:
+        model = request.params["model"]
+        served = await unload(self._endpoint, request, model, _parameters(request))
+        return json_response([{"name": s.name, "version": s.version} for s in served])
 
     def model(self, request: Request, answer: Answer) -> Response:
         return json_response(model_facts(self._find(request, answer), self._router))
@@ -171,6 +183,17 @@ class _Questions:
             request, params["model"], params.get("version")
         )
         return served
+
+
+def _body(request: Request) -> dict[str, Any]:
+    return parse_object(request.body) if request.body else {}
+
+
+def _parameters(request: Request) -> dict[str, Any]:
+    found = _body(request).get("parameters") or {}
+    if not isinstance(found, dict):
+        raise BadRequestError(f"parameters: got {json_kind(found)}; an object would be right.")
+    return found
 
 
 def _parse(request: Request, served: Served) -> Call:

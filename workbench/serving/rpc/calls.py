@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from workbench.core.errors import NotFoundError
+from workbench.core.errors import InputError, NotFoundError
 from workbench.serving.answer import Answer
 from workbench.serving.binary import DATATYPES
 from workbench.serving.deadlines import limit
@@ -16,6 +16,7 @@ from workbench.serving.rpc.schema import Schema
 from workbench.serving.served import Served
 from workbench.serving.tokens import Scope
 from workbench.serving.v2_facts import config_facts, model_facts, server_facts
+from workbench.serving.v2_repository import load, models_of, unload
 
 DIALECT = "grpc"
 SERVICE = "inference.GRPCInferenceService"
@@ -56,6 +57,8 @@ class Calls:
                 call("ModelMetadata", "predict", self._model),
                 call("ModelConfig", "predict", self._config),
                 call("RepositoryIndex", "predict", self._index),
+                call("RepositoryModelLoad", "manage", self._load),
+                call("RepositoryModelUnload", "manage", self._unload),
                 call("ModelInfer", "predict", self._infer, True),
             ]
         )
@@ -94,12 +97,22 @@ class Calls:
         return self._response("ModelConfig", config=facts)
 
     def _index(self, request: Request, answer: Answer) -> Response:
-        self._schema.read("IndexRequest", request.body)
-        models = [
-            {"name": served.name, "version": served.version, "state": "READY"}
-            for served in self._router.visible(request.token)
-        ]
+        message = self._schema.read("IndexRequest", request.body)
+        _check_repository(message.repository_name)
+        models = models_of(self._endpoint).index(request.token, only_ready=message.ready)
         return self._response("Index", models=models)
+
+    async def _load(self, request: Request, answer: Answer) -> Response:
+        message = self._schema.read("RepositoryModel", request.body)
+        _check_repository(message.repository_name)
+        await load(self._endpoint, request, message.model_name, message.parameters)
+        return self._response("Nothing")
+
+    async def _unload(self, request: Request, answer: Answer) -> Response:
+        message = self._schema.read("RepositoryModel", request.body)
+        _check_repository(message.repository_name)
+        await unload(self._endpoint, request, message.model_name, message.parameters)
+        return self._response("Nothing")
 
     def _infer(self, request: Request, answer: Answer) -> None:
         message = self._schema.read("InferRequest", request.body)
@@ -124,6 +137,14 @@ class Calls:
 
     def _response(self, name: str, /, **values: Any) -> Response:
         return _response(self._schema.write(name, **values))
+
+
+def _check_repository(name: str) -> None:
+    if name:
+        raise InputError(
+            f"Got the repository_name '{name[:60]}'; there is one repository, the registry.",
+            hint="Leave repository_name out.",
+        )
 
 
 def _response(data: bytes) -> Response:
