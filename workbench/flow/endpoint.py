@@ -7,6 +7,7 @@ import json
 import re
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Any
@@ -21,9 +22,10 @@ from workbench.serving.discovery import EndpointInfo
 from workbench.serving.host import Order
 from workbench.serving.hosts import HOSTS
 from workbench.serving.manager import Manager, NewToken
+from workbench.serving.state import READY, IndexRow
 from workbench.serving.tokens import Grant
 from workbench.serving.traffic import Budget, Traffic, TrafficReport
-from workbench.store import Store
+from workbench.store import Store, Version
 
 _LOCAL, _WORKERS = "local", "workers"
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -131,6 +133,40 @@ class Endpoint(Shown):
             "budget": budget,
         }
         return manager.set_traffic(Traffic.parse(values, what="the traffic"), model)
+
+    def index(self) -> list[IndexRow]:
+        """Returns the versions that are served, and those that were or should be, and why not."""
+        return self._manager.index()
+
+    def load(self, model: str | Version) -> list[IndexRow]:
+        """Serves a model of the registry beside the others, verified; returns what is served.
+
+        Example:
+            `endpoint.load("digits-cnn@2")`
+
+        Args:
+            model: A version, or `NAME`, `NAME@ALIAS` (which is then followed) or `NAME@3`.
+
+        Raises:
+            NotFoundError: There is no such model or version.
+            IntegrityError: Its files are not what was registered.
+        """
+        return self._renamed(self._manager.load(_model(model)))
+
+    def unload(self, model: str | Version) -> list[IndexRow]:
+        """Takes a model, or one version of it, out; it first answers what it owes.
+
+        Raises:
+            NotFoundError: It is not served.
+            StateError: The version gets a share of the requests.
+        """
+        return self._renamed(self._manager.unload(_model(model)))
+
+    def _renamed(self, rows: list[IndexRow]) -> list[IndexRow]:
+        """Takes up which names are served now."""
+        names = tuple(dict.fromkeys(row.name for row in self.index() if row.state == READY))
+        self.info = replace(self.info, models=names)
+        return rows
 
     def tokens(self) -> list[Grant]:
         """Returns what each token allows; their text is kept nowhere."""
@@ -256,6 +292,10 @@ def serve(
     if is_batch():
         atexit.register(endpoint.stop)
     return endpoint
+
+
+def _model(given: str | Version) -> str:
+    return (given if isinstance(given, str) else given.ref).removeprefix("model:")
 
 
 def expiry(given: str | timedelta | datetime | float | None) -> float | None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any
 
 from workbench.core.clock import now
 from workbench.core.errors import InputError, NotFoundError, StateError, WorkbenchError
@@ -18,11 +17,18 @@ from workbench.serving.control import TrafficControl
 from workbench.serving.follow import Registry
 from workbench.serving.repository import Repository
 from workbench.serving.served import Served, Source
-from workbench.serving.state import ModelState, State, StateFile
+from workbench.serving.state import (
+    LOADING,
+    READY,
+    UNAVAILABLE,
+    IndexRow,
+    ModelState,
+    State,
+    StateFile,
+)
 from workbench.serving.tokens import Token
 
 _LOGGER = logging.getLogger(__name__)
-READY, LOADING, UNAVAILABLE = "READY", "LOADING", "UNAVAILABLE"
 
 
 class ModelControl:
@@ -154,21 +160,21 @@ class ModelControl:
                     await self._try(ref, source.name)
             self._explain()
 
-    def index(self, token: Token | None, *, only_ready: bool = False) -> list[dict[str, str]]:
-        """Returns name, version, state and reason of each version that a caller may know of."""
-        rows = [_row(s.name, s.version, READY) for s in self._router.visible(token)]
+    def index(self, token: Token | None, *, only_ready: bool = False) -> list[IndexRow]:
+        """Returns the state of each version that a caller may know of."""
+        rows = [IndexRow(s.name, s.version, READY) for s in self._router.visible(token)]
         if only_ready or token is None:
             return rows
-        ready = {(row["name"], row["version"]) for row in rows}
+        ready = {(row.name, row.version) for row in rows}
         served = {s.source.ref for s in self._router}
         for ref, item in self._known.items():
             is_shown = token.allows(item.name) and ref not in served and ref not in self._loading
             if is_shown and (item.name, item.number) not in ready:
                 reason = self._failed.get(ref) or item.reason
-                rows.append(_row(item.name, item.number, UNAVAILABLE, reason))
+                rows.append(IndexRow(item.name, item.number, UNAVAILABLE, reason))
         for ref, name in self._loading.items():
             if token.allows(name):
-                rows.append(_row(name, "", LOADING, ref))
+                rows.append(IndexRow(name, "", LOADING, ref))
         return rows
 
     # private -------------------------------------------------------------------------------
@@ -282,11 +288,6 @@ def split_model(model: str) -> tuple[str, str | None]:
 
 def _unwanted(source: Source, reason: str) -> ModelState:
     return ModelState(name=source.name, number=source.version, reason=reason)
-
-
-def _row(name: str, version: str, state: str, reason: str = "") -> dict[str, Any]:
-    row = {"name": name, "version": version, "state": state}
-    return {**row, "reason": reason} if reason else row
 
 
 async def _at_once(revision: int) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from workbench.core.host import FileLock
 from workbench.serving.tokens import Token
 from workbench.serving.traffic import Traffic
 
+READY, LOADING, UNAVAILABLE = "READY", "LOADING", "UNAVAILABLE"
 _FILE, _LOCK = "state.json", "state.lock"
 
 
@@ -30,6 +32,27 @@ class ModelState(Config):
     number: str = Field("", description="Its version; of one that never loaded as it was named")
     is_wanted: bool = Field(False, description="Whether it should be served")
     reason: str = Field("", description="Why it is not")
+
+
+@dataclass(frozen=True)
+class IndexRow:
+    """One version as the repository's index tells it.
+
+    Attributes:
+        name: Of the model, as served.
+        version: Its number; "" while it is not known.
+        state: READY, LOADING or UNAVAILABLE.
+        reason: Why it is not ready; "" if it is.
+    """
+
+    name: str
+    version: str
+    state: str
+    reason: str = ""
+
+    def to_json(self) -> dict[str, str]:
+        """Returns the row as V2 tells it."""
+        return {name: value for name, value in vars(self).items() if value or name != "reason"}
 
 
 class State(Config):

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from tritonclient.grpc import InferenceServerClient, InferInput
 
+from tests.unit.serving import models
 from tests.unit.serving.harness import wait_for
 from workbench.core.host import process_start
 from workbench.serving import discovery
@@ -185,6 +186,22 @@ def test_what_is_managed_at_one_holds_at_both(found):
     assert statuses() == {200}
     manager.revoke_token("ci")
     wait_for(lambda: statuses() == {403})
+
+
+def test_what_is_loaded_at_one_is_loaded_at_both_when_the_call_returns(found, digits_file):
+    models.register(open_store(found.home), "bits", digits_file)
+    manager = Manager(Client(found.ready["url"], found.ready["token"]))
+
+    def statuses():
+        asked = [found.request("POST", "/predict/bits", json=BODY) for _ in range(16)]
+        return {answer.status_code for answer in asked}
+
+    manager.load("bits")
+    assert statuses() == {200}
+    found.kill_one()
+    assert statuses() == {200}
+    manager.unload("bits")
+    assert statuses() == {404}
 
 
 def test_all_end_together_and_well(fresh, tmp_path):

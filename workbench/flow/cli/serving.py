@@ -102,6 +102,25 @@ def traffic(
 
 
 @app.command()
+def serving(
+    endpoint: Annotated[str, typer.Argument(help="An endpoint's id, or a model it serves.")],
+    load: Annotated[
+        list[str] | None, typer.Option(help="NAME or NAME@VERSION of the registry.")
+    ] = None,
+    unload: Annotated[list[str] | None, typer.Option(help="NAME or NAME@VERSION.")] = None,
+    as_json: Json = False,
+) -> None:
+    """List what an endpoint serves; load and unload models while it runs."""
+    found = flow_endpoint.find(workspace().store, endpoint)
+    for model in load or ():
+        found.load(model)
+    for model in unload or ():
+        found.unload(model)
+    rows = found.index()
+    emit([row.to_json() for row in rows], as_json, table([vars(row) for row in rows]))
+
+
+@app.command()
 def stop(
     endpoint: Annotated[
         str | None, typer.Argument(help="An endpoint's id or model, or a run: ref.")

@@ -147,7 +147,7 @@ class _Questions:
     def index(self, request: Request, answer: Answer) -> Response:
         only_ready = _body(request).get("ready") is True
         rows = models_of(self._endpoint).index(request.token, only_ready=only_ready)
-        return json_response(rows)
+        return json_response([row.to_json() for row in rows])
 
     async def load(self, request: Request, answer: Answer) -> Response:
         model = request.params["model"]

@@ -99,8 +99,8 @@ class Calls:
     def _index(self, request: Request, answer: Answer) -> Response:
         message = self._schema.read("IndexRequest", request.body)
         _check_repository(message.repository_name)
-        models = models_of(self._endpoint).index(request.token, only_ready=message.ready)
-        return self._response("Index", models=models)
+        rows = models_of(self._endpoint).index(request.token, only_ready=message.ready)
+        return self._response("Index", models=[row.to_json() for row in rows])
 
     async def _load(self, request: Request, answer: Answer) -> Response:
         message = self._schema.read("RepositoryModel", request.body)
