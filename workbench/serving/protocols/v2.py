@@ -68,7 +68,15 @@ class V2(Dialect):
         key = self.key
         routes = [
             Route("GET", "/v2/health/live", None, ask.live, key, "Whether it runs"),
-            Route("GET", "/v2/health/ready", None, ask.ready, key, "Whether its models answer"),
+            Route(
+                "GET",
+                "/v2/health/ready",
+                None,
+                ask.ready,
+                key,
+                "Whether its models answer",
+                not_ready=True,
+            ),
             Route("GET", "/v2", "predict", ask.server, key, "The server and its extensions"),
             Route("GET", "/v2/", "predict", ask.server, key, "The server and its extensions"),
             Route("POST", "/v2/repository/index", "predict", ask.index, key, "List the models"),
