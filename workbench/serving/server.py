@@ -181,7 +181,7 @@ class Server:
             answer.fail(error)
         except Exception as error:  # noqa: BLE001 (the border of requests)
             self._fail_unexpectedly(answer, error)
-        if answer.served is not None and not answer.is_done:
+        if route is not None and route.predicts and answer.served and not answer.is_done:
             answer.served.metrics.in_flight += 1
             answer.is_counted = True
 
@@ -228,8 +228,10 @@ class Server:
 
     def _count(self, answer: Answer) -> None:
         seconds = perf_counter() - answer.arrived
-        request, served = answer.request, answer.served
-        dialect = request.route.dialect if request.route is not None else "app"
+        request = answer.request
+        route = request.route
+        served = answer.served if route is not None and route.predicts else None
+        dialect = route.dialect if route is not None else "app"
         job = answer.job
         around = (0.0, 0.0)
         if job is not None and job.batch_rows:
@@ -254,7 +256,7 @@ class Server:
                 self._payloads.offer(answer)
             if served.watch is not None:
                 served.watch(answer.status, seconds)
-        if self._log is not None and request.route is not None and request.route.scope is not None:
+        if self._log is not None and route is not None and route.scope is not None:
             self._log.add(self._lines.of(answer, dialect, seconds, around))
 
     def _sweep(self) -> None:
