@@ -24,7 +24,7 @@ from workbench.serving.errors import ModelError
 from workbench.serving.messages import Response
 from workbench.serving.metrics import ModelMetrics
 from workbench.serving.security import check_values
-from workbench.serving.tensors import check_tensors
+from workbench.serving.tensors import TensorCheck
 
 _WARM_ROWS = 8
 
@@ -101,11 +101,17 @@ class Served:
         self.version = loaded.source.version
         self.description = loaded.source.description
         self.signature: Signature = loaded.model.signature
+        self._fits = TensorCheck(self.signature)
         self.decoder = loaded.decoder
         self.metrics = metrics
         self.since = now()
         self.batcher = Batcher(
-            loaded.model, can_batch=loaded.can_batch, limits=limits, on_batch=self._count
+            loaded.model,
+            can_batch=loaded.can_batch,
+            is_fixed=self._fits.is_fixed,
+            check=self._fits.finite,
+            limits=limits,
+            on_batch=self._count,
         )
         self.mirror: Callable[[Job], None] | None = None
         self.watch: Callable[[int, float], None] | None = None
@@ -190,7 +196,7 @@ class Served:
         token = answer.request.token
         if token is not None and token.limits.values is not None:
             check_values(token, sum(value.size for value in inputs.values()))
-        return check_tensors(self.signature, inputs)
+        return self._fits.rows(inputs)
 
     def _copy(self, job: Job) -> None:
         if self.mirror is not None:

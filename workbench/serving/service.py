@@ -11,8 +11,8 @@ from workbench.serving.batching import BatchLimits
 from workbench.serving.control import TrafficControl
 from workbench.serving.follow import FollowThread, Registry
 from workbench.serving.gateway import Gateway
-from workbench.serving.http import Limits
 from workbench.serving.keys import Keys
+from workbench.serving.limits import Limits
 from workbench.serving.loading import ModelControl
 from workbench.serving.manage import token_routes, traffic_routes
 from workbench.serving.metrics import Labels, Metrics

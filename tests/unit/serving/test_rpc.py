@@ -27,7 +27,7 @@ from tests.unit.serving import models
 from tests.unit.serving.harness import running, wait_for
 from workbench.core.errors import InputError, MissingDependencyError
 from workbench.serving.batching import BatchLimits
-from workbench.serving.http import Limits
+from workbench.serving.limits import Limits
 from workbench.serving.repository import load_source
 from workbench.serving.rpc import schema
 from workbench.serving.rpc.calls import SERVICE

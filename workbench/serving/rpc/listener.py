@@ -17,7 +17,7 @@ from workbench.serving.answer import Answer
 from workbench.serving.deadlines import expire, limit
 from workbench.serving.errors import MethodNotAllowedError
 from workbench.serving.gateway import Gateway
-from workbench.serving.http import Limits
+from workbench.serving.limits import Limits
 from workbench.serving.messages import Request, Response
 from workbench.serving.protocol import Endpoint
 from workbench.serving.routes import Route
