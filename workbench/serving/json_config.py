@@ -35,9 +35,19 @@ def parse_config(body: bytes, config: type[C], *, what: str) -> C:
     values = parse_object(body)
     schema = config.model_json_schema()
     problems = _problems(values, schema, schema.get("$defs", {}), "")
+    try:
+        parsed = config.parse(values, what=what)
+    except InputError as error:
+        told = {problem.partition(":")[0] for problem in error.problems}
+        error.problems += tuple(p for p in problems if p.partition(":")[0] not in told)
+        raise
     if problems:
-        raise InputError(f"The options of {what} are not valid.", problems=problems)
-    return config.parse(values, what=what)
+        raise InputError(
+            f"The options of {what} are not valid.",
+            problems=problems,
+            hint=f"Options: {', '.join(config.model_fields)}.",
+        )
+    return parsed
 
 
 def _problems(
