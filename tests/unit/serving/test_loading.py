@@ -194,6 +194,26 @@ def test_traffic_and_loading_respect_each_other(found):
     assert boss.traffic("digits").traffic.weights == {}
 
 
+def test_calls_follow_the_traffic_and_a_caller_stays_put_by_metadata(found):
+    boss = manager(found)
+    split = Traffic(weights={"champion": 50, "2": 50}, sticky="x-user")
+    boss.set_traffic(split, "digits")
+    triton = Triton(found, tritonclient.grpc)
+    given = tritonclient.grpc.InferInput("input", ZEROS.shape, "FP32")
+    given.set_data_from_numpy(ZEROS)
+
+    def version(user):
+        headers = {"authorization": f"Bearer {found.token}", "x-user": user}
+        answer = triton.client.infer("digits", [given], headers=headers)
+        return answer.get_response().model_version
+
+    users = [f"user{number}" for number in range(20)]
+    first = [version(user) for user in users]
+    assert set(first) == {"1", "2"}
+    assert [version(user) for user in users] == first
+    triton.client.close()
+
+
 def test_requests_under_way_are_answered_when_their_model_goes(found):
     boss, failures, answers = manager(found), [], []
     boss.load("bits")

@@ -27,7 +27,9 @@ from tests.unit.serving import models
 from tests.unit.serving.harness import running, wait_for
 from workbench.core.errors import InputError, MissingDependencyError
 from workbench.serving.batching import BatchLimits
+from workbench.serving.gateway import read_gateway
 from workbench.serving.limits import Limits
+from workbench.serving.payloads import Keeping
 from workbench.serving.repository import load_source
 from workbench.serving.rpc import schema
 from workbench.serving.rpc.calls import SERVICE
@@ -372,6 +374,23 @@ def test_calls_are_counted_and_logged_like_requests(found, client):
     row = wait_for(lines)[0]
     assert (row["dialect"], row["path"]) == ("grpc", f"/{SERVICE}/ModelInfer")
     assert (row["caller"], row["from"]) == ("main", "127.0.0.1")
+
+
+def test_samples_are_kept_and_a_trusted_proxys_word_counts(digits_source, tmp_path):
+    settings = Settings(
+        grpc_port=0,
+        keeping=Keeping(),
+        gateway=read_gateway("", ["127.0.0.1"], "X-Forwarded-User"),
+    )
+    with running(digits_source, settings=settings, log_folder=tmp_path) as endpoint:
+        request = typed("数字", "input", "FP32", [1, 1, 8, 8], fp32_contents=[1.0] * 64)
+        said = (("x-forwarded-for", "10.1.2.3"), ("x-forwarded-user", "ada"))
+        call(endpoint, request, metadata=said)
+    (kept,) = (tmp_path / "payloads").glob("*.jsonl")
+    assert json.loads(kept.read_text())["array"]["shape"] == [1, 8, 8]
+    (log,) = tmp_path.glob("*.jsonl")
+    row = json.loads(log.read_text().splitlines()[-1])
+    assert (row["from"], row["user"], row["rows"]) == ("10.1.2.3", "ada", 1)
 
 
 # time and the end --------------------------------------------------------------------------

@@ -62,6 +62,8 @@ class RpcServer:
     ) -> int:
         """Listens; returns the port, which the system chooses if `port` is 0.
 
+        grpcio takes 0.0.0.0 for every address of the machine, those of IPv6 among them.
+
         Raises:
             InputError: The address is taken, or not ours.
         """
