@@ -154,7 +154,7 @@ class _Questions:
                 "name": served.name,
                 "platform": "onnxruntime_onnx",
                 "backend": "onnxruntime",
-                "max_batch_size": batcher.limits.rows if batcher.can_batch else 0,
+                "max_batch_size": served.max_rows if batcher.can_batch else 0,
                 "input": [_configured(s, batcher.can_batch) for s in served.signature.inputs],
                 "output": [_configured(s, batcher.can_batch) for s in served.signature.outputs],
             }
