@@ -79,8 +79,13 @@ function buildEndpoint(panel) {
   const splitWords = (split) => h("div", { class: "wb-legend" }, split.map(([name, value], i) => h("span", {}, h("i", { class: `wb-part${i}`, style: "border:0;height:8px;width:8px" }), `${name} ${fmt.ms(value)}`)));
   function recent() {
     const rows = panel.get("recent") || [], again = panel.get("replayed") || {}, canReplay = !panel.isReadonly() && rows.some((r) => r.kept);
-    put(recentBox, h("h3", { text: "recent requests" }), rows.length ? table([{ name: "UTC" }, { name: "by", left: true }, { name: "status" }, { name: "ms" }, { name: "rows" }, ...(canReplay ? [{ name: "", left: true }] : [])], rows.map((r) => ({
-      cells: [r.time, `${r.what}${r.caller ? ` · ${r.caller}` : ""}`, h("span", { class: r.status < 400 ? "" : "wb-bad", title: r.error, text: r.status < 400 ? String(r.status) : `✕ ${r.status}` }), h("span", { title: r.split.map(([n, v]) => `${n} ${fmt.ms(v)}`).join(", "), text: fmt.sig(r.ms) }), r.rows ?? "–", ...(canReplay ? [r.kept ? h("button", { type: "button", class: "wb-quiet", text: again.id === r.kept ? (again.is_same ? "✓ the same here" : "✕ other here") : "Replay", title: "Answer it once more, in this kernel", onclick: () => panel.send("replay", { id: r.kept }) }) : ""] : [])] })), "Recent requests") : h("p", { class: "wb-small", text: "None yet, or the request log is switched off." }));
+    const cells = (r) => [r.time, h("span", { style: "white-space:nowrap", text: `${r.what}${r.caller ? ` · ${r.caller}` : ""}` }), h("span", { class: r.status < 400 ? "" : "wb-bad", title: r.error, text: r.status < 400 ? String(r.status) : `✕ ${r.status}` }),
+      h("span", { title: [r.rows ? `${r.rows} row${r.rows > 1 ? "s" : ""}` : "", ...r.split.map(([n, v]) => `${n} ${fmt.ms(v)}`)].filter(Boolean).join(", "), text: fmt.sig(r.ms) }), ...(canReplay ? [r.kept ? replay(r.kept) : ""] : [])];
+    const replay = (id) => {
+      const said = again.id === id ? (again.is_same ? ["✓", "the same here"] : ["✕", "another answer here"]) : ["↻", "Replay"];
+      return h("button", { type: "button", class: "wb-quiet", text: said[0], "aria-label": said[1], title: `${said[1]}: answer it once more, in this kernel`, onclick: () => panel.send("replay", { id }) });
+    };
+    put(recentBox, h("h3", { text: "recent requests" }), rows.length ? table([{ name: "UTC" }, { name: "by", left: true }, { name: "status" }, { name: "ms" }, ...(canReplay ? [{ name: "" }] : [])], rows.map((r) => ({ cells: cells(r) })), "Recent requests") : h("p", { class: "wb-small", text: "None yet, or the request log is switched off." }));
   }
   const histogramOf = (rates) => { const top = Math.max(1, ...rates); return h("div", { class: "wb-hist", role: "img", "aria-label": "requests a second, last minute" }, Array.from({ length: 60 }, (_, i) => rates[rates.length - 60 + i] ?? 0).map((r) => h("i", { style: `height:${(100 * r) / top}%` }))); };
   function code(e, s) {
