@@ -33,6 +33,7 @@ class Answer:
         job: The work queued for it, so that a lost caller also drops its work.
         served: The model version that answers; None if none does.
         error_code: Code of the error it was answered with.
+        kept: Id under which its payload is kept; None if it is not.
         is_counted: Whether it is counted as in flight.
         to_response: Gives an error the form that the caller's dialect expects.
         deadline: `perf_counter` seconds after which the caller does not wait; None for ever.
@@ -47,6 +48,7 @@ class Answer:
     is_done = False
     is_dropped = False
     is_counted = False
+    kept: str | None = None
     error_code: str | None = None
     job: Job | None = None
     task: asyncio.Task[None] | None = None

@@ -18,10 +18,12 @@ from workbench.serving.deadlines import read_parameter
 from workbench.serving.engine import Tensors
 from workbench.serving.errors import BadRequestError
 from workbench.serving.jsonbody import json_kind, parse_object
+from workbench.serving.large_json import LARGE_BYTES, LargeJson
 from workbench.serving.messages import Request
 from workbench.serving.tensors import as_tensor, input_error
 
 HEADER_LENGTH = b"inference-header-content-length"
+_LARGE = LargeJson()
 _LONGEST = 1024
 _MOST_LAYOUTS = 64
 
@@ -118,7 +120,9 @@ def parse_call(header: bytes, blobs: bytes | memoryview, signature: Signature) -
         BadRequestError: The body is no infer request.
         InputError: All that is wrong with its tensors and outputs.
     """
-    body = parse_object(header)
+    body = _LARGE.load(bytes(header)) if len(header) > LARGE_BYTES else None
+    if body is None:
+        body = parse_object(header)
     items = body.get("inputs")
     if not isinstance(items, list):
         raise BadRequestError(

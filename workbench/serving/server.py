@@ -265,7 +265,7 @@ class Server:
             if answer.is_counted:
                 metrics.in_flight -= 1
             if self._payloads is not None:
-                self._payloads.offer(answer)
+                answer.kept = self._payloads.offer(answer)
             if served.watch is not None:
                 served.watch(answer.status, seconds)
         if self._log is not None and route is not None and route.scope is not None:

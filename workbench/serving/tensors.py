@@ -115,13 +115,15 @@ def as_tensor(data: Any, spec: TensorSpec, shape: Sequence[int] | None = None) -
     """Returns JSON values as an array of the signature's dtype; see `cast_to`.
 
     Args:
-        data: Nested or flat lists.
+        data: Nested or flat lists, or an array of numbers.
         spec: The tensor it is meant for.
         shape: The shape announced for flat data; None takes the nesting as it is.
 
     Raises:
         InputError: Ragged, the wrong sort of values, or another count than the shape says.
     """
+    if isinstance(data, np.ndarray):
+        return _shaped(cast_to(data, spec), spec, shape)
     if shape is not None and spec.dtype in _PACKED and isinstance(data, list):
         packed = _pack(data, spec.dtype, shape)
         if packed is not None:
@@ -130,6 +132,10 @@ def as_tensor(data: Any, spec: TensorSpec, shape: Sequence[int] | None = None) -
         array = _text_array(data, spec)
     else:
         array = cast_to(_number_array(data, spec), spec)
+    return _shaped(array, spec, shape)
+
+
+def _shaped(array: NDArray[Any], spec: TensorSpec, shape: Sequence[int] | None) -> NDArray[Any]:
     if shape is None:
         return array
     wanted = math.prod(shape)

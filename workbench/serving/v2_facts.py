@@ -47,7 +47,7 @@ def config_facts(served: Served) -> dict[str, Any]:
         "name": served.name,
         "platform": _PLATFORM,
         "backend": _BACKEND,
-        "max_batch_size": batcher.limits.rows if batcher.can_batch else 0,
+        "max_batch_size": served.max_rows if batcher.can_batch else 0,
         "input": [_configured(spec, batcher.can_batch) for spec in served.signature.inputs],
         "output": [_configured(spec, batcher.can_batch) for spec in served.signature.outputs],
     }
