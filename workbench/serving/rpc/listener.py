@@ -145,13 +145,14 @@ class RpcServer:
     ) -> bytes:
         request.body, request.address = data, _address(context.peer())
         self._gateway.receive(request)
-        answer = RpcAnswer(request)
+        turn = _Turn()
+        answer = RpcAnswer(turn, request, perf_counter(), close=False)
         left_s = context.time_remaining()
         try:
             if left_s is not None and request.route is not None and request.route.predicts:
                 limit(answer, left_s)
             self._server.handle(answer, refusal)
-            await answer.done.wait()
+            await turn.done.wait()
         except asyncio.CancelledError:
             if left_s is not None and context.time_remaining() < _JUST_NOW_S:
                 expire(answer)
@@ -163,27 +164,27 @@ class RpcServer:
         return answer.body
 
 
+class _Turn:
+    """Waits for an answer; apart from it, so that no answer refers to itself."""
+
+    def __init__(self) -> None:
+        self.done = asyncio.Event()
+
+    def flush(self) -> None:
+        """Lets the call go on: its answer is complete."""
+        self.done.set()
+
+
 class RpcAnswer(Answer):
     """The one answer to a call.
 
     Attributes:
         body: Bytes of the message.
         error: What is told instead.
-        done: Set when either is there.
     """
 
-    __slots__ = ("body", "done", "error")
-
-    def __init__(self, request: Request) -> None:
-        super().__init__(self, request, perf_counter(), close=False)
-        self.body = b""
-        self.error: WorkbenchError | None = None
-        self.done = asyncio.Event()
-
-    def flush(self) -> None:
-        """Lets the call go on."""
-        if self.is_done:
-            self.done.set()
+    body = b""
+    error: WorkbenchError | None = None
 
     def send(self, response: Response) -> None:
         """Answers; ignored if that was done already."""
