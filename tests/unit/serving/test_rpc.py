@@ -499,6 +499,31 @@ def test_a_message_over_the_limit_is_refused(digits_file):
         client.client.close()
 
 
+def test_connections_are_bounded_and_a_closed_one_makes_room(digits_file):
+    def is_answered(channel):
+        try:
+            return bool(channel.unary_unary("/grpc.health.v1.Health/Check")(b"", timeout=10))
+        except grpc.RpcError:
+            return False
+
+    def connect():
+        own = [("grpc.use_local_subchannel_pool", 1)]
+        return grpc.insecure_channel(f"127.0.0.1:{endpoint.service.grpc_port}", options=own)
+
+    def is_room():
+        with connect() as channel:
+            return is_answered(channel)
+
+    with running(
+        digits_file, settings=Settings(grpc_port=0, limits=Limits(connections=1))
+    ) as endpoint:
+        with connect() as first:
+            assert is_answered(first)
+            assert not is_room()
+            assert is_answered(first)
+        wait_for(is_room)
+
+
 def test_with_tls_who_trusts_the_certificate_is_answered(digits_file, tmp_path):
     certificate = generated(tmp_path, [])
     with running(digits_file, settings=RPC, certificate=certificate) as endpoint:

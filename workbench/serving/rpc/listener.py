@@ -73,6 +73,7 @@ class RpcServer:
             "grpc.max_receive_message_length": limits.body_bytes,
             "grpc.max_send_message_length": -1,
             "grpc.max_connection_idle_ms": round(1e3 * limits.keep_alive_s),
+            "grpc.keepalive_time_ms": round(1e3 * limits.keep_alive_s),
             "grpc.server_handshake_timeout_ms": round(1e3 * limits.header_s),
             "grpc.max_allowed_incoming_connections": limits.connections,
             "grpc.compression_enabled_algorithms_bitset": _NO_COMPRESSION,
