@@ -27,6 +27,7 @@ _ASKED = "asked"
 _WAIT_S = 1.0
 _LINE = re.compile(r"^(\S+?)(\{.*\})? (\S+)$")
 _NOT_SUMMED = (
+    "workbench_ready",
     "workbench_limit",
     "workbench_traffic_share",
     "workbench_shadow_max_difference",

@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-from workbench.flow.cli import batch, compressing, registry, road, screens, serving, tokens
+from workbench.flow.cli import (
+    batch,
+    compressing,
+    monitoring,
+    registry,
+    road,
+    screens,
+    serving,
+    tokens,
+)
 from workbench.flow.cli.app import app, main
 
 __all__ = [
@@ -10,6 +19,7 @@ __all__ = [
     "batch",
     "compressing",
     "main",
+    "monitoring",
     "registry",
     "road",
     "screens",
