@@ -6,19 +6,14 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import urlsplit
 
 from workbench.core.errors import InputError, NotFoundError
 from workbench.core.files import write_private, writing
-from workbench.core.lazy import lazy
+from workbench.core.yaml_text import yaml_text
 from workbench.flow.endpoint import Endpoint
 from workbench.serving.monitoring import MonitorConfig, Target, dashboard, prometheus, rules
-
-if TYPE_CHECKING:
-    import yaml
-else:
-    yaml = lazy("yaml")
 
 _CONFIG, _RULES, _DASHBOARD, _README = "prometheus.yml", "alerts.yml", "dashboard.json", "README.md"
 _TOKEN_NAME = "prometheus"
@@ -74,8 +69,8 @@ def export(
         folder.mkdir(parents=True, exist_ok=True)
         targets = (*(_own(endpoint, folder) for endpoint in endpoints), *outside)
         texts = {
-            _CONFIG: _yaml(prometheus(targets, _RULES, config)),
-            _RULES: _yaml(rules(config)),
+            _CONFIG: yaml_text(prometheus(targets, _RULES, config)),
+            _RULES: yaml_text(rules(config)),
             _DASHBOARD: json.dumps(dashboard(config), indent=2, ensure_ascii=False) + "\n",
             _README: _READ_ME,
         }
@@ -116,11 +111,6 @@ def _outside(text: str, token_file: Path | None) -> Target:
     address = url.netloc if url.port else f"{url.netloc}:{port}"
     id_ = f"{url.hostname}-{port}"
     return Target(id_, (address,), str(token_file.absolute()), url.scheme)
-
-
-def _yaml(value: Mapping[str, Any]) -> str:
-    text: str = yaml.safe_dump(dict(value), sort_keys=False, allow_unicode=True, width=100)
-    return text
 
 
 _READ_ME = """\

@@ -5,6 +5,7 @@ from __future__ import annotations
 from workbench.flow.cli import (
     batch,
     compressing,
+    containers,
     monitoring,
     registry,
     road,
@@ -18,6 +19,7 @@ __all__ = [
     "app",
     "batch",
     "compressing",
+    "containers",
     "main",
     "monitoring",
     "registry",
