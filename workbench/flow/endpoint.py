@@ -229,6 +229,7 @@ def serve(
     redact: Sequence[str] = (),
     idle_stop: float | None = None,
     tls: str | Sequence[str] = (),
+    config: Mapping[str, Any] | None = None,
     options: tuple[str, ...] = (),
 ) -> Endpoint:
     """Starts an endpoint for a ref and returns when its model has answered.
@@ -249,6 +250,7 @@ def serve(
         idle_stop: Minutes without a request after which it ends; 0 never. By default 30 on a
             JupyterHub, else never.
         tls: "self" for a generated certificate, or the files of your own and its key.
+        config: Options of the host, as `{"replicas": 4}` of "ray".
         options: Further arguments of `workbench serve`.
     """
     further = list(options)
@@ -262,10 +264,10 @@ def serve(
         further += ["--traffic", json.dumps(_traffic(traffic).to_json())]
     if tls:
         further += ["--tls", *([tls] if isinstance(tls, str) else tls)]
-    config: dict[str, Any] = {}
+    chosen = dict(config or {})
     if workers is not None and (workers > 1 or host != _LOCAL):
-        host, config = (_WORKERS if host == _LOCAL else host), {"workers": workers}
-    order = Order((ref,), store.home.root, name, port, id, config, tuple(further))
+        host, chosen = (_WORKERS if host == _LOCAL else host), {**chosen, "workers": workers}
+    order = Order((ref,), store.home.root, name, port, id, chosen, tuple(further))
     endpoint = Endpoint(HOSTS.get(host).start(order))
     if is_batch():
         atexit.register(endpoint.stop)

@@ -13,6 +13,7 @@ from workbench.core.errors import InputError, NotFoundError
 from workbench.core.files import write_private, writing
 from workbench.core.yaml_text import yaml_text
 from workbench.flow.endpoint import Endpoint
+from workbench.serving.cluster import TARGETS
 from workbench.serving.monitoring import MonitorConfig, Target, dashboard, prometheus, rules
 
 _CONFIG, _RULES, _DASHBOARD, _README = "prometheus.yml", "alerts.yml", "dashboard.json", "README.md"
@@ -93,7 +94,9 @@ def _own(endpoint: Endpoint, folder: Path) -> Target:
     if certificate is not None:
         certificate.write_text(info.certificate, encoding="utf-8")
     name = None if certificate is None else certificate.name
-    return Target(info.id, (url.netloc,), token.name, url.scheme, name)
+    replicas = Path(info.home) / "endpoints" / info.id / TARGETS
+    listed = str(replicas) if info.home and replicas.is_file() else None
+    return Target(info.id, (url.netloc,), token.name, url.scheme, name, listed)
 
 
 def _outside(text: str, token_file: Path | None) -> Target:

@@ -17,6 +17,7 @@ SERVING = (
     "orjson",
     "pillow",
     "pydantic",
+    "pysimdjson",
     "typer",
     "uvloop",
 )

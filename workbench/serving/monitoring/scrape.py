@@ -19,6 +19,7 @@ class Target:
     Attributes:
         id: Told apart by it in the job's name.
         addresses: HOST:PORT of each process that gives figures of its own.
+        address_file: A file in Prometheus' own form that lists them instead, as they change.
         token_file: With a token of the scope "predict"; relative to the configuration.
         scheme: "http" or "https".
         ca_file: The certificate to trust; None for those of the system.
@@ -29,6 +30,7 @@ class Target:
     token_file: str
     scheme: str = "http"
     ca_file: str | None = None
+    address_file: str | None = None
 
 
 def prometheus(targets: Sequence[Target], rule_file: str, config: MonitorConfig) -> dict[str, Any]:
@@ -49,8 +51,11 @@ def _job(target: Target, config: MonitorConfig) -> dict[str, Any]:
         "job_name": f"{config.job}-{target.id}",
         "scheme": target.scheme,
         "authorization": {"type": "Bearer", "credentials_file": target.token_file},
-        "static_configs": [{"targets": list(target.addresses)}],
     }
+    if target.address_file is None:
+        job["static_configs"] = [{"targets": list(target.addresses)}]
+    else:
+        job["file_sd_configs"] = [{"files": [target.address_file]}]
     if target.ca_file is not None:
         job["tls_config"] = {"ca_file": target.ca_file}
     return job
