@@ -247,6 +247,7 @@ def test_a_prometheus_asks_evaluates_everything_and_tells_of_errors(watched, reg
         registry.models.promote(NAME, 2)
         soon(lambda: seen.query(f'workbench_ready{{model="{NAME}",version="2"}}'))
         registry.models.rollback(NAME)
+        soon(lambda: [row.version for row in manager.traffic().versions] == ["1"])
         manager.set_traffic(
             Traffic(
                 weights={"champion": 50, "3": 50},
