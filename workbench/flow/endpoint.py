@@ -272,6 +272,7 @@ def serve(
     idle_stop: float | None = None,
     tls: str | Sequence[str] = (),
     grpc_port: int | None = None,
+    config: Mapping[str, Any] | None = None,
     options: tuple[str, ...] = (),
 ) -> Endpoint:
     """Starts an endpoint for a ref and returns when its model has answered.
@@ -293,6 +294,7 @@ def serve(
             JupyterHub, else never.
         tls: "self" for a generated certificate, or the files of your own and its key.
         grpc_port: Also answer gRPC there; 0 lets the system choose, see `Endpoint.grpc`.
+        config: Options of the host, as `{"replicas": 4}` of "ray".
         options: Further arguments of `workbench serve`.
     """
     further = list(options)
@@ -308,10 +310,10 @@ def serve(
         further += ["--tls", *([tls] if isinstance(tls, str) else tls)]
     if grpc_port is not None:
         further += ["--grpc-port", str(grpc_port)]
-    config: dict[str, Any] = {}
+    chosen = dict(config or {})
     if workers is not None and (workers > 1 or host != _LOCAL):
-        host, config = (_WORKERS if host == _LOCAL else host), {"workers": workers}
-    order = Order((ref,), store.home.root, name, port, id, config, tuple(further))
+        host, chosen = (_WORKERS if host == _LOCAL else host), {**chosen, "workers": workers}
+    order = Order((ref,), store.home.root, name, port, id, chosen, tuple(further))
     endpoint = Endpoint(HOSTS.get(host).start(order))
     if is_batch():
         atexit.register(endpoint.stop)

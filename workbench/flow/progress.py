@@ -10,9 +10,8 @@ from collections.abc import Mapping
 from types import TracebackType
 from typing import Any, Protocol
 
-from tqdm import tqdm
-
 from workbench.core.kernel import cell_shell
+from workbench.core.optional import require
 from workbench.flow.batch import is_batch
 
 _FORMAT = (
@@ -71,7 +70,7 @@ class _Terminal:
     """On standard error, if that is a terminal; nothing is left of it."""
 
     def __init__(self, title: str) -> None:
-        self._bar: Any = tqdm(
+        self._bar: Any = require("tqdm", for_="progress bars").tqdm(
             desc=title, bar_format=_FORMAT, file=sys.stderr, leave=False,
             mininterval=_INTERVAL_S, disable=None,
         )  # fmt: skip

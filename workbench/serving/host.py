@@ -38,6 +38,10 @@ class Order:
 class Host(Plugin):
     """Runs endpoints on one sort of place."""
 
+    def supports(self) -> str | None:
+        """Returns why it cannot start anything here, in words; None if it can."""
+        return None
+
     @abstractmethod
     def start(self, order: Order, *, timeout_s: float = 60.0) -> EndpointInfo:
         """Starts an endpoint and returns when it is ready: when its models have answered.

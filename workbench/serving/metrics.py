@@ -83,6 +83,12 @@ class ModelMetrics:
         self.requests[key] = self.requests.get(key, 0) + 1
         self.request_seconds.observe(seconds)
 
+    def failures(self) -> int:
+        """Returns how many answers were the endpoint's own errors; 504 comes from deadlines."""
+        return sum(
+            count for (_, status), count in self.requests.items() if status >= 500 and status != 504
+        )
+
 
 class Metrics:
     """Everything that /metrics shows."""
@@ -153,6 +159,12 @@ class Metrics:
         for model in self.models.values():
             for code, count in model.errors.items():
                 _line(lines, name, (*model.labels, ("code", code)), count)
+        name = "workbench_failures_total"
+        _head(
+            lines, name, "counter", "Requests answered with the endpoint's own error: 5xx but 504."
+        )
+        for model in self.models.values():
+            _line(lines, name, model.labels, model.failures())
 
     def _render_events(self, lines: list[str]) -> None:
         name = "workbench_key_requests_total"

@@ -243,6 +243,10 @@ class Service:
             for served in self.router:
                 yield served.metrics.labels, served.batcher.pending
 
+        def ready() -> Iterable[tuple[Labels, float]]:
+            for served in self.router:
+                yield served.metrics.labels, not self.server.is_draining
+
         def lost() -> Iterable[tuple[Labels, float]]:
             yield (("log", "requests"),), 0 if self._log is None else self._log.lost
             yield (("log", "payloads"),), 0 if self._payloads is None else self._payloads.lost
@@ -269,6 +273,7 @@ class Service:
         add = self.metrics.figure
         add("workbench_workers", "Processes behind the port.", workers)
         add("workbench_worker_restarts_total", "Started again.", restarts, kind="counter")
+        add("workbench_ready", "Whether a version is loaded, has answered and is asked.", ready)
         self.metrics.figure("workbench_limit", "The most that is taken, by what.", limits)
         self.metrics.figure("workbench_queue", "Requests waiting or running, by model.", queues)
         self.metrics.figure("workbench_connections", "Open connections.", connections)

@@ -28,6 +28,7 @@ _WAIT_S = 1.0
 _REVISION, _LOOK_S, _LOOKS = b"revision", 0.05, 600
 _LINE = re.compile(r"^(\S+?)(\{.*\})? (\S+)$")
 _NOT_SUMMED = (
+    "workbench_ready",
     "workbench_limit",
     "workbench_traffic_share",
     "workbench_shadow_max_difference",

@@ -29,7 +29,7 @@ def run_worker(options: Options) -> int:
     Raises:
         WorkbenchError: It could not start.
     """
-    told = _read()
+    told = read_line()
     if options.folder is None or "token" not in told:
         raise InputError("A worker is started by its supervisor.", hint="Give --workers N instead.")
     place = launch.find_place(options)
@@ -37,7 +37,7 @@ def run_worker(options: Options) -> int:
     service = launch.build(options, place, told["token"], team)
     launch.settle()
     launch.say(json.dumps({"loaded": True}))
-    go = _read()
+    go = read_line()
     if "index" not in go:  # stopped before it was needed
         return 0
     team.index = int(go["index"])
@@ -47,7 +47,7 @@ def run_worker(options: Options) -> int:
 async def _serve(service: Service, team: Team, options: Options, *, sets_traffic: bool) -> int:
     stop = asyncio.Event()
     launch.on_signals(stop.set)
-    _on_end_of_input(asyncio.get_running_loop(), stop.set)
+    on_end_of_input(asyncio.get_running_loop(), stop.set)
     try:
         await service.start(options.host, options.port, shares_port=True, sets_traffic=sets_traffic)
     except OSError as error:
@@ -60,12 +60,16 @@ async def _serve(service: Service, team: Team, options: Options, *, sets_traffic
     return 0 if await service.stop() else launch.FAILED
 
 
-def _read() -> dict[str, Any]:
+def read_line() -> dict[str, Any]:
+    """Returns what whoever started this process says next; nothing if it is gone."""
     return dict(json.loads(sys.stdin.readline() or "{}"))
 
 
-def _on_end_of_input(loop: asyncio.AbstractEventLoop, stop: Callable[[], None]) -> None:
-    """The supervisor holds the other end of standard input, also when it is killed."""
+def on_end_of_input(loop: asyncio.AbstractEventLoop, stop: Callable[[], None]) -> None:
+    """Calls `stop` when nobody holds the other end of standard input any more.
+
+    Also when it was killed.
+    """
 
     def wait() -> None:
         sys.stdin.read()

@@ -1,4 +1,7 @@
-"""The workspace's Ed25519 key. Whoever holds `keys/` can sign; that is outside the threat model."""
+"""The workspace's Ed25519 key, and those of others whose versions it takes.
+
+Whoever holds `keys/` can sign; that is outside the threat model.
+"""
 
 from __future__ import annotations
 
@@ -7,12 +10,17 @@ from functools import cached_property
 from pathlib import Path
 
 from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import (
+    Ed25519PrivateKey,
+    Ed25519PublicKey,
+)
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
     NoEncryption,
     PrivateFormat,
+    PublicFormat,
     load_pem_private_key,
+    load_pem_public_key,
 )
 
 from workbench.core.errors import IntegrityError
@@ -25,6 +33,7 @@ class Signer:
 
     def __init__(self, home: Home) -> None:
         self._path = home.keys / "signing.pem"
+        self._trusted = home.keys / "trusted"
 
     def sign(self, message: bytes) -> str:
         """Returns the signature of `message` as hexadecimal digits."""
@@ -34,15 +43,32 @@ class Signer:
         """Checks a signature.
 
         Raises:
-            IntegrityError: It is not this workspace's signature of `message`.
+            IntegrityError: It is not the signature of `message` by this workspace, nor by one that
+                it trusts.
         """
-        try:
-            self._key.public_key().verify(bytes.fromhex(signature), message)
-        except (InvalidSignature, ValueError) as error:
-            raise IntegrityError(
-                f"The signature of {what} is not valid.",
-                hint="It was changed, or signed by another workspace's key.",
-            ) from error
+        for key in (self._key.public_key(), *self._others()):
+            try:
+                key.verify(bytes.fromhex(signature), message)
+            except (InvalidSignature, ValueError):
+                continue
+            return
+        raise IntegrityError(
+            f"The signature of {what} is not valid.",
+            hint="It was changed, or signed by another workspace's key.",
+        )
+
+    def public_key(self) -> bytes:
+        """Returns what others need to check this workspace's signatures, as PEM."""
+        return self._key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+
+    def trust(self, name: str, pem: bytes) -> None:
+        """Also takes the signatures of another workspace, whose public key this is."""
+        self._trusted.mkdir(mode=0o700, parents=True, exist_ok=True)
+        (self._trusted / f"{name}.pem").write_bytes(pem)
+
+    def _others(self) -> list[Ed25519PublicKey]:
+        found = [load_pem_public_key(path.read_bytes()) for path in self._trusted.glob("*.pem")]
+        return [key for key in found if isinstance(key, Ed25519PublicKey)]
 
     @cached_property
     def _key(self) -> Ed25519PrivateKey:

@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
-from workbench.flow.cli import batch, compressing, registry, road, screens, serving, tokens
+from workbench.flow.cli import (
+    batch,
+    compressing,
+    containers,
+    monitoring,
+    registry,
+    road,
+    screens,
+    serving,
+    tokens,
+)
 from workbench.flow.cli.app import app, main
 
 __all__ = [
     "app",
     "batch",
     "compressing",
+    "containers",
     "main",
+    "monitoring",
     "registry",
     "road",
     "screens",

@@ -19,6 +19,7 @@ from workbench.serving.discovery import EndpointInfo
 from workbench.serving.errors import StartError
 from workbench.serving.host import Host, Order
 
+_MODULE = "workbench.serving.process"
 _STEP_S = 0.01
 _TAIL_CHARACTERS = 2000
 
@@ -37,9 +38,14 @@ class Local(Host):
         return self.launch(order, timeout_s=timeout_s)
 
     def launch(
-        self, order: Order, further: tuple[str, ...] = (), *, timeout_s: float = 60.0
+        self,
+        order: Order,
+        further: tuple[str, ...] = (),
+        *,
+        timeout_s: float = 60.0,
+        module: str = _MODULE,
     ) -> EndpointInfo:
-        """Starts the process with further arguments; see `Host.start`."""
+        """Starts a module as the process, with further arguments; see `Host.start`."""
         id_ = check_name(order.id or new_id(), what="an endpoint")
         if discovery.read(id_) is not None:
             raise ConflictError(
@@ -49,7 +55,8 @@ class Local(Host):
         folder = order.home / "endpoints" / id_
         folder.mkdir(parents=True, exist_ok=True)
         with (folder / "stdout").open("wb") as out, (folder / "log").open("wb") as log:
-            child = start_detached([*_command(order, id_), *further], stdout=out, stderr=log)
+            command = [*_command(module, order, id_), *further]
+            child = start_detached(command, stdout=out, stderr=log)
         self._children[child.pid] = child
         deadline = time.monotonic() + timeout_s
         while time.monotonic() < deadline:
@@ -83,8 +90,8 @@ class Local(Host):
             time.sleep(_STEP_S)
 
 
-def _command(order: Order, id_: str) -> list[str]:
-    command = [sys.executable, "-P", "-m", "workbench.serving.process", *order.refs]
+def _command(module: str, order: Order, id_: str) -> list[str]:
+    command = [sys.executable, "-P", "-m", module, *order.refs]
     command += ["--home", str(order.home), "--id", id_, "--port", str(order.port), "--quiet"]
     if order.name is not None:
         command += ["--name", order.name]
