@@ -68,7 +68,7 @@ class StudyWidget(LivePanel):
         results: What was registered and served, by recipe.
     """
 
-    _esm = script("study_recipe", "study_estimate", "study")
+    _esm = script("study_recipe", "study_places", "study_estimate", "study_chart", "study")
     _css = sheet()
     period = 2.0
     offer = traitlets.Dict().tag(sync=True)
