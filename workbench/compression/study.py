@@ -149,12 +149,11 @@ class StudyEngine:
     def base(self, tools: Tools) -> Subject:
         """Returns the model itself as a subject; exported at most once in a workspace."""
         if self._base is None:
-            module = self._load_module()
-            if module is None:
+            if self._module is None and self.model.kind != "network":
                 samples = spread(self.dataset.val, _PROBES)
                 self._base = imported_subject(self._model_path(), self.description, samples)
             else:
-                self._base = self._structures.base(module, self.description, tools)
+                self._base = self._structures.base(self._load_module, self.description, tools)
         return self._base
 
     def tools(self, context: Context) -> Tools:
@@ -306,7 +305,7 @@ class StudyEngine:
             return self._outputs_of_baseline(self.baseline(work), work)
 
     def _load_module(self) -> Any:
-        if self._module is None and self.model.kind == "network":
+        if self._module is None:
             storage = optional.require("workbench.families.network", for_="loading a network")
             self._module = storage.load_network(self.store, self.model)
         return self._module

@@ -168,6 +168,8 @@ class StudyWidget(LivePanel):
             )
         elif not recipe and self._table is not None:
             self._send_table(self._table)  # a page that was loaded again
+        if recipe:  # whoever moves a slider lets it go soon
+            threading.Thread(target=self._opened.get_ready, daemon=True).start()
         self._estimates.ask(recipe)
 
     def do_measure(self, recipe: str) -> None:
