@@ -9,10 +9,12 @@ import time
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 from workbench.core.errors import InputError, NotFoundError, did_you_mean, unknown_name
 from workbench.core.records import Prediction
+from workbench.core.refs import parse_ref
 from workbench.core.shown import Shown
 from workbench.flow.batch import is_batch
 from workbench.serving import discovery
@@ -21,9 +23,12 @@ from workbench.serving.discovery import EndpointInfo
 from workbench.serving.host import Order
 from workbench.serving.hosts import HOSTS
 from workbench.serving.manager import Manager, NewToken
+from workbench.serving.payloads import PAYLOADS
+from workbench.serving.replay import Replayed, kept_request, replay
+from workbench.serving.sources import find_source
 from workbench.serving.tokens import Grant
 from workbench.serving.traffic import Budget, Traffic, TrafficReport
-from workbench.store import Store
+from workbench.store import Store, open_store
 
 _LOCAL, _WORKERS = "local", "workers"
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -81,6 +86,25 @@ class Endpoint(Shown):
             InputError: What is wrong with which input.
         """
         return self.client.predict(inputs)
+
+    def replay(self, id: str) -> Replayed:
+        """Answers a kept request once more, in this process, with the version that answered it.
+
+        Args:
+            id: As `kept` in the request log; `workbench serve --keep-payloads 1` keeps requests.
+
+        Raises:
+            NotFoundError: It was not kept, or its version is gone.
+            IntegrityError: The version is not what was registered.
+        """
+        store = open_store(Path(self.info.home))
+        line = kept_request(store.home.requests / PAYLOADS, id)
+        name, version = line["model"], line["version"]
+        refs = dict(zip(self.info.models, self.info.refs, strict=False))
+        served = refs.get(name, f"model:{name}")
+        if served.startswith("model:"):
+            served = f"model:{parse_ref(served).name}@{version}"
+        return replay(line, find_source(served, store, name))
 
     def traffic(
         self,

@@ -33,6 +33,7 @@ class Answer:
         job: The work queued for it, so that a lost caller also drops its work.
         served: The model version that answers; None if none does.
         error_code: Code of the error it was answered with.
+        kept: Id under which its payload is kept; None if it is not.
         is_counted: Whether it is counted as in flight.
         to_response: Gives an error the form that the caller's dialect expects.
         deadline: `perf_counter` seconds after which the caller does not wait; None for ever.
@@ -40,48 +41,29 @@ class Answer:
         on_done: Called once, after the last byte was handed over.
     """
 
-    __slots__ = (
-        "_line",
-        "arrived",
-        "chunks",
-        "close",
-        "deadline",
-        "error_code",
-        "is_chunked",
-        "is_counted",
-        "is_done",
-        "is_dropped",
-        "is_started",
-        "job",
-        "on_done",
-        "request",
-        "served",
-        "status",
-        "task",
-        "timer",
-        "to_response",
-    )
+    chunks: list[bytes]
+    status = 0
+    is_started = False
+    is_chunked = False
+    is_done = False
+    is_dropped = False
+    is_counted = False
+    kept: str | None = None
+    error_code: str | None = None
+    job: Job | None = None
+    task: asyncio.Task[None] | None = None
+    served: Served | None = None
+    to_response: Callable[[WorkbenchError], Response] = staticmethod(error_response)
+    deadline: float | None = None
+    timer: asyncio.TimerHandle | None = None
+    on_done: Callable[[Answer], None] | None = None
 
     def __init__(self, line: Line, request: Request, arrived: float, *, close: bool) -> None:
         self._line = line
         self.request = request
         self.arrived = arrived
         self.close = close
-        self.chunks: list[bytes] = []
-        self.status = 0
-        self.is_started = False
-        self.is_chunked = False
-        self.is_done = False
-        self.is_dropped = False
-        self.is_counted = False
-        self.error_code: str | None = None
-        self.job: Job | None = None
-        self.task: asyncio.Task[None] | None = None
-        self.served: Served | None = None
-        self.to_response: Callable[[WorkbenchError], Response] = error_response
-        self.deadline: float | None = None
-        self.timer: asyncio.TimerHandle | None = None
-        self.on_done: Callable[[Answer], None] | None = None
+        self.chunks = []
 
     def send(self, response: Response) -> None:
         """Answers with a complete response; ignored if an answer has begun already."""

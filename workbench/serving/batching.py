@@ -31,6 +31,7 @@ class Job:
     Attributes:
         inputs: By name, C-contiguous, of the signature's dtypes, each with `rows` rows.
         rows: Size of the first dimension; 1 if the model does not batch.
+        key: Jobs with the same key may share a run.
         outputs: Filled on success; None on failure.
         error: Filled on failure.
         is_dropped: The caller is gone.
@@ -39,33 +40,18 @@ class Job:
         batch_rows: Rows of the batch it was part of.
     """
 
-    __slots__ = (
-        "batch_rows",
-        "deadline",
-        "done",
-        "error",
-        "finished",
-        "inputs",
-        "is_dropped",
-        "key",
-        "outputs",
-        "queued",
-        "rows",
-        "started",
-    )
+    key: tuple[Any, ...] = ()
+    outputs: Outputs | None = None
+    error: WorkbenchError | None = None
+    is_dropped = False
+    deadline: float | None = None
+    batch_rows = 0
 
     def __init__(self, inputs: Tensors, rows: int, done: Done) -> None:
         self.inputs = inputs
         self.rows = rows
         self.done = done
-        self.key = tuple((v.shape[1:], v.dtype) for v in inputs.values())
-        self.outputs: Outputs | None = None
-        self.error: WorkbenchError | None = None
-        self.is_dropped = False
-        self.deadline: float | None = None
-        self.queued = perf_counter()
-        self.started = self.finished = self.queued
-        self.batch_rows = 0
+        self.queued = self.started = self.finished = perf_counter()
 
 
 @dataclass(frozen=True)
@@ -89,6 +75,8 @@ class Batcher:
     Args:
         model: Runs in the batcher's thread only, from `start` on.
         can_batch: Whether requests may share a run.
+        is_fixed: Whether the tensors of all requests differ in their number of rows alone.
+        check: Raises if inputs, perhaps of several requests, cannot go to the model.
         limits: Bounds.
         on_batch: Called on the event loop after each run, with its jobs.
     """
@@ -98,12 +86,16 @@ class Batcher:
         model: LoadedModel,
         *,
         can_batch: bool,
+        is_fixed: bool = False,
+        check: Callable[[Tensors], None] = lambda inputs: None,
         limits: BatchLimits | None = None,
         on_batch: Callable[[Sequence[Job]], None] | None = None,
     ) -> None:
         self.can_batch = can_batch
         self.limits = limits or BatchLimits()
         self.pending = 0
+        self._is_fixed = is_fixed
+        self._check = check
         self._model = model
         self._on_batch = on_batch
         self._fresh: list[Job] = []
@@ -126,8 +118,11 @@ class Batcher:
         Raises:
             OverloadedError: The queue is full.
         """
-        self.check_room(self.pending)
+        if self.pending >= self.limits.queue:
+            self.check_room(self.pending)
         job = Job(inputs, rows, done)
+        if not self._is_fixed:
+            job.key = tuple((v.shape[1:], v.dtype) for v in inputs.values())
         if not self.pending:
             self._idle.clear()
         self.pending += 1
@@ -229,9 +224,11 @@ class Batcher:
 
     def _predict_together(self, jobs: list[Job]) -> None:
         if len(jobs) == 1:
+            self._check(jobs[0].inputs)
             jobs[0].outputs = self._model.predict(jobs[0].inputs)
             return
         joined = {name: np.concatenate([j.inputs[name] for j in jobs]) for name in jobs[0].inputs}
+        self._check(joined)
         outputs = self._model.predict(joined)
         total = sum(job.rows for job in jobs)
         if any(len(value) != total for value in outputs.values()):
@@ -268,8 +265,13 @@ class Batcher:
         if self._on_batch is not None:
             self._on_batch(batch)
         for job in batch:
+            done, job.done = job.done, _nothing  # or answer and job would keep each other alive
             if not job.is_dropped:
-                job.done(job)
+                done(job)
+
+
+def _nothing(job: Job) -> None:
+    """Stands where a callback was that has been called."""
 
 
 def _as_workbench_error(error: Exception) -> WorkbenchError:

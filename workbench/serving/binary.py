@@ -20,9 +20,10 @@ DATATYPES = {
     **{f"float{n}": f"FP{n}" for n in (16, 32, 64)},
     "str": "BYTES",
 }
+_WIRE = {name: np.dtype(name).newbyteorder("<") for name in DATATYPES if name != "str"}
 
 
-def unpack(data: memoryview, spec: TensorSpec, shape: Sequence[int]) -> NDArray[Any]:
+def unpack(data: bytes | memoryview, spec: TensorSpec, shape: Sequence[int]) -> NDArray[Any]:
     """Returns the tensor in `data`, without a copy if its numbers lie aligned.
 
     Raises:
@@ -31,14 +32,18 @@ def unpack(data: memoryview, spec: TensorSpec, shape: Sequence[int]) -> NDArray[
     count = math.prod(shape)
     if spec.dtype == "str":
         return _unpack_texts(data, spec, count).reshape(shape)
-    dtype = np.dtype(spec.dtype).newbyteorder("<")
+    dtype = _WIRE[spec.dtype]
     if len(data) != count * dtype.itemsize:
         raise InputError(
             f"{spec.name}: got {len(data)} bytes for {spec.dtype} {list(shape)}; "
             f"{count * dtype.itemsize} would be right"
         )
-    array = np.frombuffer(data, dtype).reshape(shape).astype(spec.dtype, copy=False)
-    return np.require(array, requirements=["C", "A"])
+    array = np.frombuffer(data, dtype)
+    if not array.dtype.isnative:
+        array = array.astype(spec.dtype)
+    elif not array.flags.aligned:
+        array = array.copy()
+    return array.reshape(shape)
 
 
 def pack(value: NDArray[Any]) -> bytes:
@@ -46,10 +51,12 @@ def pack(value: NDArray[Any]) -> bytes:
     if value.dtype.kind in "OUS":
         texts = [str(item).encode() for item in value.flat]
         return b"".join(struct.pack("<I", len(text)) + text for text in texts)
-    return np.ascontiguousarray(value, dtype=value.dtype.newbyteorder("<")).tobytes()
+    if value.dtype.newbyteorder("<") != value.dtype:
+        value = value.astype(value.dtype.newbyteorder("<"))
+    return value.tobytes()
 
 
-def _unpack_texts(data: memoryview, spec: TensorSpec, count: int) -> NDArray[Any]:
+def _unpack_texts(data: bytes | memoryview, spec: TensorSpec, count: int) -> NDArray[Any]:
     texts: list[str] = []
     begin = 0
     while begin + 4 <= len(data) and len(texts) < count:

@@ -71,3 +71,16 @@ class EndpointGoneError(WorkbenchError):
 
     code = "endpoint_gone"
     http_status = 502
+
+
+def not_http(error: Exception) -> BadRequestError:
+    """Returns the error for bytes that the parser refused."""
+    return BadRequestError(
+        f"Got bytes that are not HTTP/1.1: {error}.",
+        hint="Check the request line, the headers and the length of the body.",
+    )
+
+
+def too_slow(part: str, seconds: float) -> RequestTimeoutError:
+    """Returns the error for a request whose head or body takes too long."""
+    return RequestTimeoutError(f"The request's {part} was not complete after {seconds:.0f} s.")

@@ -1,13 +1,12 @@
-"""HTTP/1.1 on a socket: bytes in, complete requests out, responses back in order.
+"""HTTP/1.1 on a socket, parsed by httptools (llhttp): requests out, responses back in order.
 
-Parsing is httptools (llhttp). Knows limits and time-outs, but no route and no model.
+Knows limits and time-outs, but no route and no model.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
-from dataclasses import dataclass
 from time import perf_counter
 from typing import Protocol, cast
 
@@ -15,47 +14,14 @@ import httptools
 
 from workbench.core.errors import OverloadedError, WorkbenchError
 from workbench.serving.answer import Answer
-from workbench.serving.errors import BadRequestError, RequestTimeoutError, TooLargeError
+from workbench.serving.errors import BadRequestError, TooLargeError, not_http, too_slow
+from workbench.serving.known_head import KnownHead, learn
+from workbench.serving.limits import Limits
 from workbench.serving.messages import Request, error_response
+from workbench.serving.outbox import Outbox
 
 _DISCARD_BYTES = 64 * 1024
 _MAX_PIPELINED = 64
-
-
-@dataclass(frozen=True)
-class Limits:
-    """What one connection may take. Sizes in bytes, times in seconds."""
-
-    body_bytes: int = 64 * 1024 * 1024
-    head_bytes: int = 64 * 1024
-    header_s: float = 10.0
-    body_s: float = 30.0
-    body_bytes_per_s: int = 10_000
-    keep_alive_s: float = 75.0
-    linger_s: float = 2.0
-    half_closed_s: float = 5.0
-    connections: int = 1024
-
-
-class Outbox:
-    """Writes what became ready in a turn of the loop at its end, one answer right after the other.
-
-    Each write may wake its caller's processor; written together they find it awake.
-    """
-
-    def __init__(self) -> None:
-        self._ready: list[HttpConnection] = []
-
-    def add(self, connection: HttpConnection) -> None:
-        """Has a connection write at the end of this turn."""
-        if not self._ready:
-            asyncio.get_running_loop().call_soon(self._send)
-        self._ready.append(connection)
-
-    def _send(self) -> None:
-        ready, self._ready = self._ready, []
-        for connection in ready:
-            connection.write_out()
 
 
 class Application(Protocol):
@@ -68,6 +34,9 @@ class Application(Protocol):
 
     def admit(self, request: Request) -> None:
         """Raises when the head alone shows that the request will be refused."""
+
+    def admit_again(self, request: Request) -> None:
+        """Raises when a request with the head of an admitted one will be refused now."""
 
     def handle(self, answer: Answer, refusal: WorkbenchError | None) -> None:
         """Answers a complete request, now or later; never raises."""
@@ -91,6 +60,8 @@ class HttpConnection(asyncio.Protocol):
         self._active = self._loop.time()
         self._address = ""
         self._is_encrypted = False
+        self._first = b""
+        self._known: KnownHead | None = None
         self._reset()
 
     def _reset(self) -> None:
@@ -101,6 +72,7 @@ class HttpConnection(asyncio.Protocol):
         self._head_bytes = 0
         self._body: list[bytes] = []
         self._body_bytes = 0
+        self._missing = 0
         self._request: Request | None = None
         self._refusal: WorkbenchError | None = None
 
@@ -131,19 +103,31 @@ class HttpConnection(asyncio.Protocol):
             answer.drop()
 
     def data_received(self, data: bytes) -> None:
-        """Feeds the parser; whatever is not HTTP is answered by 400 and the end."""
-        if self._is_ending:
-            return
-        if not self._in_message:
+        """Takes what repeats a known head; all else goes through the parser."""
+        while data and not self._is_ending:
+            if self._missing:
+                data = self._take_body(data)
+                continue
+            if self._in_message:
+                self._parse(data)
+                return
             self._active = self._loop.time()
+            found = self._known.match(data) if self._known is not None else None
+            if found is None or not self._take_known(data, *found):
+                self._first = data
+                self._parse(data)
+                return
+            data = data[sum(found) :]
+
+    def _parse(self, data: bytes) -> None:
+        """Feeds the parser; whatever is not HTTP is answered by 400 and the end."""
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
             self._end_after_pending()
         except httptools.HttpParserError as error:
             cause = error.__context__
-            known = cause if isinstance(cause, WorkbenchError) else None
-            self._refuse(known or _bad_request(error))
+            self._refuse(cause if isinstance(cause, WorkbenchError) else not_http(error))
 
     def eof_received(self) -> bool:
         """Keeps the way back open for a while if answers are due.
@@ -220,10 +204,57 @@ class HttpConnection(asyncio.Protocol):
             return
         request.body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
         close = self._parser.should_upgrade() or not self._parser.should_keep_alive()
-        close = close or self._app.is_draining or self._parser.get_http_version() == "1.0"
+        close = close or self._parser.get_http_version() == "1.0"
+        if refusal is None and not close and request.route is not None and request.route.predicts:
+            self._known = learn(self._first, request)
+        self._first = b""
+        self._hand_on(request, refusal, close=close)
+
+    # known heads ---------------------------------------------------------------------------
+
+    def _take_known(self, data: bytes, begin: int, length: int) -> bool:
+        """Begins a request whose head is known; False leaves `data` to the parser.
+
+        Args:
+            data: Begins with the head.
+            begin: Where the body begins in it.
+            length: Of the body.
+        """
+        if self._known is None or length > self._limits.body_bytes:
+            return False
+        request = self._known.request.again()
+        try:
+            self._app.admit_again(request)
+        except WorkbenchError:
+            return False
+        if len(data) >= begin + length:
+            request.body = data[begin : begin + length]
+            self._hand_on(request, None, close=False)
+        else:
+            self._request, self._in_message, self._has_head = request, True, True
+            self._body, self._body_bytes = [data[begin:]], len(data) - begin
+            self._missing = length - self._body_bytes
+        return True
+
+    def _take_body(self, data: bytes) -> bytes:
+        """Takes what is missing of the body after a known head; returns what lies behind it."""
+        piece = data[: self._missing]
+        self._body.append(piece)
+        self._body_bytes += len(piece)
+        self._missing -= len(piece)
+        request = self._request
+        if not self._missing and request is not None:
+            request.body = b"".join(self._body)
+            self._hand_on(request, None, close=False)
+        return data[len(piece) :]
+
+    def _hand_on(self, request: Request, refusal: WorkbenchError | None, *, close: bool) -> None:
+        """Has a complete request answered."""
+        close = close or self._app.is_draining
         answer = Answer(self, request, perf_counter(), close=close)
         self._pending.append(answer)
-        self._reset()
+        if self._in_message:
+            self._reset()
         if len(self._pending) >= _MAX_PIPELINED:
             self._steer_reading()
         self._app.handle(answer, refusal)
@@ -269,11 +300,11 @@ class HttpConnection(asyncio.Protocol):
             if now - self._linger_since > limits.linger_s:
                 transport.abort()
         elif self._in_message and not self._has_head and waited > limits.header_s:
-            self._refuse(_too_slow("head", limits.header_s))
+            self._refuse(too_slow("head", limits.header_s))
         elif self._in_message and self._has_head:
             allowed = limits.body_s + self._body_bytes / limits.body_bytes_per_s
             if waited > allowed:
-                self._refuse(_too_slow("body", allowed))
+                self._refuse(too_slow("body", allowed))
         elif self._is_half_closed and waited > limits.half_closed_s:
             transport.abort()
         elif not self._pending and not self._in_message and waited > limits.keep_alive_s:
@@ -341,8 +372,7 @@ class HttpConnection(asyncio.Protocol):
     def _end_after_pending(self) -> None:
         self._is_ending = True
         if self._pending:
-            last = self._pending[-1]
-            last.close = True
+            self._pending[-1].close = True
         else:
             self._end()
 
@@ -368,14 +398,3 @@ class HttpConnection(asyncio.Protocol):
             transport.resume_reading()
         else:
             transport.pause_reading()
-
-
-def _bad_request(error: Exception) -> BadRequestError:
-    return BadRequestError(
-        f"Got bytes that are not HTTP/1.1: {error}.",
-        hint="Check the request line, the headers and the length of the body.",
-    )
-
-
-def _too_slow(part: str, seconds: float) -> RequestTimeoutError:
-    return RequestTimeoutError(f"The request's {part} was not complete after {seconds:.0f} s.")

@@ -51,7 +51,10 @@ def parse_object(body: bytes | memoryview) -> dict[str, Any]:
     Raises:
         BadRequestError: It is not JSON, or not an object.
     """
-    value = parse_json(body)
+    try:
+        value = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        value = parse_json(body)
     if not isinstance(value, dict):
         raise BadRequestError(
             f'Got a JSON {json_kind(value)}; an object such as {{"inputs": …}} would be right.'

@@ -105,7 +105,7 @@ def build(options: Options, place: Place, token: str, team: Team | None = None) 
     Args:
         options: What was asked for.
         place: Where it lives.
-        token: The clear token; only its hash is kept in memory.
+        token: The clear token; only its hash is kept.
         team: The other workers behind the same port.
 
     Raises:
@@ -113,7 +113,7 @@ def build(options: Options, place: Place, token: str, team: Team | None = None) 
     """
     if options.name is not None and len(options.refs) > 1:
         raise InputError("Got --name for several models; one would be right.")
-    store = place.store
+    store, settings = place.store, options.settings
     sources = [find_source(ref, store, options.name) for ref in options.refs]
     hosts = (*options.allowed_hosts, options.host)
     tokens = [hash_token(token, "main")]
@@ -123,9 +123,9 @@ def build(options: Options, place: Place, token: str, team: Team | None = None) 
     else:
         gate = Gate(tokens, hosts, SharedCells(place.folder / _RATES).cell, jwts)
     return Service(
-        [load_source(source, options.settings.threads) for source in sources],
+        [load_source(source, settings.threads, settings.batch.rows) for source in sources],
         gate,
-        replace(options.settings, traffic=_traffic_by_name(options, sources)),
+        replace(settings, traffic=_traffic_by_name(options, sources)),
         registry=None if store is None else StoreRegistry(store),
         log_folder=store.home.requests if store is not None and options.keeps_log else None,
         folder=place.folder,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
@@ -65,6 +66,17 @@ class Request:
         self.user: str | None = None
         self.route: Route | None = None
 
+    def again(self) -> Request:
+        """Returns a request with the same head, as it was admitted, and no body yet."""
+        other = object.__new__(Request)
+        other.method, other.target = self.method, self.target
+        other.path, other.query = self.path, self.query
+        other.headers, other.params = self.headers, self.params
+        other.caller, other.token = self.caller, self.token
+        other.address, other.user, other.route = self.address, self.user, self.route
+        other.body = b""
+        return other
+
     def header(self, name: bytes) -> str:
         """Returns the header `name` (lower case), or an empty string."""
         return self.headers.get(name, b"").decode("latin-1")
@@ -95,15 +107,15 @@ class Response:
 
     def head(self, *, close: bool) -> bytes:
         """Returns status line and headers, with the blank line that ends them."""
-        lines = [
-            b"HTTP/1.1 %d %s" % (self.status, _REASONS.get(self.status, b"")),
-            b"content-type: " + self.content_type,
-            b"content-length: %d" % len(self.body),
-        ]
-        lines += [name + b": " + value for name, value in self.headers]
-        if close:
-            lines.append(b"connection: close")
-        return b"\r\n".join(lines) + b"\r\n\r\n"
+        head = b"%s%d\r\n" % (_opening(self.status, self.content_type), len(self.body))
+        for name, value in self.headers:
+            head += b"%s: %s\r\n" % (name, value)
+        return head + (b"connection: close\r\n\r\n" if close else b"\r\n")
+
+
+@lru_cache(maxsize=256)
+def _opening(status: int, content_type: bytes) -> bytes:
+    return status_line(status) + b"content-type: %s\r\ncontent-length: " % content_type
 
 
 def status_line(status: int) -> bytes:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import os
 import time
-from bisect import bisect_left
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+
+import numpy as np
 
 SECONDS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 ROWS = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0)
@@ -24,17 +26,35 @@ Read = Callable[[], Iterable[tuple[Labels, float]]]
 class Histogram:
     """Counts of values by bucket."""
 
-    __slots__ = ("bounds", "counts", "total")
+    __slots__ = ("_counts", "_fresh", "_total", "bounds", "observe")
 
     def __init__(self, bounds: Sequence[float]) -> None:
         self.bounds = bounds
-        self.counts = [0] * (len(bounds) + 1)
-        self.total = 0.0
+        self._counts = np.zeros(len(bounds) + 1, np.int64)
+        self._total = 0.0
+        self._fresh: list[float] = []
+        self.observe: Callable[[float], None] = self._fresh.append
+        """Adds a value; sorted into its bucket later, with many others."""
 
-    def observe(self, value: float) -> None:
-        """Adds a value."""
-        self.counts[bisect_left(self.bounds, value)] += 1
-        self.total += value
+    @property
+    def counts(self) -> list[int]:
+        """Values up to and with each bound, then those above the last; not cumulated."""
+        self.fold()
+        return [int(count) for count in self._counts]
+
+    @property
+    def total(self) -> float:
+        """Sum of all values."""
+        self.fold()
+        return self._total
+
+    def fold(self) -> None:
+        """Sorts what was added since into the buckets."""
+        if self._fresh:
+            places = np.searchsorted(self.bounds, self._fresh, side="left")
+            self._counts += np.bincount(places, minlength=len(self._counts))
+            self._total += math.fsum(self._fresh)
+            self._fresh.clear()
 
 
 class ModelMetrics:
@@ -51,6 +71,11 @@ class ModelMetrics:
         self.encode_seconds = Histogram(SECONDS)
         self.batch_rows = Histogram(ROWS)
         self.in_flight = 0
+
+    def fold(self) -> None:
+        """Sorts what was observed since into the buckets; to be called about once a second."""
+        for _, _, pick in _HISTOGRAMS:
+            pick(self).fold()
 
     def count(self, dialect: str, status: int, seconds: float) -> None:
         """Adds a finished request."""

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from workbench.serving.served import Served
 
 _LOGGER = logging.getLogger(__name__)
+PAYLOADS = "payloads"
 REDACTED = "[redacted]"
 _MOST_WAITING_BYTES = 64_000_000
 _OVERHEAD_BYTES = 10_000
@@ -71,7 +72,7 @@ class PayloadLog:
     def __init__(self, folder: Path, keeping: Keeping) -> None:
         self._folder = folder
         self._keeping = keeping
-        self._queue: SimpleQueue[tuple[Request, Served, Job] | None] = SimpleQueue()
+        self._queue: SimpleQueue[tuple[str, Request, Served, Job] | None] = SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="payloads", daemon=True)
         self._random = random.Random()
         self._taken_bytes = 0  # changed on the event loop only
@@ -83,19 +84,25 @@ class PayloadLog:
         """Starts the writing thread."""
         self._thread.start()
 
-    def offer(self, answer: Answer) -> None:
-        """Keeps an answered request, if it is of those that are kept and there is room."""
+    def offer(self, answer: Answer) -> str | None:
+        """Keeps an answered request, if it is of those that are kept and there is room.
+
+        Returns:
+            The id of the line it will be; None if it is not kept.
+        """
         job, served = answer.job, answer.served
         if job is None or job.outputs is None or served is None or answer.status != 200:
-            return
+            return None
         if self._random.random() >= self._keeping.share:
-            return
+            return None
         size = len(answer.request.body) + _OVERHEAD_BYTES
         if self._taken_bytes - self._done_bytes + size > _MOST_WAITING_BYTES:
             self.lost += 1
-            return
+            return None
         self._taken_bytes += size
-        self._queue.put((answer.request, served, job))
+        id_ = new_id()
+        self._queue.put((id_, answer.request, served, job))
+        return id_
 
     def close(self, timeout_s: float = 2.0) -> None:
         """Writes what is left, but waits no longer than `timeout_s`."""
@@ -110,9 +117,9 @@ class PayloadLog:
             except Exception as error:  # noqa: BLE001 (a request is answered whatever its log does)
                 self.lost += 1
                 _LOGGER.warning("a payload was not kept: %s", type(error).__name__)
-            self._done_bytes += len(item[0].body) + _OVERHEAD_BYTES
+            self._done_bytes += len(item[1].body) + _OVERHEAD_BYTES
 
-    def _write(self, request: Request, served: Served, job: Job) -> None:
+    def _write(self, id_: str, request: Request, served: Served, job: Job) -> None:
         samples = served.decoder.raw(dict(job.inputs), _value(request))
         if samples is None or job.outputs is None:
             self.lost += 1
@@ -122,7 +129,7 @@ class PayloadLog:
         line = orjson.dumps(
             {
                 "time": now(),
-                "id": new_id(),
+                "id": id_,
                 "model": served.name,
                 "version": served.version,
                 "modality": description.modality if description else None,

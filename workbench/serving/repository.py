@@ -117,7 +117,7 @@ class Repository:
 
     def load(self, source: Source) -> Loaded:
         """Loads a source and makes it answer; off the event loop."""
-        return load_source(source, self._options.threads)
+        return load_source(source, self._options.threads, self._options.batch.rows)
 
     def _load_ref(self, registry: Registry, ref: str, name: str) -> Loaded:
         return self.load(registry.find(ref, name))
@@ -143,7 +143,7 @@ class Repository:
         task.add_done_callback(self._closing.discard)
 
 
-def load_source(source: Source, threads: int = 1) -> Loaded:
+def load_source(source: Source, threads: int = 1, most_rows: int = 64) -> Loaded:
     """Loads a source with the engine that its file's suffix asks for.
 
     Raises:
@@ -152,7 +152,8 @@ def load_source(source: Source, threads: int = 1) -> Loaded:
     for key in ENGINES:
         engine = ENGINES.get(key)
         if source.path.suffix.lower() in engine.suffixes:
-            return load(source, engine, engine.Config.parse({"threads": threads}, what=key))
+            config = engine.Config.parse({"threads": threads}, what=key)
+            return load(source, engine, config, most_rows=most_rows)
     raise InputError(
         f"Got '{source.path.name}'; no engine runs '{source.path.suffix}' files.",
         hint="An .onnx file would be right.",

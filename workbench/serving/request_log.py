@@ -79,6 +79,8 @@ class Lines:
                 (job.finished - job.started) * 1e3,
                 around[1] * 1e3,
             )
+        if answer.kept is not None:
+            line += b',"kept":"%s"' % answer.kept.encode()
         return line + b"}"
 
     def _format(self, key: tuple[Any, ...]) -> bytes:

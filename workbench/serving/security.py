@@ -86,6 +86,20 @@ class Gate:
             )
         return token
 
+    def check_again(self, request: Request, scope: Scope | None) -> None:
+        """Checks whether the token of an admitted request still holds; counts a prediction.
+
+        Raises:
+            WorkbenchError: As `check` and `spend`.
+        """
+        token = request.token
+        if token is None or self._tokens.get(token.name) is not token:
+            request.token = token = self.check(request, scope)
+        elif token.expires is not None:
+            _unexpired(token)
+        if self._buckets and token is not None:
+            self.spend(token, 0)
+
     def is_known(self, request: Request) -> bool:
         """Returns whether the request carries any valid token."""
         return self.known(request) is not None

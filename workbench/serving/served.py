@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from workbench.core.errors import WorkbenchError
 from workbench.core.records import Description
 from workbench.core.signature import Signature
 from workbench.serving.answer import Answer
+from workbench.serving.batch_size import best_rows
 from workbench.serving.batching import Batcher, BatchLimits, Job, Outputs
 from workbench.serving.deadlines import pass_on
 from workbench.serving.decoding import Decoder, decoder_for
@@ -24,9 +25,7 @@ from workbench.serving.errors import ModelError
 from workbench.serving.messages import Response
 from workbench.serving.metrics import ModelMetrics
 from workbench.serving.security import check_values
-from workbench.serving.tensors import check_tensors
-
-_WARM_ROWS = 8
+from workbench.serving.tensors import TensorCheck
 
 
 @dataclass(frozen=True)
@@ -58,10 +57,17 @@ class Loaded:
     model: LoadedModel
     can_batch: bool
     decoder: Decoder
+    rows: int = 1
 
 
-def load(source: Source, engine: Engine, config: Config) -> Loaded:
-    """Loads a model and makes it answer once, so that ready means it predicts.
+def load(source: Source, engine: Engine, config: Config, *, most_rows: int = 64) -> Loaded:
+    """Loads a model and makes it answer, so that ready means it predicts.
+
+    Args:
+        source: The model.
+        engine: Runs it.
+        config: Of the engine.
+        most_rows: Most rows to put into one run; fewer where that is faster.
 
     Raises:
         WorkbenchError: The file cannot be loaded or the model does not answer.
@@ -69,28 +75,27 @@ def load(source: Source, engine: Engine, config: Config) -> Loaded:
     model = engine.load(source.path, config)
     try:
         model.predict(made_inputs(model.signature, 1))
-        can_batch = _can_batch(model)
+        rows = _rows(model, most_rows)
         decoder = decoder_for(source.description, model.signature)
     except BaseException:
         model.close()
         raise
-    return Loaded(source, model, can_batch, decoder)
+    return Loaded(source, model, rows > 0, decoder, max(rows, 1))
 
 
-def _can_batch(model: LoadedModel) -> bool:
+def _rows(model: LoadedModel, most: int) -> int:
+    """Returns how many rows to put into one run; 0 if requests may not share one."""
     try:
-        can_batch = batches_faithfully(model)
-        if can_batch:
-            model.predict(made_inputs(model.signature, _WARM_ROWS))
+        return best_rows(model, most) if batches_faithfully(model) else 0
     except ModelError:
-        return False
-    return can_batch
+        return 0
 
 
 class Served:
     """A loaded version with its queue and its counters.
 
     Attributes:
+        max_rows: Most rows that requests put into one run, as set; fewer where that is faster.
         mirror: Given each answered job, after its answer was sent; None without a shadow.
         watch: Given status and seconds of each answer; None without a budget.
     """
@@ -101,11 +106,18 @@ class Served:
         self.version = loaded.source.version
         self.description = loaded.source.description
         self.signature: Signature = loaded.model.signature
+        self._fits = TensorCheck(self.signature)
         self.decoder = loaded.decoder
         self.metrics = metrics
         self.since = now()
+        self.max_rows = limits.rows
         self.batcher = Batcher(
-            loaded.model, can_batch=loaded.can_batch, limits=limits, on_batch=self._count
+            loaded.model,
+            can_batch=loaded.can_batch,
+            is_fixed=self._fits.is_fixed,
+            check=self._fits.finite,
+            limits=replace(limits, rows=min(limits.rows, loaded.rows)),
+            on_batch=self._count,
         )
         self.mirror: Callable[[Job], None] | None = None
         self.watch: Callable[[int, float], None] | None = None
@@ -190,7 +202,7 @@ class Served:
         token = answer.request.token
         if token is not None and token.limits.values is not None:
             check_values(token, sum(value.size for value in inputs.values()))
-        return check_tensors(self.signature, inputs)
+        return self._fits.rows(inputs)
 
     def _copy(self, job: Job) -> None:
         if self.mirror is not None:

@@ -16,9 +16,11 @@ from workbench.serving.app import make_app
 from workbench.serving.asgi import run_app
 from workbench.serving.deadlines import limit, read_headers
 from workbench.serving.gateway import Gateway
-from workbench.serving.http import HttpConnection, Limits, Outbox
+from workbench.serving.http import HttpConnection
+from workbench.serving.limits import Limits
 from workbench.serving.messages import Request, Response
 from workbench.serving.metrics import Metrics
+from workbench.serving.outbox import Outbox
 from workbench.serving.payloads import PayloadLog
 from workbench.serving.protocol import Dialect, Endpoint
 from workbench.serving.request_log import Lines, RequestLog
@@ -119,7 +121,7 @@ class Server:
             on_idle: Called once when none was asked for during that time.
             on_asked: Called about once a second while some are.
         """
-        self._last_asked = self._looked = asyncio.get_running_loop().time()
+        self._last_asked = self._looked = perf_counter()
         self._idle_s, self._on_idle, self._on_asked = idle_s, on_idle, on_asked
 
     async def drain(self, timeout_s: float) -> bool:
@@ -164,6 +166,16 @@ class Server:
                 length = request.headers.get(b"content-length", b"")
                 gate.spend(token, int(length) if length.isdigit() else 0)
 
+    def admit_again(self, request: Request) -> None:
+        """Checks what may have changed since a request with the same head was admitted.
+
+        Raises:
+            WorkbenchError: The request is refused.
+        """
+        route = request.route
+        if route is not None:
+            self._endpoint.gate.check_again(request, route.scope)
+
     def handle(self, answer: Answer, refusal: WorkbenchError | None) -> None:
         """Answers one request; the border where every failure becomes a response."""
         answer.on_done = self._count
@@ -181,7 +193,7 @@ class Server:
             answer.fail(error)
         except Exception as error:  # noqa: BLE001 (the border of requests)
             self._fail_unexpectedly(answer, error)
-        if answer.served is not None and not answer.is_done:
+        if route is not None and route.predicts and answer.served and not answer.is_done:
             answer.served.metrics.in_flight += 1
             answer.is_counted = True
 
@@ -191,7 +203,7 @@ class Server:
         if token is not None and token.limits.body_bytes is not None:
             check_body(token, len(request.body))
         if route.predicts:
-            self._last_asked = asyncio.get_running_loop().time()
+            self._last_asked = answer.arrived
             seconds = read_headers(request)
             if seconds is not None:
                 limit(answer, seconds)
@@ -228,8 +240,10 @@ class Server:
 
     def _count(self, answer: Answer) -> None:
         seconds = perf_counter() - answer.arrived
-        request, served = answer.request, answer.served
-        dialect = request.route.dialect if request.route is not None else "app"
+        request = answer.request
+        route = request.route
+        served = answer.served if route is not None and route.predicts else None
+        dialect = route.dialect if route is not None else "app"
         job = answer.job
         around = (0.0, 0.0)
         if job is not None and job.batch_rows:
@@ -251,10 +265,10 @@ class Server:
             if answer.is_counted:
                 metrics.in_flight -= 1
             if self._payloads is not None:
-                self._payloads.offer(answer)
+                answer.kept = self._payloads.offer(answer)
             if served.watch is not None:
                 served.watch(answer.status, seconds)
-        if self._log is not None and request.route is not None and request.route.scope is not None:
+        if self._log is not None and route is not None and route.scope is not None:
             self._log.add(self._lines.of(answer, dialect, seconds, around))
 
     def _sweep(self) -> None:
@@ -262,10 +276,12 @@ class Server:
         now_s = loop.time()
         for connection in list(self.connections):
             connection.sweep(now_s)
+        for model in self._metrics.models.values():
+            model.fold()
         if self._last_asked > self._looked:
             self._looked = self._last_asked
             self._on_asked()
-        if now_s - self._last_asked > self._idle_s:
+        if perf_counter() - self._last_asked > self._idle_s:
             self._idle_s = float("inf")
             self._on_idle()
         self._sweeper = loop.call_later(_SWEEP_S, self._sweep)

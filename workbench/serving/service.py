@@ -12,11 +12,11 @@ from workbench.serving.batching import BatchLimits
 from workbench.serving.control import TrafficControl
 from workbench.serving.follow import FollowThread, Registry
 from workbench.serving.gateway import Gateway
-from workbench.serving.http import Limits
 from workbench.serving.keys import Keys
+from workbench.serving.limits import Limits
 from workbench.serving.manage import token_routes, traffic_routes
 from workbench.serving.metrics import Labels, Metrics
-from workbench.serving.payloads import Keeping, PayloadLog
+from workbench.serving.payloads import PAYLOADS, Keeping, PayloadLog
 from workbench.serving.protocol import Endpoint
 from workbench.serving.protocols import PROTOCOLS
 from workbench.serving.repository import LoadOptions, Repository
@@ -103,7 +103,7 @@ class Service:
         self._log = None if log_folder is None else RequestLog(log_folder)
         self._payloads = None
         if log_folder is not None and settings.keeping is not None:
-            self._payloads = PayloadLog(log_folder / "payloads", settings.keeping)
+            self._payloads = PayloadLog(log_folder / PAYLOADS, settings.keeping)
         endpoint = Endpoint(
             self.router, gate, self.repository.followers, lambda: self.server.is_draining, team
         )

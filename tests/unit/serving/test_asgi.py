@@ -5,7 +5,7 @@ import pytest
 
 from tests.unit.serving.harness import raw_request, running, wait_for
 from workbench.serving.app import make_app
-from workbench.serving.http import Limits
+from workbench.serving.limits import Limits
 from workbench.serving.metrics import Metrics
 from workbench.serving.protocol import Endpoint
 from workbench.serving.router import Router

@@ -6,7 +6,7 @@ import struct
 import pytest
 
 from tests.unit.serving.harness import raw_request, read_all, running, wait_for
-from workbench.serving.http import Limits
+from workbench.serving.limits import Limits
 from workbench.serving.service import Settings
 
 _MOST = 50_000_000

@@ -14,6 +14,7 @@ from workbench.core.signature import Signature, TensorSpec
 from workbench.data import load
 from workbench.serving.client import Client
 from workbench.serving.payloads import Keeping, redacted
+from workbench.serving.replay import kept_request, replay
 from workbench.serving.served import Source
 from workbench.serving.service import Settings
 from workbench.store import open_store
@@ -139,3 +140,27 @@ def _table_model(folder):
     )
     preprocessing = {"kind": "table", "version": 1, **made.preprocessing.to_json()}
     return path, Description("regression", "value", (), signature, "table", preprocessing)
+
+
+def test_a_kept_request_is_found_in_the_log_and_answered_again(store, digits_source):
+    _, test, _, _ = models.digits()
+    folder = store.home.requests
+    with running(digits_source, settings=KEEP, log_folder=folder) as found:
+        with Client(found.url, found.token) as client:
+            client.predict(test[:3])
+            client.about()
+        wait_for(lambda: lines(folder))
+    (log,) = folder.glob("*.jsonl")
+    logged = [json.loads(line) for line in log.read_text().splitlines()]
+    (kept,) = [line["kept"] for line in logged if "kept" in line]
+    line = kept_request(folder / "payloads", kept)
+    again = replay(line, digits_source)
+    assert again.is_same
+    assert again.then == again.now == line["answers"]
+    assert again.largest < 1e-5
+    assert "answers the same here" in again.words
+    wrong = {**line, "answers": [models.LABELS[0] + "?"] * 3, "scores": [0.5] * 3}
+    assert not replay(wrong, digits_source).is_same
+    assert "answers otherwise here" in replay(wrong, digits_source).words
+    with pytest.raises(NotFoundError, match="No request 'nothing' was kept"):
+        kept_request(folder / "payloads", "nothing")

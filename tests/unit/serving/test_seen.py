@@ -43,6 +43,17 @@ def test_requests_errors_rows_and_times_are_counted_by_model_and_version(digits_
     assert "process_resident_memory_bytes" in text
 
 
+def test_asking_what_a_model_takes_is_no_request_of_the_model(digits_file):
+    with running(digits_file) as found:
+        assert found.http.get("/predict").status_code == 200
+        assert found.http.get("/v2/models/digits").status_code == 200
+        text = page(found)
+    of = 'model="digits",version="1"'
+    assert f"workbench_request_seconds_count{{{of}}} 0" in text
+    assert f"workbench_decode_seconds_count{{{of}}} 0" in text
+    assert 'workbench_requests_total{dialect="predict",status="200"} 1' in text
+
+
 def test_metrics_need_a_token_of_any_scope(endpoint):
     import httpx
 

@@ -121,6 +121,14 @@ def test_latency_is_read_from_the_prometheus_page():
     assert (found["limits"], found["version"]) == ({"body_bytes": 1000}, "1")
 
 
+def test_questions_about_a_model_are_no_requests_but_refusals_are_errors():
+    page = metrics_page(6, 4)
+    page += '\nworkbench_requests_total{dialect="predict",status="200"} 7'
+    page += '\nworkbench_requests_total{dialect="v2",status="401"} 3'
+    found = endpoint.figures(page + "\n")
+    assert (found["requests"], found["errors"]) == (13, 5)
+
+
 def test_between_two_looks_only_what_came_between_counts():
     before, after = endpoint.figures(metrics_page(6, 4)), endpoint.figures(metrics_page(6, 54))
     window = endpoint.between(before, after)

@@ -127,7 +127,7 @@ class _LogReader(Reader):
         is_classes = first["task"] == "classification"
         config = ArraysConfig(
             **_shared(self._config),
-            inputs=np.concatenate([_array(kept.line["array"]) for kept in self._kept]),
+            inputs=np.concatenate([kept_array(kept.line["array"]) for kept in self._kept]),
             targets=self._targets(),
             modality=first["modality"] if first["modality"] in ("image", "table") else None,
             labels=tuple(first["labels"]) or None if is_classes else None,
@@ -209,6 +209,7 @@ def _lines(folder: Path, config: RequestLogConfig) -> Iterator[Mapping[str, Any]
                         yield line
 
 
-def _array(saved: Mapping[str, Any]) -> np.ndarray:
+def kept_array(saved: Mapping[str, Any]) -> np.ndarray:
+    """Returns an array as a line of the log has it."""
     data = np.frombuffer(base64.b64decode(saved["b64"]), saved["dtype"])
     return data.reshape(saved["shape"])

@@ -32,6 +32,7 @@ class EndpointWidget(LivePanel):
     Attributes:
         live: Requests a second, percentiles, errors, limits; refreshed each second.
         recent: The last lines of the request log.
+        replayed: What came of the last replay: the request's id and words.
         answer: The last answer with what was sent and where the time went.
         traffic: The versions, their shares and what came of them.
         tokens: Who may ask, never with a token's text.
@@ -42,6 +43,7 @@ class EndpointWidget(LivePanel):
     period = 1.0
     live = traitlets.Dict().tag(sync=True)
     answer = traitlets.Dict().tag(sync=True)
+    replayed = traitlets.Dict().tag(sync=True)
     recent: Any = traitlets.List().tag(sync=True)
     row = traitlets.Dict().tag(sync=True)
     traffic = traitlets.Dict().tag(sync=True)
@@ -72,7 +74,7 @@ class EndpointWidget(LivePanel):
             self._past.clear()
             self._sent = None
             self._about = _about(endpoint)
-            self.answer, self.row = {}, self._example()
+            self.answer, self.replayed, self.row = {}, {}, self._example()
             self.tokens = traffic_view.tokens(endpoint) if endpoint.is_running else []
         self.look()
         self.follow()
@@ -135,6 +137,12 @@ class EndpointWidget(LivePanel):
             raise StateError("Nothing was sent from here yet.", hint="Try a sample first.")
         value, facts = self._sent
         self._ask(value, **facts)
+
+    def do_replay(self, id: str) -> None:
+        """Answers a kept request once more, in this kernel."""
+        found = self._shown.replay(id)
+        self.replayed = {"id": id, "words": found.words, "is_same": found.is_same}
+        self.did(f'wb.endpoint("{self._shown.ref}").replay("{id}")', found.words)
 
     def do_traffic(
         self, weights: Mapping[str, float], shadow: str | None, budget: Mapping[str, float]

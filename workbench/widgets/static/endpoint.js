@@ -78,9 +78,14 @@ function buildEndpoint(panel) {
   const splitBar = (split) => h("div", { class: "wb-split", role: "img", "aria-label": split.map(([n, v]) => `${n} ${fmt.ms(v)}`).join(", ") }, split.map(([, value], i) => h("i", { class: `wb-part${i}`, style: `flex:${Math.max(0.001, value)} 0 2px` })));
   const splitWords = (split) => h("div", { class: "wb-legend" }, split.map(([name, value], i) => h("span", {}, h("i", { class: `wb-part${i}`, style: "border:0;height:8px;width:8px" }), `${name} ${fmt.ms(value)}`)));
   function recent() {
-    const rows = panel.get("recent") || [];
-    put(recentBox, h("h3", { text: "recent requests" }), rows.length ? table([{ name: "UTC" }, { name: "by", left: true }, { name: "status" }, { name: "ms" }, { name: "rows" }], rows.map((r) => ({
-      cells: [r.time, `${r.what}${r.caller ? ` · ${r.caller}` : ""}`, h("span", { class: r.status < 400 ? "" : "wb-bad", title: r.error, text: r.status < 400 ? String(r.status) : `✕ ${r.status}` }), h("span", { title: r.split.map(([n, v]) => `${n} ${fmt.ms(v)}`).join(", "), text: fmt.sig(r.ms) }), r.rows ?? "–"] })), "Recent requests") : h("p", { class: "wb-small", text: "None yet, or the request log is switched off." }));
+    const rows = panel.get("recent") || [], again = panel.get("replayed") || {}, canReplay = !panel.isReadonly() && rows.some((r) => r.kept);
+    const cells = (r) => [r.time, h("span", { style: "white-space:nowrap", text: `${r.what}${r.caller ? ` · ${r.caller}` : ""}` }), h("span", { class: r.status < 400 ? "" : "wb-bad", title: r.error, text: r.status < 400 ? String(r.status) : `✕ ${r.status}` }),
+      h("span", { title: [r.rows ? `${r.rows} row${r.rows > 1 ? "s" : ""}` : "", ...r.split.map(([n, v]) => `${n} ${fmt.ms(v)}`)].filter(Boolean).join(", "), text: fmt.sig(r.ms) }), ...(canReplay ? [r.kept ? replay(r.kept) : ""] : [])];
+    const replay = (id) => {
+      const said = again.id === id ? (again.is_same ? ["✓", "the same here"] : ["✕", "another answer here"]) : ["↻", "Replay"];
+      return h("button", { type: "button", class: "wb-quiet", text: said[0], "aria-label": said[1], title: `${said[1]}: answer it once more, in this kernel`, onclick: () => panel.send("replay", { id }) });
+    };
+    put(recentBox, h("h3", { text: "recent requests" }), rows.length ? table([{ name: "UTC" }, { name: "by", left: true }, { name: "status" }, { name: "ms" }, ...(canReplay ? [{ name: "" }] : [])], rows.map((r) => ({ cells: cells(r) })), "Recent requests") : h("p", { class: "wb-small", text: "None yet, or the request log is switched off." }));
   }
   const histogramOf = (rates) => { const top = Math.max(1, ...rates); return h("div", { class: "wb-hist", role: "img", "aria-label": "requests a second, last minute" }, Array.from({ length: 60 }, (_, i) => rates[rates.length - 60 + i] ?? 0).map((r) => h("i", { style: `height:${(100 * r) / top}%` }))); };
   function code(e, s) {
@@ -104,5 +109,6 @@ function buildEndpoint(panel) {
   panel.on("answer", answer);
   panel.on("live", live);
   panel.on("recent", recent);
+  panel.on("replayed", recent);
 }
 export default { render: ({ model, el }) => frame(model, el, "endpoint", "Endpoint", buildEndpoint) };

@@ -54,7 +54,7 @@ def state(workspace: Workspace, selected: str | None, about: dict[str, Any]) -> 
 def figures(page: str) -> dict[str, Any]:
     """Returns requests, errors, latencies and limits from an endpoint's Prometheus page.
 
-    Looking at pages such as this one is not counted as a request.
+    Looking at pages such as this one, and asking what a model takes, is not counted as a request.
     `seconds` are sums since the start, by stage and for whole requests; `buckets` counts by the
     upper edge in seconds, as text.
     """
@@ -70,8 +70,9 @@ def figures(page: str) -> dict[str, Any]:
         elif name == "workbench_queue":
             version = _first(_VERSION, labels)
         elif name == "workbench_requests_total" and 'dialect="app"' not in labels:
-            requests += float(value)
-            errors += 0 if 'status="2' in labels else float(value)
+            is_error = 'status="2' not in labels
+            requests += float(value) if is_error or 'model="' in labels else 0
+            errors += float(value) if is_error else 0
         elif kind == "_sum":
             sums[name] = sums.get(name, 0.0) + float(value)
         elif kind == "_count":
@@ -141,6 +142,7 @@ def _request(row: Mapping[str, Any]) -> dict[str, Any]:
         "error": row.get("error"),
         "caller": row.get("caller"),
         "rows": row.get("rows"),
+        "kept": row.get("kept"),
         "ms": row["total_ms"],
         "split": [[part, row[f"{part}_ms"]] for part in STAGES if f"{part}_ms" in row],
     }

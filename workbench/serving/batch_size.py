@@ -1,0 +1,48 @@
+"""How many rows are best put into one run of a model: measured on this machine when it is loaded.
+
+More rows share the fixed cost of a run, until their activations no longer fit the processor's
+cache: from then on each row takes longer, and all wait for the whole batch.
+"""
+
+from __future__ import annotations
+
+from time import perf_counter
+
+from workbench.serving.engine import LoadedModel, example_inputs
+
+_REPEATS = 3
+_LONGEST_S = 0.02
+_NEAR = 1.05
+
+
+def best_rows(model: LoadedModel, most: int) -> int:
+    """Returns the fewest rows whose time a row is within 5 % of the shortest found.
+
+    Doubles the rows up to `most`, or until a run takes 20 ms: a longer one gains nothing and holds
+    up whoever comes next.
+
+    Args:
+        model: Answers batches; is run a few dozen times.
+        most: At least 1.
+    """
+    found: dict[int, float] = {}
+    rows = 1
+    while rows <= most:
+        seconds = _shortest_s(model, rows)
+        found[rows] = seconds / rows
+        if seconds > _LONGEST_S:
+            break
+        rows *= 2
+    limit = _NEAR * min(found.values())
+    return next(rows for rows, seconds in found.items() if seconds <= limit)
+
+
+def _shortest_s(model: LoadedModel, rows: int) -> float:
+    inputs = example_inputs(model.signature, rows)
+    model.predict(inputs)
+    times: list[float] = []
+    for _ in range(_REPEATS):
+        began = perf_counter()
+        model.predict(inputs)
+        times.append(perf_counter() - began)
+    return min(times)

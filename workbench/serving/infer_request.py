@@ -1,0 +1,235 @@
+"""The body of a V2 inference request, JSON with or without binary tensors, as tensors.
+
+Sources: https://github.com/kserve/open-inference-protocol and extension_binary_data.md in
+https://github.com/triton-inference-server/server/tree/main/docs/protocol
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from numpy.typing import NDArray
+
+from workbench.core.errors import InputError, did_you_mean
+from workbench.core.signature import Signature, TensorSpec
+from workbench.serving.binary import DATATYPES, unpack
+from workbench.serving.deadlines import read_parameter
+from workbench.serving.engine import Tensors
+from workbench.serving.errors import BadRequestError
+from workbench.serving.jsonbody import json_kind, parse_object
+from workbench.serving.large_json import LARGE_BYTES, LargeJson
+from workbench.serving.messages import Request
+from workbench.serving.tensors import as_tensor, input_error
+
+HEADER_LENGTH = b"inference-header-content-length"
+_LARGE = LargeJson()
+_LONGEST = 1024
+_MOST_LAYOUTS = 64
+
+
+class Call(NamedTuple):
+    """A parsed infer request.
+
+    Attributes:
+        inputs: Tensors by name.
+        id: The caller's own id for the request.
+        wanted: Names of the outputs asked for; empty for all.
+        binary: Names of the outputs to send as bytes.
+        timeout_s: How long the caller waits; None for ever.
+    """
+
+    inputs: Tensors
+    id: str | None
+    wanted: tuple[str, ...]
+    binary: frozenset[str]
+    timeout_s: float | None = None
+
+
+class CallReader:
+    """Reads the requests to one model.
+
+    The JSON part of binary requests says only how the bytes behind it are laid out, and is the same
+    again and again: a layout that was found right is remembered by its bytes.
+
+    Args:
+        signature: Of the model.
+    """
+
+    def __init__(self, signature: Signature) -> None:
+        self._signature = signature
+        self._layouts: dict[bytes, Layout] = {}
+
+    def read(self, request: Request) -> Call:
+        """Returns what a request asks of the model; see `parse_call`."""
+        if HEADER_LENGTH not in request.headers:
+            return parse_call(request.body, b"", self._signature)
+        header, blobs = _split(request)
+        layout = self._layouts.get(header)
+        if layout is not None and layout.size == len(blobs):
+            inputs = {
+                name: unpack(blobs[begin:end], spec, shape)
+                for name, spec, shape, begin, end in layout.places
+            }
+            return Call(inputs, *layout.call[1:])
+        call = parse_call(header, blobs, self._signature)
+        if len(header) <= _LONGEST and len(self._layouts) < _MOST_LAYOUTS:
+            layout = _layout(call, len(blobs), self._signature)
+            if layout is not None:
+                self._layouts[header] = layout
+        return call
+
+
+class Layout(NamedTuple):
+    """Where the tensors of a binary request lie.
+
+    Attributes:
+        call: What it asks, without its tensors.
+        places: Name, tensor, shape, first byte, byte behind the last.
+        size: Bytes in all.
+    """
+
+    call: Call
+    places: tuple[tuple[str, TensorSpec, tuple[int, ...], int, int], ...]
+    size: int
+
+
+def _layout(call: Call, size: int, signature: Signature) -> Layout | None:
+    """Returns the layout of a request that was read; None if some of it is not in the bytes."""
+    places = []
+    begin = 0
+    for name, value in call.inputs.items():
+        spec = _spec(name, signature)
+        end = begin + value.nbytes
+        places.append((name, spec, value.shape, begin, end))
+        begin = end
+    if begin != size or any(spec.dtype == "str" for _, spec, *_ in places):
+        return None
+    return Layout(call._replace(inputs={}), tuple(places), size)
+
+
+def parse_call(header: bytes, blobs: bytes | memoryview, signature: Signature) -> Call:
+    """Returns what a request asks of a model with this signature.
+
+    Args:
+        header: The JSON part.
+        blobs: The bytes behind it.
+        signature: Of the model.
+
+    Raises:
+        BadRequestError: The body is no infer request.
+        InputError: All that is wrong with its tensors and outputs.
+    """
+    body = _LARGE.load(bytes(header)) if len(header) > LARGE_BYTES else None
+    if body is None:
+        body = parse_object(header)
+    items = body.get("inputs")
+    if not isinstance(items, list):
+        raise BadRequestError(
+            f"inputs: got {json_kind(items) if 'inputs' in body else 'nothing'}; "
+            "a list of tensors would be right.",
+            hint='As in {"inputs": [{"name": …, "shape": …, "datatype": …, "data": …}]}.',
+        )
+    inputs: dict[str, NDArray[Any]] = {}
+    problems: list[str] = []
+    for place, item in enumerate(items):
+        try:
+            name, value, blobs = _tensor(item, place, signature, blobs)
+            if name in inputs:
+                problems.append(f"{name}: given twice; once would be right")
+            inputs[name] = value
+        except InputError as error:
+            problems.append(error.message)
+    if blobs:
+        problems.append(f"the body has {len(blobs)} bytes more than its tensors need")
+    wanted, binary = _outputs(body, signature, problems)
+    timeout_s, id_ = read_parameter(body.get("parameters"), problems), body.get("id")
+    if problems:
+        raise input_error(problems, signature)
+    return Call(inputs, None if id_ is None else str(id_), wanted, binary, timeout_s)
+
+
+_NONE: frozenset[str] = frozenset()
+
+
+def _split(request: Request) -> tuple[bytes, memoryview]:
+    length = request.headers[HEADER_LENGTH]
+    if not length.isdigit() or int(length) > len(request.body):
+        raise BadRequestError(
+            f"Inference-Header-Content-Length: got {length.decode('latin-1')[:20]!r} for a body of "
+            f"{len(request.body)} bytes; the length of its JSON part would be right."
+        )
+    end = int(length)
+    return request.body[:end], memoryview(request.body)[end:]
+
+
+def _tensor(
+    item: Any, place: int, signature: Signature, blobs: bytes | memoryview
+) -> tuple[str, NDArray[Any], bytes | memoryview]:
+    name = item.get("name") if isinstance(item, dict) else None
+    if not isinstance(name, str):
+        raise InputError(f"inputs[{place}]: got {json_kind(item)} without a name; a tensor")
+    parameters = item.get("parameters")
+    size = parameters.get("binary_data_size") if isinstance(parameters, dict) else None
+    rest = blobs
+    if isinstance(size, int) and not isinstance(size, bool):
+        if not 0 <= size <= len(blobs):
+            raise InputError(f"{name}: binary_data_size is {size}; {len(blobs)} bytes are left")
+        blobs, rest = blobs[:size], blobs[size:]
+    spec = _spec(name, signature)
+    shape = _shape(item, spec)
+    if item.get("datatype") != DATATYPES[spec.dtype]:
+        got, wanted = str(item.get("datatype"))[:20], DATATYPES[spec.dtype]
+        raise InputError(f"{name}: got the datatype {got!r}; '{wanted}' would be right")
+    if size is not None:
+        return name, unpack(blobs, spec, shape), rest
+    if "data" not in item:
+        raise InputError(f"{name}: got no data; a list of values would be right")
+    return name, as_tensor(item["data"], spec, shape), rest
+
+
+def _spec(name: str, signature: Signature) -> TensorSpec:
+    for spec in signature.inputs:
+        if spec.name == name:
+            return spec
+    known = [spec.name for spec in signature.inputs]
+    raise InputError(f"{name}: the model has no such input{did_you_mean(name, known)}")
+
+
+def _shape(item: Mapping[str, Any], spec: TensorSpec) -> list[int]:
+    shape = item.get("shape")
+    sizes: list[Any] = shape if isinstance(shape, list) else [None]
+    for dim in sizes:
+        if type(dim) is not int or dim < 0:
+            raise InputError(
+                f"{spec.name}: got the shape {str(shape)[:60]}; a list of sizes would be right"
+            )
+    return sizes
+
+
+def _outputs(
+    body: Mapping[str, Any], signature: Signature, problems: list[str]
+) -> tuple[tuple[str, ...], frozenset[str]]:
+    items, parameters = body.get("outputs"), body.get("parameters")
+    if not items and not parameters:
+        return (), _NONE
+    known = [spec.name for spec in signature.outputs]
+    all_binary = isinstance(parameters, dict) and parameters.get("binary_data_output") is True
+    if not items:
+        return (), frozenset(known) if all_binary else _NONE
+    wanted: list[str] = []
+    binary: set[str] = set()
+    for item in items if isinstance(items, list) else [items]:
+        name = item.get("name") if isinstance(item, dict) else None
+        if name not in known:
+            problems.append(
+                f"outputs: the model has no '{str(name)[:60]}'{did_you_mean(str(name), known)}; "
+                f"it gives {', '.join(known)}"
+            )
+            continue
+        wanted.append(name)
+        options = item.get("parameters")
+        choice = options.get("binary_data") if isinstance(options, dict) else None
+        if choice is True or (choice is None and all_binary):
+            binary.add(name)
+    return tuple(wanted), frozenset(binary)
