@@ -272,6 +272,17 @@ function once(work) {
   let asked = 0;
   return () => { if (!asked) asked = requestAnimationFrame(() => { asked = 0; work(); }); };
 }
+// At most once in so many milliseconds, the last time with what was said last.
+function paced(work, ms) {
+  let last = -ms, timer = null, said;
+  const run = () => { timer = null; last = performance.now(); work(...said); };
+  return (...now) => {
+    said = now;
+    if (timer !== null) return;
+    const wait = last + ms - performance.now();
+    if (wait <= 0) run(); else timer = setTimeout(run, wait);
+  };
+}
 const field = (label, control, note) => h("label", { class: "wb-field" }, h("span", { class: "wb-label", text: label }), control, note ? h("span", { class: "wb-note", text: note }) : null);
 const empty = (sentence, ...kids) => h("div", { class: "wb-empty" }, h("p", { text: sentence }), kids);
 

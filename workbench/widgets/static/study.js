@@ -189,7 +189,7 @@ function buildStudy(panel) {
     if (!(state().points || []).length) return;
     const guess = hollow();
     plot.draw(ui.axis, guess && { ...guess, across: across(guess), shown: guess.refusal ? null : guess.said || guess.last });
-    sayLine(guess);
+    tellLine(guess);
   }
   const redraw = once(draw);
   const pointWords = (p) => `${inWords(p.recipe).line}: ${state().metric} ${fmt.score(p.score, share())} (${p.difference_words}), ${fmt.kb(p.size_bytes)}, ${fmt.ms(p.latency_ms)}${inside(p) ? "" : ", outside the budget"}`;
@@ -197,6 +197,7 @@ function buildStudy(panel) {
   const code = h("code"), note = h("span");
   line.append(...(panel.isReadonly() ? [] : [go, code, note]));
   let told = null;
+  const tellLine = paced(sayLine, 100); // nobody reads a sentence sixty times a second
   function sayLine(guess) {
     if (panel.isReadonly()) return;
     const recipe = wish(), isNothing = recipe === "baseline", known = state().points.some((p) => p.recipe === recipe);
