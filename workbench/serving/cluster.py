@@ -21,7 +21,12 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from workbench.core.errors import StateError, WorkbenchError, error_from_dict
+from workbench.core.errors import (
+    StateError,
+    UnsupportedError,
+    WorkbenchError,
+    error_from_dict,
+)
 from workbench.core.files import write_private
 from workbench.core.optional import require
 from workbench.serving import discovery, launch
@@ -68,9 +73,17 @@ class Cluster:
         options: What was asked for.
         words: The command line it came by; the replicas get the same.
         plan: What is placed.
+
+    Raises:
+        UnsupportedError: It cannot be spread so.
     """
 
     def __init__(self, options: Options, words: Sequence[str], plan: Plan) -> None:
+        if options.settings.grpc_port is not None:
+            raise UnsupportedError(
+                "Got --grpc-port for an endpoint on a cluster; its one port spreads HTTP.",
+                hint="Leave it out, or answer gRPC from --workers N on one machine.",
+            )
         self._ray = require("ray", for_="placing replicas", extra="scale")
         self._options = options
         self._plan = plan

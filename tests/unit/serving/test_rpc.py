@@ -25,10 +25,12 @@ from tritonclient.utils import InferenceServerException
 
 from tests.unit.serving import models
 from tests.unit.serving.harness import running, wait_for
-from workbench.core.errors import InputError, MissingDependencyError
+from workbench.core.errors import InputError, MissingDependencyError, UnsupportedError
 from workbench.serving.batching import BatchLimits
+from workbench.serving.cluster import Cluster, Plan
 from workbench.serving.gateway import read_gateway
 from workbench.serving.limits import Limits
+from workbench.serving.options import Options
 from workbench.serving.payloads import Keeping
 from workbench.serving.repository import load_source
 from workbench.serving.rpc import schema
@@ -544,6 +546,12 @@ def test_a_taken_port_is_told(digits_file):
             running(digits_file, settings=Settings(grpc_port=port)),
         ):
             pass
+
+
+def test_on_a_cluster_it_is_refused_with_the_reason():
+    options = Options(("digits.onnx",), settings=RPC)
+    with pytest.raises(UnsupportedError, match="its one port spreads HTTP"):
+        Cluster(options, [], Plan(replicas=1, cpus=1.0, address="127.0.0.1:1"))
 
 
 def test_without_grpcio_the_extra_is_named(digits_file, monkeypatch):
