@@ -56,7 +56,7 @@ def test_a_version_is_promoted_rolled_back_and_verified(lab, desk, page):
 def test_an_endpoint_answers_and_is_stopped(lab, desk, page):
     write_notebook(
         desk / "endpoint.ipynb",
-        ["import workbench as wb\nwb.serve('model:digits-cnn@1', keep_payloads=1.0)"],
+        ["import workbench as wb\nwb.serve('model:digits-cnn@1', keep_payloads=1.0, grpc_port=0)"],
     )
     page.open_notebook(lab, "endpoint.ipynb")
     page.run_all()
@@ -66,6 +66,8 @@ def test_an_endpoint_answers_and_is_stopped(lab, desk, page):
     panel.get_by_role("button", name="Replay").click()
     panel.get_by_role("button", name="the same here").wait_for()
     assert ".replay(" in panel.locator(".wb-line").inner_text()
+    panel.get_by_role("radio", name="gRPC").click()
+    assert 'InferInput("input", [1, 1, 8, 8], "FP32")' in panel.get_by_label("Snippet").inner_text()
     page.shot("endpoint-light", "section[data-panel=endpoint]")
     (desk / "broken.png").write_bytes(b"this is no picture")
     panel.locator("input[type=file]").set_input_files(str(desk / "broken.png"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import signal
+import time
 
 import pytest
 
@@ -14,6 +15,12 @@ CELL = """import workbench as wb
 from workbench.flow.verbs import default_workspace
 study = wb.study(default_workspace().store.studies.all()[-1].ref)
 study"""
+
+
+FILLED = """() => {
+    const held = document.querySelector("section[data-panel=study][data-computes] [data-held]");
+    return held?.textContent.startsWith("band") && !held.textContent.includes("being filled");
+}"""
 
 
 def test_a_slider_is_moved_and_the_variant_measured_registered_served(lab, desk, page):
@@ -85,12 +92,7 @@ def test_estimates_follow_the_slider_while_the_kernel_does_not_answer(lab, desk,
     page.open_notebook(lab, "busy.ipynb")
     page.run_all()
     panel = page.page.locator("section[data-panel=study]")
-    page.page.wait_for_function(
-        "() => document.querySelector('section[data-panel=study][data-computes] [data-held]')"
-        "?.textContent.startsWith('band') && !document.querySelector('[data-held]')"
-        ".textContent.includes('being filled')",
-        timeout=90000,
-    )
+    page.page.wait_for_function(FILLED, timeout=90000)
     os.kill(int(pid.read_text()), signal.SIGSTOP)
     try:
         knob = panel.locator("input[data-knob='prune.amount']")
@@ -102,6 +104,50 @@ def test_estimates_follow_the_slider_while_the_kernel_does_not_answer(lab, desk,
         assert re.search(r"≈ [\d.]+ % \([\d.]+–[\d.]+\)", estimate.text_content())
     finally:
         os.kill(int(pid.read_text()), signal.SIGCONT)
+    assert page.errors() == []
+
+
+MOVES = """async () => {
+    const knob = document.querySelector("input[data-knob='prune.amount']"), covered = [];
+    for (let i = 0; i < 60; i += 1) {
+        knob.value = 0.05 + 0.015 * i;
+        knob.dispatchEvent(new Event("input", { bubbles: true }));
+        await new Promise((done) => requestAnimationFrame(() => setTimeout(done)));
+        const words = [...document.querySelectorAll(".wb-estimate text")];
+        const boxes = words.map((word) => word.getBoundingClientRect());
+        for (const dot of document.querySelectorAll(".wb-dot > :is(path, circle)")) {
+            const d = dot.getBoundingClientRect(), x = d.x + d.width / 2, y = d.y + d.height / 2;
+            const covers = (b) => x > b.left && x < b.right && y > b.top && y < b.bottom;
+            if (boxes.some(covers)) covered.push(knob.value);
+        }
+    }
+    return [covered, knob.value];
+}"""
+KNOBS = """from workbench.widgets.live.study import show_study
+print("the kernel knows", show_study(study).knobs["prune"]["amount"])"""
+
+
+def test_while_a_slider_moves_the_kernel_is_left_alone_and_no_point_is_covered(lab, desk, page):
+    told = []
+    page.page.on("websocket", lambda ws: ws.on("framesent", lambda f: told.append(str(f))))
+    write_notebook(desk / "moves.ipynb", [CELL, KNOBS])
+    page.open_notebook(lab, "moves.ipynb")
+    page.command("notebook:run-cell-and-select-next")
+    page.page.wait_for_function(FILLED, timeout=90000)
+    page.kernel_idle()
+    before = len([f for f in told if "comm_msg" in f])
+    covered, at = page.page.evaluate(MOVES)
+    assert covered == []
+    messages = len([f for f in told if "comm_msg" in f]) - before
+    assert messages < 10, "one move, one message: JupyterLab repaints itself for each"
+    panel = page.page.locator("section[data-panel=study]")
+    panel.locator(f".wb-estimate[data-for='prune:{at}']").wait_for()
+    end = time.monotonic() + 30
+    while not any('"knobs"' in f and f'"amount":{at}' in f for f in told):
+        assert time.monotonic() < end
+        page.page.wait_for_timeout(50)
+    page.command("notebook:run-cell-and-select-next")
+    page.page.get_by_text(f"the kernel knows {at}").wait_for()
     assert page.errors() == []
 
 

@@ -12,7 +12,9 @@ import random
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from zlib import crc32
 
@@ -20,9 +22,11 @@ from hypothesis import HealthCheck, given, seed, settings
 
 from tests.unit.serving import models
 from tests.unit.serving.fuzzing import PROPERTIES, RAW, Caller, Sent, check_raw, mutated
+from tests.unit.serving.fuzzing_rpc import MESSAGES, RpcCaller
 from tests.unit.serving.harness import running
 from workbench.serving.metrics import resident_bytes
 from workbench.serving.served import Source
+from workbench.serving.service import Settings
 
 _ROUND = 200
 _MUTANTS = 49
@@ -48,8 +52,9 @@ def _soak(folder: Path, inputs: int, first_seed: int) -> int:
         models.save_two_inputs(folder / "pair.onnx"),
         models.save_echo(folder / "echo.onnx"),
     ]
-    with running(*sources) as found:
+    with running(*sources, settings=Settings(grpc_port=0)) as found:
         caller = Caller(found.port, found.token)
+        rpc = RpcCaller(found.service.grpc_port, found.token)
 
         def bodies(sent: Sent) -> None:
             chance = random.Random(crc32(sent.body))
@@ -57,14 +62,9 @@ def _soak(folder: Path, inputs: int, first_seed: int) -> int:
             for _ in range(_MUTANTS):
                 caller.check(replace(sent, body=mutated(sent.body, chance)))
 
-        def raw(data: bytes) -> None:
-            chance = random.Random(crc32(data))
-            check_raw(found.port, data)
-            for _ in range(_MUTANTS):
-                check_raw(found.port, mutated(data, chance))
-
         checks = {name: (strategy, bodies) for name, strategy in PROPERTIES.items()}
-        checks["raw"] = (RAW, raw)
+        checks["raw"] = (RAW, _with_mutants(partial(check_raw, found.port)))
+        checks["grpc"] = (MESSAGES, _with_mutants(rpc.check))
         done, number, began, said = 0, first_seed, time.monotonic(), 0.0
         before = resident_bytes() or 0
         while done < inputs:
@@ -79,9 +79,20 @@ def _soak(folder: Path, inputs: int, first_seed: int) -> int:
                     _say(f"{done:,} of {inputs:,} inputs ({name}), {rate:.0f}/s, +{grown:.0f} MB")
             number += 1
         caller.close()
+        rpc.close()
         is_ready = found.http.get("/v2/health/ready").json()["ready"]
     _say(f"seeds {first_seed} to {number - 1}: no crash, hang or internal error; ready: {is_ready}")
     return 0 if is_ready else 1
+
+
+def _with_mutants(check: Callable[[bytes], None]) -> Callable[[bytes], None]:
+    def run(data: bytes) -> None:
+        chance = random.Random(crc32(data))
+        check(data)
+        for _ in range(_MUTANTS):
+            check(mutated(data, chance))
+
+    return run
 
 
 def _round(strategy, check, number: int) -> None:

@@ -13,7 +13,7 @@ from workbench.compression import batch_norm, correction
 from workbench.compression.method import Edited, GraphMethod, Method, StructureMethod, WeightMethod
 from workbench.compression.recent import Recent
 from workbench.compression.recipe import EVERY_LAYER, Recipe, Step
-from workbench.compression.subject import Layer, Subject, find_layers
+from workbench.compression.subject import Layer, Subject, find_layers, torch_weights
 from workbench.compression.tools import Tools
 from workbench.core.errors import UnsupportedError
 from workbench.exporting import export_samples
@@ -158,7 +158,7 @@ def _change_weights(groups: Iterable[Group], subject: Subject, tools: Tools) -> 
     if not changed:
         return subject
     subject = subject.with_notes(*notes)
-    if subject.module is None:
+    if not subject.has_module:
         return _patched_file(subject, changed, tools)
     return _patched_module(subject, changed, tools)
 
@@ -200,8 +200,8 @@ def _exported_anew(
         subject,
         graph=graph,
         origin=subject.origin,
-        layers=find_layers(graph, module, exported.fold_map),
-        module=module,
+        layers=find_layers(graph, torch_weights(module), exported.fold_map),
+        load=lambda: module,
         state=state,
         fold_map=exported.fold_map,
         parity=exported.parity.max_error,

@@ -51,7 +51,7 @@ class StructureMethod(Method):
 
     def supports(self, subject: Subject, config: Any) -> str | None:
         """Refuses a model that lives as ONNX only."""
-        if subject.module is None:
+        if not subject.has_module:
             return f"'{self.key}' needs the PyTorch module; this model lives as ONNX only"
         return None
 

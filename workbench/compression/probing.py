@@ -136,14 +136,14 @@ class Prober:
             return None
         quick = int(np.clip(_REPAIR_MACS // max(self.plain.macs, 1), *_REPAIR_SAMPLES))
         inputs = self._tools.train_inputs(self.fitting(quick, _MOST_BYTES))
-        has_module = self.subject.module is not None
+        has_module = self.subject.has_module
         gain = BATCH_NORM_GAIN if has_module else CORRECTION_GAIN
         return Repair(graph, self.layers, names, inputs, folder, gain)
 
     @property
     def can_project(self) -> bool:
         """Whether a first answer from gradients is possible for every layer."""
-        return self.subject.module is not None and all(
+        return self.subject.has_module and all(
             layer.name in self.projections for layer in self.layers
         )
 
@@ -265,7 +265,7 @@ class Prober:
     def _world_of_weights(self) -> tuple[Probes, Effects]:
         if self._changed is None:
             subject, repaired = self.subject, self._repaired()
-            if subject.module is not None and repaired:
+            if subject.has_module and repaired:
                 inputs = self._tools.train_inputs(batch_norm.SAMPLES)
                 state = batch_norm.reestimated(subject.module, subject.state, inputs)
                 graph = with_initializers(subject.graph, subject.fold_map.compute(state))
@@ -281,13 +281,13 @@ class Prober:
     def repaired_by(self, chosen: Mapping[str, Treatment]) -> list[str]:
         """Returns the layers whose outputs are repaired in a file with these treatments."""
         names = [layer.name for layer in self._repaired()]
-        if self.subject.module is not None:
+        if self.subject.has_module:
             return names
         return [name for name in names if changes_weights(chosen.get(name, ()))]
 
     def _repaired(self) -> list[Layer]:
         """Returns the layers whose outputs get their moments back after a change."""
-        if self.subject.module is None:
+        if not self.subject.has_module:
             return [layer for layer in self.layers if layer.op_type in _CORRECTED]
         rules = self.subject.fold_map.rules
         if not self.subject.fold_map.is_proven:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ import numpy as np
 from workbench.compression import batch_norm
 from workbench.compression.method import StructureMethod
 from workbench.compression.recipe import Step
-from workbench.compression.subject import Layer, Subject, find_layers
+from workbench.compression.subject import Layer, Subject, find_layers, torch_weights
 from workbench.compression.tools import Tools, spread
 from workbench.core import optional
 from workbench.core.errors import IntegrityError, NotFoundError
@@ -45,13 +46,19 @@ class Structures:
         self._identity = identity
         self._versions = dict(versions)
 
-    def base(self, module: Any, description: Description, tools: Tools) -> Subject:
-        """Returns the unchanged model as a subject, exported if it is not known yet."""
+    def base(self, load: Callable[[], Any], description: Description, tools: Tools) -> Subject:
+        """Returns the unchanged model as a subject, exported if it is not known yet.
+
+        Args:
+            load: Returns the torch module; called when it is needed.
+            description: What the model says of itself.
+            tools: Samples and progress of the export.
+        """
         key = self._key("base", [])
         artifact = self._known(key)
         if artifact is None:
-            artifact = self._export(key, module, description, tools, ())
-        return self._subject(artifact, module, description)
+            artifact = self._export(key, load(), description, tools, ())
+        return self._subject(artifact, load, description)
 
     def changed(
         self, subject: Subject, step: Step, layers: tuple[Layer, ...], tools: Tools
@@ -65,6 +72,7 @@ class Structures:
             subject.structure, [step.to_json(), names, tools.data.fingerprint, tools.seed]
         )
         artifact = self._known(key)
+        load: Callable[[], Any]
         if artifact is None:
             result = plugin.change_structure(subject, layers, step.config, tools)
             module = result.module
@@ -72,12 +80,16 @@ class Structures:
             artifact = self._export(
                 key, module, subject.description, tools, (*subject.history, *rows), result.notes
             )
+            load = functools.partial(_itself, module)
         else:
-            history = artifact.meta["history"][-1]
-            shape = subject.description.signature.inputs[0].shape[1:]
-            module = plugin.rebuild(subject.module, history, tuple(int(size) for size in shape))
-            module = batch_norm.with_state(module, self._weights(artifact))
-        return self._subject(artifact, module, subject.description).with_notes(*subject.notes)
+            load = functools.cache(functools.partial(self._rebuilt, plugin, subject, artifact))
+        return self._subject(artifact, load, subject.description).with_notes(*subject.notes)
+
+    def _rebuilt(self, plugin: StructureMethod, subject: Subject, artifact: Artifact) -> Any:
+        history = artifact.meta["history"][-1]
+        shape = subject.description.signature.inputs[0].shape[1:]
+        module = plugin.rebuild(subject.module, history, tuple(int(size) for size in shape))
+        return batch_norm.with_state(module, self._weights(artifact))
 
     def _export(
         self,
@@ -102,23 +114,28 @@ class Structures:
                     "parity": exported.parity.to_json(),
                     "exporter": exported.exporter,
                     "structure": exported.structure,
+                    "weights": torch_weights(module),
                     "notes": [*exported.notes, *notes],
                 },
             )
         self._store.cache.put(key, {"artifact": artifact.digest})
         return artifact
 
-    def _subject(self, artifact: Artifact, module: Any, description: Description) -> Subject:
+    def _subject(
+        self, artifact: Artifact, load: Callable[[], Any], description: Description
+    ) -> Subject:
         graph = load_graph(self._store.artifacts.path(artifact, "model.onnx"))
         meta = artifact.meta
         fold_map = FoldMap.from_json(meta["fold_map"])
+        known = meta.get("weights")  # older ones do not say
+        weights = torch_weights(load()) if known is None else [(name, kind) for name, kind in known]
         return Subject(
             graph=graph,
             description=description,
-            layers=find_layers(graph, module, fold_map),
+            layers=find_layers(graph, weights, fold_map),
             origin=graph,
             structure=artifact.digest,
-            module=module,
+            load=load,
             state=self._weights(artifact),
             fold_map=fold_map,
             history=tuple(meta["history"]),
@@ -152,6 +169,10 @@ class Structures:
                 "libraries": self._versions,
             }
         )
+
+
+def _itself(module: Any) -> Any:
+    return module
 
 
 def imported_subject(path: Path, description: Description, samples: np.ndarray) -> Subject:

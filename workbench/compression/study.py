@@ -15,6 +15,7 @@ from workbench.compression.comparison import Comparison, compared
 from workbench.compression.front import pareto_front
 from workbench.compression.growing import Refused, outputs_or_refusal
 from workbench.compression.identity import checked_description, identity_of, library_versions
+from workbench.compression.kept_outputs import KeptOutputs
 from workbench.compression.measure import TimedPair, outputs_on, stored_bytes, time_pair
 from workbench.compression.measured import Measured
 from workbench.compression.reasons import Figures, describe
@@ -87,7 +88,8 @@ class StudyEngine:
         self._calibrator = Calibrator(dataset.train, dataset.fingerprint, store.cache)
         self._recent: Recent[Subject] = Recent(_KEPT)
         self._base: Subject | None = None
-        self._baseline_outputs: np.ndarray | None = None
+        key = self._key(Recipe()).removeprefix("measured:")
+        self._baseline_outputs = KeptOutputs(store, key)
 
     def baseline(self, context: Context | None = None) -> Measured:
         """Measures the model itself, as an ONNX file."""
@@ -149,12 +151,11 @@ class StudyEngine:
     def base(self, tools: Tools) -> Subject:
         """Returns the model itself as a subject; exported at most once in a workspace."""
         if self._base is None:
-            module = self._load_module()
-            if module is None:
+            if self._module is None and self.model.kind != "network":
                 samples = spread(self.dataset.val, _PROBES)
                 self._base = imported_subject(self._model_path(), self.description, samples)
             else:
-                self._base = self._structures.base(module, self.description, tools)
+                self._base = self._structures.base(self._load_module, self.description, tools)
         return self._base
 
     def tools(self, context: Context) -> Tools:
@@ -231,7 +232,10 @@ class StudyEngine:
         )
         data = path.read_bytes()
         sizes = (len(data), stored_bytes(data))
-        before = outputs if baseline is None else self._outputs_of_baseline(baseline, context)
+        if baseline is None:
+            before = self._baseline_outputs.put(outputs)
+        else:
+            before = self._outputs_of_baseline(baseline, context)
         targets = np.asarray(self.dataset.val.targets)
         context.progress(3, 3, f"measured {recipe}")
         return Measured(
@@ -294,10 +298,11 @@ class StudyEngine:
         return tuple(notes)
 
     def _outputs_of_baseline(self, baseline: Measured, context: Context) -> np.ndarray:
-        if self._baseline_outputs is None:
-            session = open_session(self.path(baseline), self.threads)
-            self._baseline_outputs = outputs_on(session, self.dataset.val, context)
-        return self._baseline_outputs
+        known = self._baseline_outputs.get()
+        if known is not None:
+            return known
+        session = open_session(self.path(baseline), self.threads)
+        return self._baseline_outputs.put(outputs_on(session, self.dataset.val, context))
 
     def outputs_of_baseline(self, context: Context | None = None) -> np.ndarray:
         """Returns the baseline's outputs [N, …] on the whole validation split."""
@@ -306,7 +311,7 @@ class StudyEngine:
             return self._outputs_of_baseline(self.baseline(work), work)
 
     def _load_module(self) -> Any:
-        if self._module is None and self.model.kind == "network":
+        if self._module is None:
             storage = optional.require("workbench.families.network", for_="loading a network")
             self._module = storage.load_network(self.store, self.model)
         return self._module

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -51,7 +51,9 @@ class Subject:
         layers: Its weighted layers, in the graph's order.
         origin: The graph as exported, before any weight changed.
         structure: Digest of `origin`; calibration ranges are remembered by it.
-        module: The torch module, None for an imported ONNX file.
+        load: Returns the torch module, the same one each time; None for an imported ONNX file. It
+            is loaded when a step needs it: PyTorch alone takes longer to import than most steps
+            on the file take.
         state: The torch tensors `graph` stands for; empty without a module.
         fold_map: How the graph's weights come from `state`.
         format: Of the weights.
@@ -65,13 +67,23 @@ class Subject:
     layers: tuple[Layer, ...]
     origin: onnx.ModelProto
     structure: str
-    module: Any = None
+    load: Callable[[], Any] | None = None
     state: Mapping[str, np.ndarray] = field(default_factory=dict)
     fold_map: FoldMap = field(default_factory=FoldMap)
     format: Format = "float32"
     history: tuple[Mapping[str, Any], ...] = ()
     parity: float | None = None
     notes: tuple[str, ...] = ()
+
+    @property
+    def has_module(self) -> bool:
+        """Whether there is a torch module, loaded or not."""
+        return self.load is not None
+
+    @property
+    def module(self) -> Any:
+        """The torch module, loaded now if it was not; None for an imported ONNX file."""
+        return None if self.load is None else self.load()
 
     @property
     def identity(self) -> str:
@@ -104,15 +116,23 @@ class Subject:
 
 
 def find_layers(
-    graph: onnx.ModelProto, module: Any = None, fold_map: FoldMap | None = None
+    graph: onnx.ModelProto,
+    weights: Sequence[tuple[str, str]] | None = None,
+    fold_map: FoldMap | None = None,
 ) -> tuple[Layer, ...]:
-    """Returns the weighted layers of a graph, named after `module` where there is one."""
+    """Returns the weighted layers of a graph.
+
+    Args:
+        graph: The graph.
+        weights: What `torch_weights` says of the module it came from, whose names they get then.
+        fold_map: How the graph's weights come from the module's.
+    """
     nodes = _weighted_nodes(graph)
-    if module is None:
+    if weights is None:
         return tuple(Layer(n.name, n.name, w, "", n.op_type) for w, n in nodes.items())
     fold_map = fold_map or FoldMap()
     layers = []
-    for parameter, kind in _torch_weights(module):
+    for parameter, kind in weights:
         initializer = fold_map.initializer_of(parameter) or ""
         node = nodes.get(initializer)
         layers.append(
@@ -139,7 +159,8 @@ def _weighted_nodes(graph: onnx.ModelProto) -> dict[str, onnx.NodeProto]:
     return found
 
 
-def _torch_weights(module: Any) -> list[tuple[str, str]]:
+def torch_weights(module: Any) -> list[tuple[str, str]]:
+    """Returns name and owner's class of each weight of a module that methods may change."""
     nn = optional.require("torch.nn", for_="compressing a PyTorch model")
     conv = optional.require("torch.nn.modules.conv", for_="compressing a PyTorch model")._ConvNd
     found = []

@@ -7,6 +7,7 @@ import json
 import re
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import cached_property
 from pathlib import Path
@@ -26,9 +27,10 @@ from workbench.serving.manager import Manager, NewToken
 from workbench.serving.payloads import PAYLOADS
 from workbench.serving.replay import Replayed, kept_request, replay
 from workbench.serving.sources import find_source
+from workbench.serving.state import READY, IndexRow
 from workbench.serving.tokens import Grant
 from workbench.serving.traffic import Budget, Traffic, TrafficReport
-from workbench.store import Store, open_store
+from workbench.store import Store, Version, open_store
 
 _LOCAL, _WORKERS = "local", "workers"
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -54,6 +56,11 @@ class Endpoint(Shown):
     def url(self) -> str:
         """Base URL, as in "http://127.0.0.1:8000"."""
         return self.info.url
+
+    @property
+    def grpc(self) -> str:
+        """Where it answers gRPC, as in "127.0.0.1:8001"; "" if it does not."""
+        return self.info.grpc
 
     @property
     def token(self) -> str:
@@ -151,6 +158,40 @@ class Endpoint(Shown):
         }
         return manager.set_traffic(Traffic.parse(values, what="the traffic"), model)
 
+    def index(self) -> list[IndexRow]:
+        """Returns the versions that are served, and those that were or should be, and why not."""
+        return self._manager.index()
+
+    def load(self, model: str | Version) -> list[IndexRow]:
+        """Serves a model of the registry beside the others, verified; returns what is served.
+
+        Example:
+            `endpoint.load("digits-cnn@2")`
+
+        Args:
+            model: A version, or `NAME`, `NAME@ALIAS` (which is then followed) or `NAME@3`.
+
+        Raises:
+            NotFoundError: There is no such model or version.
+            IntegrityError: Its files are not what was registered.
+        """
+        return self._renamed(self._manager.load(_model(model)))
+
+    def unload(self, model: str | Version) -> list[IndexRow]:
+        """Takes a model, or one version of it, out; it first answers what it owes.
+
+        Raises:
+            NotFoundError: It is not served.
+            StateError: The version gets a share of the requests.
+        """
+        return self._renamed(self._manager.unload(_model(model)))
+
+    def _renamed(self, rows: list[IndexRow]) -> list[IndexRow]:
+        """Takes up which names are served now."""
+        names = tuple(dict.fromkeys(row.name for row in self.index() if row.state == READY))
+        self.info = replace(self.info, models=names)
+        return rows
+
     def tokens(self) -> list[Grant]:
         """Returns what each token allows; their text is kept nowhere."""
         return self._manager.grants()
@@ -208,6 +249,7 @@ class Endpoint(Shown):
             "ref": self.ref,
             "id": self.info.id,
             "url": self.url,
+            "grpc": self.grpc,
             "models": self.models,
             "refs": list(self.info.refs),
             "pid": self.info.pid,
@@ -229,6 +271,7 @@ def serve(
     redact: Sequence[str] = (),
     idle_stop: float | None = None,
     tls: str | Sequence[str] = (),
+    grpc_port: int | None = None,
     config: Mapping[str, Any] | None = None,
     options: tuple[str, ...] = (),
 ) -> Endpoint:
@@ -250,6 +293,7 @@ def serve(
         idle_stop: Minutes without a request after which it ends; 0 never. By default 30 on a
             JupyterHub, else never.
         tls: "self" for a generated certificate, or the files of your own and its key.
+        grpc_port: Also answer gRPC there; 0 lets the system choose, see `Endpoint.grpc`.
         config: Options of the host, as `{"replicas": 4}` of "ray".
         options: Further arguments of `workbench serve`.
     """
@@ -264,6 +308,8 @@ def serve(
         further += ["--traffic", json.dumps(_traffic(traffic).to_json())]
     if tls:
         further += ["--tls", *([tls] if isinstance(tls, str) else tls)]
+    if grpc_port is not None:
+        further += ["--grpc-port", str(grpc_port)]
     chosen = dict(config or {})
     if workers is not None and (workers > 1 or host != _LOCAL):
         host, chosen = (_WORKERS if host == _LOCAL else host), {**chosen, "workers": workers}
@@ -272,6 +318,10 @@ def serve(
     if is_batch():
         atexit.register(endpoint.stop)
     return endpoint
+
+
+def _model(given: str | Version) -> str:
+    return (given if isinstance(given, str) else given.ref).removeprefix("model:")
 
 
 def expiry(given: str | timedelta | datetime | float | None) -> float | None:

@@ -44,6 +44,17 @@ class MeasuringWorker:
         self._number = 0
         self._is_late = False
 
+    def start(self) -> None:
+        """Starts the process, so that it is there when it is asked; not while it is at work."""
+        if not self._turn.acquire(blocking=False):
+            return
+        try:
+            self._cancel_idle()
+            self._started(own_code.packed(None))
+            self._idle = _after(_IDLE_S, self._close_if_idle)
+        finally:
+            self._turn.release()
+
     def measure(self, recipe: Any, on_event: EventSink) -> dict[str, Any]:
         """Returns the figures of a recipe (its JSON form), measured by the worker.
 

@@ -39,7 +39,7 @@ KIND = "search"
 _PREPARE = 0.45
 _RESERVE, _LEAST_RESERVE_S, _MOST_RESERVE_S = 0.06, 0.3, 20.0
 _FIRST_TRIAL_S, _FIRST_NETWORK_S, _FIRST_EPOCH_S = 0.6, 3.0, 0.1
-_CAREFUL, _BUSIEST = 1.3, 3.0
+_CAREFUL, _BUSIEST, _CROWDED = 1.3, 3.0, 1.5
 _LOOKS_PER_S, _MOST_LOOKS = 0.25, 24
 # Tried while the estimates are being prepared, without which nobody knows better.
 _PLAIN = {
@@ -70,6 +70,10 @@ class Bench(Protocol):
     @property
     def is_aside(self) -> bool:
         """Whether trials run in another process than the estimator."""
+        ...
+
+    def get_ready(self) -> None:
+        """Prepares for the first trial, without waiting."""
         ...
 
     def known(self) -> list[Measured]:
@@ -174,16 +178,21 @@ class Searching:
     def _ended(self, context: RunContext) -> str:
         """Searches; returns why it ended."""
         try:
+            self._bench.get_ready()
             self._count.known = len(self._bench.known())
-            if not self._bench.is_aside and self._left() > self._expected():
-                self._one(context)  # so that there is something, however long the estimates take
+            first = self._proposal()  # before the estimates take the processor
+            has_room = self._bench.is_aside and _busy() < _CROWDED
+            if not has_room and first is not None and self._left() > self._expected():
+                self._one(context, first)  # so that there is something, however long they take
+                first = None
             self._preparing = Preparing(
                 lambda: self._ready_search(context), is_aside=self._bench.is_aside
             )
             while self._left() > self._expected():
                 self._is_short = False
-                if not self._one(context):
+                if not self._one(context, first):
                     return "budget" if self._is_short else "exhausted"
+                first = None
         except OutOfTimeError:
             return "budget"
         except CancelledError:
@@ -213,10 +222,10 @@ class Searching:
             return None
         return search
 
-    def _one(self, context: RunContext) -> bool:
-        """Proposes and tries one recipe; returns whether there was one."""
+    def _one(self, context: RunContext, recipe: Recipe | None = None) -> bool:
+        """Tries a recipe, by default the next proposal; returns whether there was one."""
         self._show(context, "looking for the next recipe")
-        recipe = self._proposal()
+        recipe = recipe or self._proposal()
         if recipe is None:
             return False
         self._show(context, f"trying {_short(recipe)}")

@@ -385,6 +385,10 @@ class Study(Shown):
         """
         return self._work.ask(task, tell, context)
 
+    def get_ready(self) -> None:
+        """Starts the measuring process, as something will be measured soon."""
+        self._work.get_ready()
+
     def _measured(self, recipe: Any, tell: EventSink) -> Measured:
         answer = self.ask({"task": "measure", "recipe": recipe.to_json()}, tell)
         return Measured.from_json(answer["measured"])

@@ -33,6 +33,10 @@ class StudyBench:
         """Whether trials run in another process than the estimator."""
         return not self._study.is_inline
 
+    def get_ready(self) -> None:
+        """Starts the measuring process, so that it is there at the first trial."""
+        self._study.get_ready()
+
     def known(self) -> list[Measured]:
         """Returns what was measured so far and is still there, the baseline among it."""
         self._study.measure("")

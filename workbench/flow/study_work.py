@@ -62,14 +62,22 @@ class StudyWork:
         """Returns the answer to a task (see `measuring_tasks`), by the worker or inline."""
         if self.inline:
             return dict(tasks.perform(self.engine, task, context or self.context(tell)))
+        self._busy += 1
+        try:
+            return self._made_worker().ask(task, tell)
+        finally:
+            self._busy -= 1
+
+    def get_ready(self) -> None:
+        """Starts the measuring process, as something will be measured soon."""
+        if not self.inline:
+            self._made_worker().start()
+
+    def _made_worker(self) -> MeasuringWorker:
         if self.worker is None:
             live = None if self._module is None else (self._module, self._loss)
             self.worker = MeasuringWorker(self._store, self._record.id, live)
-        self._busy += 1
-        try:
-            return self.worker.ask(task, tell)
-        finally:
-            self._busy -= 1
+        return self.worker
 
     def estimate(self, recipe: str | Sequence[Any] | Mapping[str, Any]) -> Estimate:
         """Returns what a recipe would measure, by all that was measured so far, by whomever."""

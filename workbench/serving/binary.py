@@ -20,7 +20,13 @@ DATATYPES = {
     **{f"float{n}": f"FP{n}" for n in (16, 32, 64)},
     "str": "BYTES",
 }
+_BY_DTYPE = {np.dtype(name): datatype for name, datatype in DATATYPES.items() if name != "str"}
 _WIRE = {name: np.dtype(name).newbyteorder("<") for name in DATATYPES if name != "str"}
+
+
+def datatype_of(dtype: np.dtype[Any]) -> str:
+    """Returns V2's name for an array's dtype; texts are BYTES."""
+    return _BY_DTYPE.get(dtype, "BYTES")
 
 
 def unpack(data: bytes | memoryview, spec: TensorSpec, shape: Sequence[int]) -> NDArray[Any]:

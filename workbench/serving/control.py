@@ -97,6 +97,15 @@ class TrafficControl:
             self._taken_back.get(model),
         )
 
+    def has_traffic(self, model: str) -> bool:
+        """Returns whether the requests of a model are shared out."""
+        return model in self._traffic
+
+    def wants(self, served: Served) -> bool:
+        """Returns whether a version gets a share of the requests, or copies of them."""
+        traffic = self._traffic.get(served.name)
+        return traffic is not None and any(_is_named(served, s) for s in traffic.selectors())
+
     # setting -------------------------------------------------------------------------------
 
     async def adopt(self, state: State) -> None:

@@ -77,7 +77,7 @@ def limit(answer: Answer, seconds: float) -> None:
 def _wake(answer: Answer, at: float) -> None:
     """Looks again at `at`, in `perf_counter` seconds: a loop's own clock may count milliseconds."""
     left = max(0.0, at - perf_counter())
-    answer.timer = asyncio.get_running_loop().call_later(left, _expire, answer, at)
+    answer.timer = asyncio.get_running_loop().call_later(left, _expire_at, answer, at)
 
 
 def pass_on(answer: Answer, job: Job) -> None:
@@ -85,11 +85,9 @@ def pass_on(answer: Answer, job: Job) -> None:
     job.deadline = answer.deadline
 
 
-def _expire(answer: Answer, at: float) -> None:
+def expire(answer: Answer) -> None:
+    """Answers 504, unless it is answered, and leaves undone what is not begun."""
     if answer.is_started:
-        return
-    if perf_counter() < at:
-        _wake(answer, at)
         return
     waited_ms = round(1e3 * (perf_counter() - answer.arrived), 3)
     allowed_ms = 1e3 * ((answer.deadline or answer.arrived) - answer.arrived)
@@ -103,6 +101,13 @@ def _expire(answer: Answer, at: float) -> None:
         )
     )
     answer.give_up()
+
+
+def _expire_at(answer: Answer, at: float) -> None:
+    if perf_counter() < at and not answer.is_started:
+        _wake(answer, at)
+    else:
+        expire(answer)
 
 
 def _stage(job: Job | None) -> str:

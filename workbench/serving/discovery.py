@@ -9,7 +9,8 @@ from __future__ import annotations
 import json
 import os
 import sys
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,7 @@ class EndpointInfo:
         started: ISO 8601.
         home: The workspace.
         certificate: PEM text that a client trusts; empty without TLS.
+        grpc: Host and port for gRPC; empty if that is not answered.
     """
 
     id: str
@@ -47,9 +49,17 @@ class EndpointInfo:
     started: str
     home: str
     certificate: str = ""
+    grpc: str = ""
 
     def __repr__(self) -> str:
         return f"EndpointInfo(id={self.id!r}, url={self.url!r}, models={self.models!r})"
+
+
+def tell_models(id_: str, models: Sequence[str]) -> None:
+    """Notes in an endpoint's discovery file what it serves now."""
+    info = read(id_)
+    if info is not None and info.models != tuple(models):
+        write(replace(info, models=tuple(models)))
 
 
 def runtime_folder() -> Path:

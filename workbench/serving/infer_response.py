@@ -13,13 +13,12 @@ import orjson
 from numpy.typing import NDArray
 
 from workbench.serving.batching import Outputs
-from workbench.serving.binary import DATATYPES, pack
+from workbench.serving.binary import datatype_of, pack
 from workbench.serving.infer_request import HEADER_LENGTH, Call
 from workbench.serving.messages import Response
 from workbench.serving.tensors import check_finite
 
 OCTETS = b"application/octet-stream"
-_BY_DTYPE = {np.dtype(name): datatype for name, datatype in DATATYPES.items() if name != "str"}
 
 
 def write_outputs(model: str, version: str, call: Call, outputs: Outputs) -> Response:
@@ -70,5 +69,5 @@ def _opening(model: str, version: str) -> bytes:
 
 @lru_cache(maxsize=1024)
 def _tensor_opening(name: str, dtype: np.dtype[Any], shape: tuple[int, ...]) -> bytes:
-    fields = {"name": name, "shape": list(shape), "datatype": _BY_DTYPE.get(dtype, "BYTES")}
+    fields = {"name": name, "shape": list(shape), "datatype": datatype_of(dtype)}
     return orjson.dumps(fields)[:-1] + b","

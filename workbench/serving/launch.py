@@ -12,6 +12,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from workbench.core.clock import now
@@ -122,7 +123,7 @@ def build(options: Options, place: Place, token: str, team: Team | None = None) 
         gate = Gate(tokens, hosts, jwts=jwts)
     else:
         gate = Gate(tokens, hosts, SharedCells(place.folder / _RATES).cell, jwts)
-    return Service(
+    service = Service(
         [load_source(source, settings.threads, settings.batch.rows) for source in sources],
         gate,
         replace(settings, traffic=_traffic_by_name(options, sources)),
@@ -130,21 +131,29 @@ def build(options: Options, place: Place, token: str, team: Team | None = None) 
         log_folder=store.home.requests if store is not None and options.keeps_log else None,
         folder=place.folder,
         team=team,
-        tls=None if place.certificate is None else place.certificate.context(),
+        certificate=place.certificate,
     )
+    service.models.on_change = partial(discovery.tell_models, place.id)
+    return service
 
 
 def record(
-    options: Options, place: Place, token: str, port: int, models: Sequence[str]
+    options: Options,
+    place: Place,
+    token: str,
+    port: int,
+    models: Sequence[str],
+    grpc_port: int | None = None,
 ) -> EndpointInfo:
     """Returns this process's discovery record."""
     pid = os.getpid()
     host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(options.host, options.host)
     certificate = place.certificate
     scheme = "http" if certificate is None else "https"
+    host = f"[{host}]" if ":" in host and host[0] != "[" else host
     return EndpointInfo(
         id=place.id,
-        url=f"{scheme}://{f'[{host}]' if ':' in host and host[0] != '[' else host}:{port}",
+        url=f"{scheme}://{host}:{port}",
         token=token,
         models=tuple(models),
         refs=options.refs,
@@ -153,13 +162,15 @@ def record(
         started=now(),
         home=place.home,
         certificate="" if certificate is None else certificate.trusted,
+        grpc="" if grpc_port is None else f"{host}:{grpc_port}",
     )
 
 
-def cannot_listen(options: Options, error: OSError) -> InputError:
-    """Returns the error for an address that is taken or not ours."""
+def cannot_listen(options: Options, error: OSError, port: int | None = None) -> InputError:
+    """Returns the error for an address that is taken or not ours; by default that for HTTP."""
+    found = options.port if port is None else port
     return InputError(
-        f"{options.host}:{options.port} cannot be listened on: {error.strerror}.",
+        f"{options.host}:{found} cannot be listened on: {error.strerror}.",
         hint="Leave --port out and the system chooses a free one.",
     )
 
@@ -194,11 +205,13 @@ def announce(options: Options, info: EndpointInfo) -> None:
             "models": list(info.models),
             "id": info.id,
             "pid": info.pid,
+            **({"grpc": info.grpc} if info.grpc else {}),
         }
         say(json.dumps(ready, ensure_ascii=False))
         return
     say(
-        f"Serving {', '.join(info.models)} at {info.url}\n"
+        f"Serving {', '.join(info.models)} at {info.url}"
+        f"{f' and by gRPC at {info.grpc}' if info.grpc else ''}\n"
         f"The token is in {discovery.path_of(info.id, discovery.runtime_folder())}"
     )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from workbench.serving.control import TrafficControl
-from workbench.serving.jsonbody import parse_object
+from workbench.serving.json_config import parse_config
 from workbench.serving.keys import Keys
 from workbench.serving.messages import Request, Response, json_response
 from workbench.serving.routes import Route
@@ -23,7 +23,7 @@ def traffic_routes(control: TrafficControl) -> list[Route]:
         return json_response(control.report(request.params["model"]).to_json())
 
     async def put(request: Request, answer: Any) -> Response:
-        traffic = Traffic.parse(parse_object(request.body), what="the traffic")
+        traffic = parse_config(request.body, Traffic, what="the traffic")
         found = await control.set(request.params["model"], traffic, by=actor(request))
         return json_response(found.to_json())
 
@@ -33,7 +33,14 @@ def traffic_routes(control: TrafficControl) -> list[Route]:
 
     return [
         Route("GET", _TRAFFIC, "manage", show, summary="Who answers a model's requests"),
-        Route("PUT", _TRAFFIC, "manage", put, summary="Share them out: weights, shadow, budget"),
+        Route(
+            "PUT",
+            _TRAFFIC,
+            "manage",
+            put,
+            summary="Share them out: weights, shadow, budget",
+            takes=Traffic,
+        ),
         Route("DELETE", _TRAFFIC, "manage", clear, summary="Back to the first version"),
     ]
 
@@ -45,7 +52,7 @@ def token_routes(keys: Keys) -> list[Route]:
         return json_response([grant.to_json() for grant in keys.grants()])
 
     async def add(request: Request, answer: Any) -> Response:
-        grant = Grant.parse(parse_object(request.body), what="the token")
+        grant = parse_config(request.body, Grant, what="the token")
         clear = await keys.add(grant, by=actor(request))
         return json_response({**grant.to_json(), "token": clear}, 201)
 
@@ -55,7 +62,7 @@ def token_routes(keys: Keys) -> list[Route]:
 
     return [
         Route("GET", _TOKENS, "manage", show, summary="List the tokens"),
-        Route("POST", _TOKENS, "manage", add, summary="Make a token"),
+        Route("POST", _TOKENS, "manage", add, summary="Make a token", takes=Grant, status=201),
         Route("DELETE", f"{_TOKENS}/{{name}}", "manage", revoke, summary="Revoke one"),
     ]
 

@@ -1,4 +1,4 @@
-"""A typed client for what may be changed while an endpoint runs: traffic and tokens."""
+"""A typed client for what may be changed while an endpoint runs: traffic, tokens, models."""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from urllib.parse import quote
 
 from workbench.serving.client import Client
+from workbench.serving.state import READY, UNAVAILABLE, IndexRow
 from workbench.serving.tokens import Grant
 from workbench.serving.traffic import Traffic, TrafficReport
 
 _TOKENS = "/manage/tokens"
+_REPOSITORY = "/v2/repository"
 
 
 @dataclass(frozen=True)
@@ -74,6 +76,38 @@ class Manager:
             NotFoundError: No such token.
         """
         self._client.call("DELETE", f"{_TOKENS}/{quote(name, safe='')}")
+
+    def index(self) -> list[IndexRow]:
+        """Returns the versions that are served, and those that were or should be."""
+        rows = json.loads(self._client.call("POST", f"{_REPOSITORY}/index", {}))
+        return [IndexRow(**row) for row in rows]
+
+    def load(self, model: str) -> list[IndexRow]:
+        """Serves a model of the registry, or a further version of one; returns what is served.
+
+        Args:
+            model: `NAME`, or `NAME@ALIAS` or `NAME@3` for one version.
+
+        Raises:
+            NotFoundError: There is no such model or version.
+            IntegrityError: Its files are not what was registered.
+        """
+        return self._change(model, "load")
+
+    def unload(self, model: str) -> list[IndexRow]:
+        """Takes a model, or one version of it, out; it first answers what it owes.
+
+        Raises:
+            NotFoundError: It is not served.
+            StateError: The version gets a share of the requests.
+        """
+        return self._change(model, "unload")
+
+    def _change(self, model: str, verb: str) -> list[IndexRow]:
+        path = f"{_REPOSITORY}/models/{quote(model, safe='')}/{verb}"
+        rows = json.loads(self._client.call("POST", path, {}))
+        state = READY if verb == "load" else UNAVAILABLE
+        return [IndexRow(state=state, **row) for row in rows]
 
     def _path(self, model: str | None) -> str:
         name = model or self._client.model or str(self._client.about()["model"])

@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from workbench.core.config import Config
 from workbench.serving.protocol import Dialect
 from workbench.serving.routes import Route
 from workbench.serving.schemas import Schema
@@ -17,6 +18,7 @@ from workbench.serving.served import Served
 _VERSION = "3.1.0"
 _TOKEN = "token"
 _ERROR = "Error"
+_SCHEMAS = "#/components/schemas/"
 
 
 def describe(
@@ -30,11 +32,14 @@ def describe(
         models: Those whose names and tensors may be told to the caller.
     """
     paths: dict[str, dict[str, Any]] = {}
+    taken: list[type[Config]] = []
     speaking: dict[str, Dialect] = {}
     for route in routes:
         dialect = dialects.get(route.dialect)
         if dialect is not None and route.predicts:
             speaking[route.dialect] = dialect
+        if route.takes is not None:
+            taken.append(route.takes)
         operation = _operation(route, dialect, models)
         paths.setdefault(route.path, {})[route.method.lower()] = operation
     return {
@@ -48,7 +53,11 @@ def describe(
         "paths": paths,
         "components": {
             "securitySchemes": {_TOKEN: {"type": "http", "scheme": "bearer"}},
-            "schemas": {_ERROR: _error_schema(), **_schemas(speaking, models)},
+            "schemas": {
+                _ERROR: _error_schema(),
+                **_config_schemas(taken),
+                **_schemas(speaking, models),
+            },
         },
     }
 
@@ -60,10 +69,15 @@ def _operation(route: Route, dialect: Dialect | None, models: Sequence[Served]) 
         "summary": route.summary or route.path,
         "tags": [route.dialect or "endpoint"],
         "parameters": _parameters(route, models),
-        "responses": {"200": answer, "default": _refusal()},
+        "responses": {str(route.status): answer, "default": _refusal()},
     }
     if route.scope is not None:
         operation["security"] = [{_TOKEN: [route.scope]}]
+    if route.not_ready:
+        operation["responses"]["503"] = {"description": "It is not ready."}
+    if route.takes is not None:
+        content = {"application/json": {"schema": {"$ref": f"{_SCHEMAS}{route.takes.__name__}"}}}
+        operation["requestBody"] = {"required": True, "content": content}
     if route.predicts and dialect is not None:
         operation["requestBody"] = _body(dialect, models)
         answer["content"] = {"application/json": {"schema": _any_of(dialect, "answer", models)}}
@@ -99,7 +113,7 @@ def _body(dialect: Dialect, models: Sequence[Served]) -> dict[str, Any]:
 
 def _any_of(dialect: Dialect, side: str, models: Sequence[Served]) -> Schema:
     refs = [
-        {"$ref": f"#/components/schemas/{_schema_name(dialect.key, side, place)}"}
+        {"$ref": f"{_SCHEMAS}{_schema_name(dialect.key, side, place)}"}
         for place in range(len(models))
     ]
     return {"anyOf": refs} if refs else {}
@@ -116,13 +130,22 @@ def _schemas(dialects: Mapping[str, Dialect], models: Sequence[Served]) -> dict[
     return found
 
 
+def _config_schemas(taken: Iterable[type[Config]]) -> dict[str, Schema]:
+    found: dict[str, Schema] = {}
+    for config in taken:
+        schema = config.model_json_schema(ref_template=f"{_SCHEMAS}{{model}}")
+        found.update(schema.pop("$defs", {}))
+        found[config.__name__] = schema
+    return found
+
+
 def _schema_name(key: str, side: str, place: int) -> str:
     """Names of components may hold ASCII letters only, names of models any."""
     return f"{key}.{side}.{place}"
 
 
 def _refusal() -> dict[str, Any]:
-    schema = {"$ref": f"#/components/schemas/{_ERROR}"}
+    schema = {"$ref": f"{_SCHEMAS}{_ERROR}"}
     content = {"application/json": {"schema": schema}}
     return {"description": "What was got, what would be right, what to do.", "content": content}
 

@@ -74,6 +74,9 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--home", type=Path, help="the workspace")
     made.add_argument("--host", default="127.0.0.1", help="address to listen on")
     made.add_argument("--port", type=int, default=0, help="0 lets the system choose")
+    made.add_argument(
+        "--grpc-port", type=int, help="also speak gRPC there; 0 lets the system choose"
+    )
     made.add_argument("--id", help="the endpoint's id")
     made.add_argument("--token-file", type=Path, help="file with the token; default a new one")
     made.add_argument("--allow-host", action="append", default=[], help="further Host names")
@@ -144,6 +147,7 @@ def parse(arguments: argparse.Namespace) -> Options:
                 arguments.root_path, arguments.trusted_proxy, arguments.identity_header
             ),
             keeping=_read_keeping(arguments),
+            grpc_port=arguments.grpc_port,
             idle_s=60 * idle_minutes(arguments.idle_stop) or None,
         ),
     )

@@ -65,7 +65,8 @@ async def _serve(
     token = options.token or new_token()
     service = launch.build(options, place, token)
     port = await _start(service, options)
-    info = launch.record(options, place, token, port, service.router.names())
+    names = service.router.names()
+    info = launch.record(options, place, token, port, names, service.grpc_port)
     launch.settle()
     path = discovery.write(info)
     try:

@@ -11,6 +11,7 @@ from workbench.core.errors import WorkbenchError
 from workbench.core.plugins import Plugin
 from workbench.serving.engine import Tensors
 from workbench.serving.follow import Follower
+from workbench.serving.loading import ModelControl
 from workbench.serving.messages import Response, error_response
 from workbench.serving.router import Router
 from workbench.serving.routes import Route
@@ -28,6 +29,7 @@ class Endpoint:
     followers: Sequence[Follower] = ()
     is_draining: Callable[[], bool] = field(default=lambda: False)
     team: Team | None = None
+    models: ModelControl | None = None
 
 
 @dataclass(frozen=True)

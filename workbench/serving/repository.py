@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from workbench.core.errors import InputError
@@ -81,11 +81,30 @@ class Repository:
                 hint="Register it, and serve model:NAME@ALIAS.",
             )
         wanted = f"model:{parse_ref(ref).name}@{selector}"
-        loaded = await asyncio.to_thread(self._load_ref, self._registry, wanted, name)
-        self._follow(loaded.source)
-        served = self._serve(loaded)
+        registry = self._registry
+        served = await self.serve(lambda: registry.find(wanted, name))
         self._added.add(served)
         return served
+
+    async def serve(self, find: Callable[[], Source]) -> Served:
+        """Loads what `find` gives, off the event loop, and serves it beside the others.
+
+        Raises:
+            InputError: It is served already.
+            WorkbenchError: It cannot be found, was changed, or does not answer.
+        """
+        loaded = await asyncio.to_thread(lambda: self.load(find()))
+        try:
+            served = self._serve(loaded)
+        except InputError:
+            loaded.model.close()
+            raise
+        self._follow(loaded.source)
+        return served
+
+    def pin(self, line: Iterable[Served]) -> None:
+        """Keeps versions that `add` loaded, whatever becomes of the traffic."""
+        self._added.difference_update(line)
 
     def is_added(self, served: Served) -> bool:
         """Returns whether a version was loaded by `add`."""
@@ -119,13 +138,10 @@ class Repository:
         """Loads a source and makes it answer; off the event loop."""
         return load_source(source, self._options.threads, self._options.batch.rows)
 
-    def _load_ref(self, registry: Registry, ref: str, name: str) -> Loaded:
-        return self.load(registry.find(ref, name))
-
     def _serve(self, loaded: Loaded) -> Served:
         served = self._make(loaded)
-        served.start()
         self.router.add(served)
+        served.start()
         return served
 
     def _make(self, loaded: Loaded) -> Served:

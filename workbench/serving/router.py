@@ -21,12 +21,14 @@ class Router:
     Attributes:
         splits: How requests for a bare name are shared out, for names where they are.
         on_change: Called with a name after its versions changed.
+        gone: Why a name is not served any more, for names that were.
     """
 
     def __init__(self) -> None:
         self._names: dict[str, list[Served]] = {}
         self.splits: dict[str, Split] = {}
         self.on_change: Callable[[str], None] = lambda name: None
+        self.gone: dict[str, str] = {}
 
     def add(self, served: Served) -> None:
         """Adds a model beside the others.
@@ -71,7 +73,7 @@ class Router:
             NotFoundError: Nothing of that name is served here.
         """
         if name not in self._names:
-            raise unknown_name("model", name, self._names)
+            raise self._unknown(name)
         return list(self._names[name])
 
     def __iter__(self) -> Iterator[Served]:
@@ -91,7 +93,7 @@ class Router:
         """
         line = self._names.get(name) if name is not None else self._only()
         if line is None:
-            raise unknown_name("model", str(name), self._names)
+            raise self._unknown(str(name))
         if selector is None:
             return line[0]
         for served in line:
@@ -123,6 +125,15 @@ class Router:
             if split is not None and request.route is not None and request.route.predicts:
                 return split.choose(request)
         return served
+
+    def _unknown(self, name: str) -> NotFoundError:
+        if name in self.gone:
+            return NotFoundError(
+                f"'{name}' is not served now: {self.gone[name]}",
+                hint=f"POST /v2/repository/models/{name}/load serves it.",
+                context={"what": "model", "got": name, "known": list(self._names)},
+            )
+        return unknown_name("model", name, self._names)
 
     def _only(self) -> list[Served] | None:
         if len(self._names) > 1:

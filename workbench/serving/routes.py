@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
+from workbench.core.config import Config
 from workbench.core.errors import InputError
 from workbench.serving.answer import Answer
 from workbench.serving.errors import MethodNotAllowedError
@@ -30,6 +31,9 @@ class Route:
         dialect: Key of the protocol plug-in, for metrics and for the form of errors.
         summary: What it does, for the description in /openapi.json.
         predicts: Whether its body is a sample and its answer a prediction.
+        takes: What its JSON body holds, for the description; None if it is none of ours.
+        status: Of its answer.
+        not_ready: Whether it answers 503 as a state, not as an error.
     """
 
     method: str
@@ -39,6 +43,9 @@ class Route:
     dialect: str = ""
     summary: str = ""
     predicts: bool = False
+    takes: type[Config] | None = None
+    status: int = 200
+    not_ready: bool = False
 
 
 @dataclass(frozen=True)
@@ -71,22 +78,30 @@ class RouteTable:
         return match
 
     def _search(self, method: str, path: bytes) -> Match | None:
+        """Of several templates that a path fits, the one with the longest fixed text counts."""
         text = path.decode("latin-1")
         wanted = "GET" if method == "HEAD" else method
-        allowed: list[str] = []
-        for pattern, route in self._routes:
-            caught = pattern.fullmatch(text)
-            if caught is None:
-                continue
+        fitting = [
+            (route, caught)
+            for pattern, route in self._routes
+            if (caught := pattern.fullmatch(text)) is not None
+        ]
+        longest = max((_fixed(route.path) for route, _ in fitting), default=0)
+        fitting = [(route, caught) for route, caught in fitting if _fixed(route.path) == longest]
+        for route, caught in fitting:
             if route.method == wanted:
                 return Match(route, {k: _decoded(v) for k, v in caught.groupdict().items()})
-            allowed.append(route.method)
+        allowed = [route.method for route, _ in fitting]
         if allowed:
             raise MethodNotAllowedError(
                 f"Got {method} {text}; this path takes {' or '.join(sorted(allowed))}.",
                 context={"allow": sorted(allowed)},
             )
         return None
+
+
+def _fixed(template: str) -> int:
+    return len(re.sub(r"\{\w+\}", "", template))
 
 
 def _pattern(template: str) -> str:

@@ -71,4 +71,4 @@ def _number_schema(dtype: str) -> Schema:
     if kind in "iu":
         bounds = np.iinfo(dtype)
         return {"type": "integer", "minimum": int(bounds.min), "maximum": int(bounds.max)}
-    return {"type": "number"}
+    return {"type": ["number", "boolean"]}

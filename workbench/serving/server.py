@@ -181,7 +181,7 @@ class Server:
         answer.on_done = self._count
         route = answer.request.route
         try:
-            if route is not None and route.dialect:
+            if route is not None and route.dialect in self._dialects:
                 answer.to_response = self._dialects[route.dialect].error
             if refusal is not None:
                 answer.fail(refusal)

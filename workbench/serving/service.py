@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import ssl
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +13,7 @@ from workbench.serving.follow import FollowThread, Registry
 from workbench.serving.gateway import Gateway
 from workbench.serving.keys import Keys
 from workbench.serving.limits import Limits
+from workbench.serving.loading import ModelControl
 from workbench.serving.manage import token_routes, traffic_routes
 from workbench.serving.metrics import Labels, Metrics
 from workbench.serving.payloads import PAYLOADS, Keeping, PayloadLog
@@ -21,11 +21,13 @@ from workbench.serving.protocol import Endpoint
 from workbench.serving.protocols import PROTOCOLS
 from workbench.serving.repository import LoadOptions, Repository
 from workbench.serving.request_log import RequestLog
+from workbench.serving.rpc import RpcServer
 from workbench.serving.security import Gate
 from workbench.serving.served import Loaded
 from workbench.serving.server import Server
 from workbench.serving.state import State, StateFile
 from workbench.serving.team import Team
+from workbench.serving.tls import Certificate
 from workbench.serving.traffic import Traffic
 
 
@@ -44,6 +46,7 @@ class Settings:
         idle_s: Stop after so many seconds without a request; None never.
         gateway: What stands before it.
         traffic: At the start, by model; it replaces what was kept before a restart.
+        grpc_port: Also answers gRPC there; 0 lets the system choose, None does not.
     """
 
     dialects: tuple[str, ...] = ()
@@ -56,6 +59,7 @@ class Settings:
     idle_s: float | None = None
     gateway: Gateway = field(default_factory=Gateway)
     traffic: Mapping[str, Traffic] = field(default_factory=dict)
+    grpc_port: int | None = None
 
 
 class Service:
@@ -69,9 +73,10 @@ class Service:
         log_folder: Of the request log; None keeps none.
         folder: Of the endpoint, for what is kept over a restart; None keeps nothing.
         team: The other workers behind the same port; None if there are none.
-        tls: None speaks plain HTTP.
+        certificate: None speaks without TLS.
 
     Attributes:
+        grpc_port: Where gRPC is answered, once started; None if it is not.
         on_idle: Called once when nobody asked for a prediction for `Settings.idle_s`.
     """
 
@@ -85,7 +90,7 @@ class Service:
         log_folder: Path | None = None,
         folder: Path | None = None,
         team: Team | None = None,
-        tls: ssl.SSLContext | None = None,
+        certificate: Certificate | None = None,
     ) -> None:
         self.settings = settings = settings or Settings()
         self.metrics = Metrics()
@@ -95,9 +100,16 @@ class Service:
         )
         self.router = self.repository.router
         self._team = team
-        self._tls = tls
+        self._certificate = certificate
+        self._tls = None if certificate is None else certificate.context()
         self._state = StateFile(folder)
         self.control = TrafficControl(self.repository, self._state, registry, self.metrics)
+        self.models = ModelControl(
+            self.repository, self._state, registry, self.control, [item.source for item in loaded]
+        )
+        if team is not None:
+            self.models.followed = team.followed
+        self._adopted = 0
         subject = f"endpoint:{'-' if folder is None else folder.name}"
         self.keys = Keys(gate, self._state, registry, subject)
         self._log = None if log_folder is None else RequestLog(log_folder)
@@ -105,7 +117,12 @@ class Service:
         if log_folder is not None and settings.keeping is not None:
             self._payloads = PayloadLog(log_folder / PAYLOADS, settings.keeping)
         endpoint = Endpoint(
-            self.router, gate, self.repository.followers, lambda: self.server.is_draining, team
+            self.router,
+            gate,
+            self.repository.followers,
+            lambda: self.server.is_draining,
+            team,
+            self.models,
         )
         self.on_idle: Callable[[], None] = lambda: None
         self.server = Server(
@@ -118,6 +135,10 @@ class Service:
             [*token_routes(self.keys), *traffic_routes(self.control)],
             settings.gateway,
         )
+        self.grpc_port: int | None = None
+        self._rpc = None
+        if settings.grpc_port is not None:
+            self._rpc = RpcServer(endpoint, self.server, settings.limits, settings.gateway)
         self._follow = self._follow_thread(registry)
         self._add_gauges()
 
@@ -136,6 +157,8 @@ class Service:
             WorkbenchError: The traffic asked for cannot be served.
         """
         self.repository.start()
+        if sets_traffic:
+            await self.models.begin()
         await self._adopt(self._state.read())
         for name, traffic in self.settings.traffic.items() if sets_traffic else ():
             await self.control.set(name, traffic, by="endpoint")
@@ -146,6 +169,13 @@ class Service:
         if self._follow is not None:
             await self._follow.catch_up()
         bound = await self.server.start(host, port, shares_port=shares_port, tls=self._tls)
+        if self._rpc is not None:
+            self.grpc_port = await self._rpc.start(
+                host,
+                self.settings.grpc_port or 0,
+                shares_port=shares_port,
+                certificate=self._certificate,
+            )
         if self._team is not None:
             self.server.watch_idle(float("inf"), self.on_idle, self._team.note_asked)
         elif self.settings.idle_s is not None:
@@ -154,11 +184,16 @@ class Service:
             self._follow.start()
         return bound
 
+    @property
+    def revision(self) -> int:
+        """Of the state that this process has taken up."""
+        return max(self._adopted, self._state.revision)
+
     async def stop(self) -> bool:
         """Answers what is owed and unloads; returns whether all was answered in time."""
         if self._follow is not None:
             self._follow.stop()
-        is_complete = await self.server.drain(self.settings.drain_s)
+        is_complete = await self._drain()
         if is_complete:
             await self.repository.close()
         if self._log is not None:
@@ -166,6 +201,13 @@ class Service:
         if self._payloads is not None:
             self._payloads.close()
         return is_complete
+
+    async def _drain(self) -> bool:
+        timeout_s = self.settings.drain_s
+        drains = [self.server.drain(timeout_s)]
+        if self._rpc is not None:
+            drains.append(self._rpc.drain(timeout_s))
+        return all(await asyncio.gather(*drains))
 
     def _look(self, loop: asyncio.AbstractEventLoop) -> None:
         """Takes up what another worker changed; in the following thread."""
@@ -176,7 +218,9 @@ class Service:
     async def _adopt(self, state: State) -> None:
         if state.revision >= self._state.revision:
             self.keys.adopt(state)
+        await self.models.adopt(state)
         await self.control.adopt(state)
+        self._adopted = state.revision
 
     def _follow_thread(self, registry: Registry | None) -> FollowThread | None:
         if registry is None and self._team is None:

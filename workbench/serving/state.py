@@ -7,7 +7,8 @@ holds hashes of tokens, never their text.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,38 @@ from workbench.core.host import FileLock
 from workbench.serving.tokens import Token
 from workbench.serving.traffic import Traffic
 
+READY, LOADING, UNAVAILABLE = "READY", "LOADING", "UNAVAILABLE"
 _FILE, _LOCK = "state.json", "state.lock"
+
+
+class ModelState(Config):
+    """A model that was loaded, unloaded or refused while the endpoint ran."""
+
+    name: str = Field(description="As served")
+    number: str = Field("", description="Its version; of one that never loaded as it was named")
+    is_wanted: bool = Field(False, description="Whether it should be served")
+    reason: str = Field("", description="Why it is not")
+
+
+@dataclass(frozen=True)
+class IndexRow:
+    """One version as the repository's index tells it.
+
+    Attributes:
+        name: Of the model, as served.
+        version: Its number; "" while it is not known.
+        state: READY, LOADING or UNAVAILABLE.
+        reason: Why it is not ready; "" if it is.
+    """
+
+    name: str
+    version: str
+    state: str
+    reason: str = ""
+
+    def to_json(self) -> dict[str, str]:
+        """Returns the row as V2 tells it."""
+        return {name: value for name, value in vars(self).items() if value or name != "reason"}
 
 
 class State(Config):
@@ -33,6 +65,9 @@ class State(Config):
     )
     tokens: tuple[Token, ...] = Field((), description="Made at run time")
     revoked: tuple[str, ...] = Field((), description="Hashes of revoked tokens of the start")
+    models: dict[str, ModelState] = Field(
+        default_factory=dict, description="Changed since the start, by ref"
+    )
 
     def with_traffic(self, model: str, traffic: Traffic | None) -> State:
         """Returns the state with the traffic of one model set, or cleared by None."""
@@ -40,6 +75,12 @@ class State(Config):
         if traffic is not None:
             kept[model] = traffic
         return self.model_copy(update={"traffic": kept})
+
+    def with_models(self, changes: Mapping[str, ModelState | None]) -> State:
+        """Returns the state with entries of models set, or dropped by None."""
+        kept = {ref: item for ref, item in self.models.items() if ref not in changes}
+        kept.update({ref: item for ref, item in changes.items() if item is not None})
+        return self.model_copy(update={"models": kept})
 
     def with_taken_back(self, model: str, facts: dict[str, Any]) -> State:
         """Returns the state with a version noted as taken back."""

@@ -1,7 +1,9 @@
 """Several workers behind one port: started, watched, started again, and stopped together.
 
-Each worker listens on the port itself (SO_REUSEPORT: the system spreads the connections), so no
-request passes through here. One more worker waits, loaded, to take the place of one that ends.
+Each worker listens on the port itself (SO_REUSEPORT: the system spreads the connections), and on
+that for gRPC likewise, so no request passes through here. All calls over one gRPC channel reach one
+worker, since a channel is a connection. One more worker waits, loaded, to take the place of one
+that ends.
 Source: socket(7), Linux 3.9.
 """
 
@@ -13,8 +15,8 @@ import secrets
 import socket
 import sys
 import time
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 
 from workbench.core.clock import now
@@ -57,6 +59,7 @@ class Supervisor:
         self._slots = [_Slot(index) for index in range(options.workers)]
         self._spare: asyncio.Task[WorkerProcess] | None = None
         self._restarts = 0
+        self._grpc_port = options.settings.grpc_port
         self._stop = asyncio.Event()
 
     async def run(self, announce: Callable[[Options, EndpointInfo], None]) -> int:
@@ -72,14 +75,18 @@ class Supervisor:
             launch.leave(self._place)
 
     async def _serve(self, announce: Callable[[Options, EndpointInfo], None]) -> int:
-        with self._reserve() as reserved:
-            port = int(reserved.getsockname()[1])
+        with ExitStack() as held:
+            port = held.enter_context(self._reserve(self._options.port))
+            if self._grpc_port is not None:
+                self._grpc_port = held.enter_context(self._reserve(self._grpc_port))
             try:
                 models = await self._start_all(port)
             except BaseException:
                 await self._end_all()
                 raise
-            info = launch.record(self._options, self._place, self._token, port, models)
+            info = launch.record(
+                self._options, self._place, self._token, port, models, self._grpc_port
+            )
             path = discovery.write(info)
             keeping = [asyncio.create_task(self._keep(slot, port)) for slot in self._slots]
             self._spare = asyncio.create_task(self._prepare(port))
@@ -93,18 +100,18 @@ class Supervisor:
                 path.unlink(missing_ok=True)
         return 0 if is_complete else launch.FAILED
 
-    def _reserve(self) -> socket.socket:
-        """Holds the port without listening, so that it stays ours while a worker restarts."""
+    @contextmanager
+    def _reserve(self, port: int) -> Iterator[int]:
+        """Holds a port without listening, so that it stays ours while a worker restarts."""
         family = socket.AF_INET6 if ":" in self._options.host else socket.AF_INET
-        reserved = socket.socket(family, socket.SOCK_STREAM)
-        try:
-            reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-            reserved.bind((self._options.host, self._options.port))
-        except OSError as error:
-            reserved.close()
-            raise launch.cannot_listen(self._options, error) from error
-        return reserved
+        with socket.socket(family, socket.SOCK_STREAM) as reserved:
+            try:
+                reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+                reserved.bind((self._options.host, port))
+            except OSError as error:
+                raise launch.cannot_listen(self._options, error, port) from error
+            yield int(reserved.getsockname()[1])
 
     async def _start_all(self, port: int) -> list[str]:
         """The first alone if traffic is asked for: it sets it, and the others take it up."""
@@ -121,6 +128,8 @@ class Supervisor:
         command = [sys.executable, "-P", "-m", "workbench.serving.process", *self._words]
         command += ["--worker", "--port", str(port), "--quiet"]
         command += ["--folder", str(self._folder), "--id", self._place.id]
+        if self._grpc_port is not None:
+            command += ["--grpc-port", str(self._grpc_port)]
         return await WorkerProcess.start(command, self._told)
 
     async def _go(self, slot: _Slot, *, sets_traffic: bool = False) -> list[str]:

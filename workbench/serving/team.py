@@ -25,6 +25,7 @@ _LOGGER = logging.getLogger(__name__)
 _FILE = "workers.json"
 _ASKED = "asked"
 _WAIT_S = 1.0
+_REVISION, _LOOK_S, _LOOKS = b"revision", 0.05, 600
 _LINE = re.compile(r"^(\S+?)(\{.*\})? (\S+)$")
 _NOT_SUMMED = (
     "workbench_ready",
@@ -92,14 +93,18 @@ class Team:
         self.index = 0
         self._server: asyncio.Server | None = None
 
-    async def open(self, render: Callable[[], bytes]) -> int:
-        """Gives this worker's figures to the others; returns the port."""
+    async def open(self, render: Callable[[], bytes], revision: Callable[[], int]) -> int:
+        """Gives this worker's figures, and which state it has taken up, to the others.
+
+        Returns the port.
+        """
 
         async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             try:
                 said = await asyncio.wait_for(reader.readline(), _WAIT_S)
-                if hmac.compare_digest(said.strip(), self._secret):
-                    writer.write(render())
+                secret, _, what = said.strip().partition(b" ")
+                if hmac.compare_digest(secret, self._secret):
+                    writer.write(b"%d" % revision() if what == _REVISION else render())
                     await asyncio.wait_for(writer.drain(), _WAIT_S)
             except (OSError, TimeoutError, ValueError):
                 pass
@@ -141,6 +146,26 @@ class Team:
         pages = await asyncio.gather(*(self._page(member) for member in others))
         return summed([own, *(page for page in pages if page)])
 
+    async def followed(self, revision: int) -> None:
+        """Returns once the others have taken a state up, or after half a minute."""
+        others = [member for member in self.members().alive if member.index != self.index]
+        late = await asyncio.gather(*(self._follows(member, revision) for member in others))
+        if not all(late):
+            _LOGGER.warning("a worker has not taken the endpoint's new state up yet")
+
+    async def _follows(self, member: Member, revision: int) -> bool:
+        for _ in range(_LOOKS):
+            try:
+                page = await asyncio.wait_for(self._fetch(member.port, _REVISION), _WAIT_S)
+                if int(page or b"-1") >= revision:
+                    return True
+            except TimeoutError:
+                pass  # it is busy with loading
+            except (OSError, ValueError):
+                return False  # it ended; another one begins with the new state
+            await asyncio.sleep(_LOOK_S)
+        return False
+
     async def _page(self, member: Member) -> bytes:
         try:
             return await asyncio.wait_for(self._fetch(member.port), _WAIT_S)
@@ -148,10 +173,10 @@ class Team:
             _LOGGER.warning("worker %s gave no figures: %s", member.index, type(error).__name__)
             return b""
 
-    async def _fetch(self, port: int) -> bytes:
+    async def _fetch(self, port: int, what: bytes = b"") -> bytes:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         try:
-            writer.write(self._secret + b"\n")
+            writer.write(self._secret + b" " + what + b"\n")
             return await reader.read()
         finally:
             writer.close()

@@ -52,7 +52,7 @@ async def _serve(service: Service, team: Team, options: Options, *, sets_traffic
         await service.start(options.host, options.port, shares_port=True, sets_traffic=sets_traffic)
     except OSError as error:
         raise launch.cannot_listen(options, error) from error
-    port = await team.open(service.metrics.render)
+    port = await team.open(service.metrics.render, lambda: service.revision)
     launch.say(json.dumps({"port": port, "models": service.router.names()}))
     await stop.wait()
     _LOGGER.info("worker %s: answering what is owed", team.index)

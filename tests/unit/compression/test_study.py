@@ -171,6 +171,14 @@ def test_one_process_at_a_time_measures(monkeypatch):
     assert not is_locked(measuring_lock().path)
 
 
+def test_the_baseline_answers_once_for_every_process(monkeypatch):
+    first = cnn_study()
+    expected = first.outputs_of_baseline()
+    again = StudyEngine(home(), first.model, first.dataset)
+    monkeypatch.setattr("workbench.compression.study.open_session", None)
+    assert np.array_equal(again.outputs_of_baseline(), expected)
+
+
 def test_stop_stops():
     class Stopped(NullContext):
         def check(self):

@@ -56,6 +56,7 @@ def test_every_command_of_the_contract_exists_and_takes_json():
         assert "--json" in shown.output, command
 
 
+@pytest.mark.full
 def test_the_road_in_the_shell():
     data = call_json("load", "digits", "-o", "split=[0.5,0.25,0.25]")
     assert data["samples"] == {"train": 898, "val": 449, "test": 450}

@@ -78,6 +78,19 @@ def test_the_command_line_sets_traffic_and_makes_tokens(endpoint):
     assert command("traffic", "prod", "--clear")
 
 
+def test_models_are_loaded_and_unloaded_while_it_runs(space, endpoint):
+    models.register(space.store, "bits", models.save_digits(space.store.home.root / "b.onnx"))
+    (row,) = endpoint.load("model:bits@1")
+    assert (row.name, row.version, row.state) == ("bits", "1", "READY")
+    assert endpoint.models == ["digits", "bits"]
+    shown = json.loads(command("serving", "bits", "--unload", "bits", "--json"))
+    assert [(r["name"], r["state"]) for r in shown][-1] == ("bits", "UNAVAILABLE")
+    with pytest.raises(NotFoundError, match="No endpoint 'bits'"):
+        space.endpoint("bits")
+    (back,) = endpoint.load(space.store.models.get("bits", 1))
+    assert back.state == "READY"
+
+
 def test_an_expiry_is_a_duration_or_a_time():
     soon = datetime.now(UTC) + timedelta(hours=12)
     for given in ("12h", timedelta(hours=12), soon, soon.timestamp()):

@@ -150,6 +150,7 @@ def test_a_module_for_other_shapes_is_told_with_both_shapes(ready):
     assert "(1, 8, 8)" in str(caught.value) or "[1, 8, 8]" in str(caught.value)
 
 
+@pytest.mark.full
 def test_the_same_module_with_another_loss_is_another_study(ready):
     module = nn.Sequential(nn.Flatten(), nn.Linear(64, 10))
     losses = (None, nn.functional.cross_entropy, nn.functional.multi_margin_loss)
@@ -159,6 +160,7 @@ def test_the_same_module_with_another_loss_is_another_study(ready):
     assert ready.space.study(runs[1]).ref == refs[1]
 
 
+@pytest.mark.full
 def test_a_loss_of_ones_own_is_what_fine_tuning_minimizes(ready):
     called = []
 

@@ -14,6 +14,9 @@ import pytest
 import workbench as wb
 from tests.unit.flow.test_run import wait_for
 from workbench.compression.goal import checked_goal
+from workbench.flow.study_bench import StudyBench
+from workbench.flow.timed_context import OutOfTimeError
+from workbench.flow.workspace import Workspace
 from workbench.store.blobs import Blobs
 
 ELSEWHERE = """
@@ -112,6 +115,27 @@ def test_ctrl_c_returns_the_best_so_far(ready):
     best = study.search(budget="10 min", on_event=interrupt)
     assert best.found.ended == "interrupted"
     assert len(study.variants) >= 2
+
+
+def test_something_is_measured_before_the_estimates_are_there(ready, monkeypatch):
+    stopped = threading.Event()
+
+    def slow(bench):
+        assert stopped.wait(60)
+        raise OutOfTimeError("as on a machine that is very busy")
+
+    monkeypatch.setattr(StudyBench, "estimator", slow)
+    study = Workspace(ready.space.store.home.root).study(ready.run, ready.data)
+
+    def stop_then(kind, data):
+        if kind == "tried":
+            stopped.set()
+            raise KeyboardInterrupt
+
+    best = study.search(budget="10 min", on_event=stop_then)
+    assert best.size_bytes < 0.5 * study.baseline.size_bytes
+    assert best.drop <= 0.01
+    study._work.worker.close()
 
 
 def test_kill_during_a_search_loses_no_measured_variant(ready):

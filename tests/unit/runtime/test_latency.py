@@ -77,6 +77,23 @@ def test_the_interval_holds_what_it_promises():
     assert 0.91 <= hits / 300 <= 0.985
 
 
+@pytest.mark.parametrize(("spread", "most"), [(0.01, 260), (0.05, 700), (0.3, 1000)])
+def test_it_takes_as_long_as_it_must_and_the_interval_still_holds(spread, most):
+    rng = np.random.default_rng(1)
+    hits, calls = 0, 0.0
+    for _ in range(60):
+        clock = FakeClock()
+        sessions = {
+            name: FakeSession(clock, (ns * rng.lognormal(0, spread, 1000)).astype(int).tolist())
+            for name, ns in (("a", 100_000), ("b", 110_000))
+        }
+        found = measure_interleaved(sessions, np.zeros((1, 1)), budget_s=0.3, clock=clock)
+        hits += found.ratios["b"].low <= 1.1 <= found.ratios["b"].high
+        calls += sessions["a"].calls / 60
+    assert hits >= 54
+    assert most / 2 < calls <= most, "noise is answered by more calls"
+
+
 def test_hair_breadths_are_not_called_a_difference():
     ratios = {"a": Interval(0.985, 0.975, 0.995)}
     assert TimingComparison({}, ratios).words("a") == "no difference"

@@ -95,6 +95,18 @@ def save_echo(path: Path) -> Path:
     return _write(path, graph)
 
 
+def save_half(path: Path) -> Path:
+    """Writes a model of half-precision numbers: x[batch, 2] comes back as y."""
+    value = helper.make_tensor_value_info
+    graph = helper.make_graph(
+        [helper.make_node("Identity", ["x"], ["y"])],
+        "half",
+        [value("x", TensorProto.FLOAT16, ["batch", 2])],
+        [value("y", TensorProto.FLOAT16, ["batch", 2])],
+    )
+    return _write(path, graph)
+
+
 def png(digit: np.ndarray) -> bytes:
     """Returns a digit (8×8, 0 to 16) as the bytes of a gray PNG."""
     buffer = io.BytesIO()

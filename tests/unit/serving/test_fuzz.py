@@ -10,7 +10,9 @@ from hypothesis import HealthCheck, given, settings
 
 from tests.unit.serving import models
 from tests.unit.serving.fuzzing import PROPERTIES, RAW, Caller, check_raw
+from tests.unit.serving.fuzzing_rpc import MESSAGES, RpcCaller
 from tests.unit.serving.harness import running
+from workbench.serving.service import Settings
 
 CHECKS = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large]
 QUICK = settings(max_examples=80, deadline=None, derandomize=True, suppress_health_check=CHECKS)
@@ -20,7 +22,8 @@ LONG = settings(QUICK, max_examples=4000, derandomize=False, database=None)
 @pytest.fixture(scope="module")
 def found(digits_source, digits_file, square_file, pair_file, folder):
     echo = models.save_echo(folder / "echo.onnx")
-    with running(digits_source, digits_file, square_file, pair_file, echo) as endpoint:
+    sources = (digits_source, digits_file, square_file, pair_file, echo)
+    with running(*sources, settings=Settings(grpc_port=0)) as endpoint:
         yield endpoint
         assert endpoint.http.get("/v2/health/ready").json()["ready"]
 
@@ -28,6 +31,13 @@ def found(digits_source, digits_file, square_file, pair_file, folder):
 @pytest.fixture(scope="module")
 def caller(found):
     made = Caller(found.port, found.token)
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="module")
+def rpc(found):
+    made = RpcCaller(found.service.grpc_port, found.token)
     yield made
     made.close()
 
@@ -43,6 +53,15 @@ def test_every_body_is_answered_in_words(caller, name):
 
 def test_bytes_that_are_no_http_are_answered_or_ended(found):
     QUICK(given(RAW)(lambda data: check_raw(found.port, data)))()
+
+
+def test_every_message_over_grpc_is_answered_in_words(rpc):
+    QUICK(given(MESSAGES)(rpc.check))()
+
+
+@pytest.mark.full
+def test_many_messages_over_grpc_are_answered_in_words(rpc):
+    LONG(given(MESSAGES)(rpc.check))()
 
 
 @pytest.mark.full

@@ -79,6 +79,22 @@ def test_bad_token_options_are_told_all_at_once(endpoint):
 
 
 @pytest.mark.parametrize(
+    ("body", "says"),
+    [
+        ({"name": "a", "expires": True}, "expires: got true or false; a number or null"),
+        ({"name": "a", "scopes": "predict"}, "scopes: got text; a list"),
+        ({"name": "a", "limits": {"burst": "7"}}, "limits.burst: got text; a whole number or null"),
+        ({"name": "a", "models": ["x", 1]}, "models"),
+    ],
+)
+def test_json_values_keep_their_types(endpoint, body, says):
+    """A form may write a number as text; a program's JSON may not, nor true for 1."""
+    answer = endpoint.http.post("/manage/tokens", json=body)
+    assert answer.status_code == 422
+    assert any(problem.startswith(says) for problem in answer.json()["problems"])
+
+
+@pytest.mark.parametrize(
     ("host", "is_right"),
     [
         ("127.0.0.1:8000", True),

@@ -163,6 +163,11 @@ def test_all_problems_of_the_rows_come_at_once(endpoint):
     assert "the model has 2 inputs" in refused.json()["error"]
 
 
+def test_a_verb_is_no_part_of_a_models_name(endpoint):
+    answer = endpoint.http.get("/v1/models/digits:predict")
+    assert (answer.status_code, answer.headers["allow"]) == (405, "POST")
+
+
 def test_unknown_names_and_wrong_methods_are_told(endpoint):
     answer = endpoint.http.post("/v1/models/digit:predict", json={"instances": [1]})
     assert answer.status_code == 404

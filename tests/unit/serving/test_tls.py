@@ -27,7 +27,7 @@ def certificate(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def found(digits_file, certificate):
-    with running(digits_file, tls=certificate.context()) as endpoint:
+    with running(digits_file, certificate=certificate) as endpoint:
         endpoint.url = endpoint.url.replace("http:", "https:")
         yield endpoint
 

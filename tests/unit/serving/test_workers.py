@@ -5,13 +5,15 @@ import os
 import signal
 import subprocess
 import sys
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import httpx
 import numpy as np
 import pytest
+from tritonclient.grpc import InferenceServerClient, InferInput
 
+from tests.unit.serving import models
 from tests.unit.serving.harness import wait_for
 from workbench.core.host import process_start
 from workbench.serving import discovery
@@ -82,7 +84,8 @@ def two_workers(file, folder):
     home = folder / "home"
     open_store(home)
     env = {"WORKBENCH_HOME": str(home), "JUPYTER_RUNTIME_DIR": str(folder / "runtime")}
-    with start(file, "--workers", 2, "--json", "--drain", 5, env=env) as process:
+    further = ("--grpc-port", 0, "--json", "--drain", 5)
+    with start(file, "--workers", 2, *further, env=env) as process:
         yield Found(process, home)
         process.terminate()
         process.wait(30)
@@ -127,6 +130,47 @@ def test_a_killed_worker_is_replaced_while_the_other_answers(found):
         assert found.ask().status_code == 200
 
 
+def sockets(pid):
+    """Inodes of a process's sockets."""
+    found = set()
+    for link in Path(f"/proc/{pid}/fd").iterdir():
+        with suppress(FileNotFoundError):  # closed meanwhile
+            found.add(str(link.readlink()).removeprefix("socket:[").removesuffix("]"))
+    return found
+
+
+def connected(pid, port):
+    """How many connections to a port a process holds."""
+    tables = [Path(f"/proc/{pid}/net/{name}").read_text() for name in ("tcp", "tcp6")]
+    rows = [row.split() for table in tables for row in table.splitlines()[1:]]
+    is_ours = [row[9] for row in rows if row[1].endswith(f":{port:04X}") and row[3] == "01"]
+    return len(sockets(pid) & set(is_ours))
+
+
+def test_grpc_channels_are_spread_over_the_workers(found):
+    address = found.ready["grpc"]
+    port = int(address.rpartition(":")[2])
+    given = InferInput("input", ZEROS.shape, "FP32")
+    given.set_data_from_numpy(ZEROS)
+    own = [("grpc.use_local_subchannel_pool", 1)]
+    with ExitStack() as open_ones:
+        clients = [
+            open_ones.enter_context(InferenceServerClient(address, channel_args=own))
+            for _ in range(16)
+        ]
+        for client in clients:
+            answer = client.infer("digits", [given], headers=found.headers)
+            assert answer.as_numpy("output").shape == (1, 10)
+        counts = [connected(pid, port) for pid in found.pids()]
+        assert sum(counts) == 16
+        assert all(counts)
+        found.kill_one()
+        for client in clients:
+            assert client.is_server_ready()
+    page = found.request("GET", "/metrics").text
+    assert 'dialect="grpc",status="200"}' in page
+
+
 def test_what_is_managed_at_one_holds_at_both(found):
     manager = Manager(Client(found.ready["url"], found.ready["token"]))
     text = manager.add_token(Grant(name="ci")).text
@@ -142,6 +186,22 @@ def test_what_is_managed_at_one_holds_at_both(found):
     assert statuses() == {200}
     manager.revoke_token("ci")
     wait_for(lambda: statuses() == {403})
+
+
+def test_what_is_loaded_at_one_is_loaded_at_both_when_the_call_returns(found, digits_file):
+    models.register(open_store(found.home), "bits", digits_file)
+    manager = Manager(Client(found.ready["url"], found.ready["token"]))
+
+    def statuses():
+        asked = [found.request("POST", "/predict/bits", json=BODY) for _ in range(16)]
+        return {answer.status_code for answer in asked}
+
+    manager.load("bits")
+    assert statuses() == {200}
+    found.kill_one()
+    assert statuses() == {200}
+    manager.unload("bits")
+    assert statuses() == {404}
 
 
 def test_all_end_together_and_well(fresh, tmp_path):

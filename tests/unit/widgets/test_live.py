@@ -159,6 +159,16 @@ def test_registering_and_promoting_tell_the_line_of_python(road):
     assert versions.notes["model:from-panel@1"].startswith("✓")
 
 
+def test_what_was_registered_before_a_restart_is_shown_as_registered(road):
+    StudyWidget(road.workspace, road.study).do_register("half:fp16", "kept")
+    road.workspace.promote("kept", 1)
+    again = StudyWidget(road.workspace, road.workspace.study(road.study.ref))
+    assert again.results["half:fp16"] == {"version": "model:kept@1", "promoted": "champion"}
+    other = road.workspace.study(road.workspace.train(road.data, family="linear", epochs=1, seed=5))
+    other.measure("half:fp16")
+    assert StudyWidget(road.workspace, other).results == {}
+
+
 def test_a_finished_run_is_followed_no_more_and_can_be_overlaid(road):
     panel = RunWidget(road.workspace, road.run)
     assert panel.state["status"] == "succeeded"

@@ -8,7 +8,10 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from tests.unit.serving import models as serving_models
+from tests.unit.serving.harness import running
 from workbench.core.errors import InputError, NotFoundError
+from workbench.serving.service import Settings
 from workbench.widgets.views import dataset, endpoint, study, version
 from workbench.widgets.views.run import RunView, thinned
 
@@ -155,3 +158,18 @@ def test_recent_requests_come_from_the_log_newest_first_without_other_endpoints(
     assert [row["time"] for row in found[:2]] == ["00:00:19", "00:00:18"]
     assert len(found) == 12
     assert found[0]["split"] == [[s, 1.0] for s in endpoint.STAGES]
+
+
+def test_the_grpc_snippet_is_a_program_that_works(tmp_path, monkeypatch, capsys):
+    file = serving_models.save_two_inputs(tmp_path / "pair.onnx")
+    with running(file, settings=Settings(grpc_port=0)) as found:
+        address = f"127.0.0.1:{found.service.grpc_port}"
+        shown = SimpleNamespace(grpc=address, info=SimpleNamespace(certificate=""))
+        about = found.service.router.find("pair").about()
+        monkeypatch.setenv("WORKBENCH_TOKEN", found.token)
+        names = {}
+        exec(endpoint.grpc_snippet(shown, about), names)
+        names["client"].close()
+    assert capsys.readouterr().out.strip() == "[[0. 0.]]"
+    shown.grpc = ""
+    assert endpoint.grpc_snippet(shown, about) == ""

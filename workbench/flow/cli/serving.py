@@ -36,7 +36,7 @@ def serve(
     Further options: --threads, --max-batch, --max-queue, --max-body, --drain, --no-log,
     --token-file, --allow-host, --id, --traffic, --workers, --keep-payloads, --redact, --idle-stop,
     --tls, --root-path, --trusted-proxy, --identity-header, --jwks, --jwt-issuer,
-    --jwt-audience.
+    --jwt-audience, --grpc-port.
     """
     space = workspace()
     command = [sys.executable, "-P", "-m", "workbench.serving.process", space.servable(model)]
@@ -99,6 +99,25 @@ def traffic(
         back = report.taken_back
         words.append(f"Version {back['version']} was taken back: {back['reason']}.")
     emit(report.to_json(), as_json, "\n".join(words))
+
+
+@app.command()
+def serving(
+    endpoint: Annotated[str, typer.Argument(help="An endpoint's id, or a model it serves.")],
+    load: Annotated[
+        list[str] | None, typer.Option(help="NAME or NAME@VERSION of the registry.")
+    ] = None,
+    unload: Annotated[list[str] | None, typer.Option(help="NAME or NAME@VERSION.")] = None,
+    as_json: Json = False,
+) -> None:
+    """List what an endpoint serves; load and unload models while it runs."""
+    found = flow_endpoint.find(workspace().store, endpoint)
+    for model in load or ():
+        found.load(model)
+    for model in unload or ():
+        found.unload(model)
+    rows = found.index()
+    emit([row.to_json() for row in rows], as_json, table([vars(row) for row in rows]))
 
 
 @app.command()

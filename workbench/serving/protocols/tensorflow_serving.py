@@ -64,7 +64,7 @@ class TensorflowServing(Dialect):
     def request_schema(self, served: Served) -> dict[str, Any]:
         """Tensors by rows or by columns."""
         specs = served.signature.inputs
-        name = {"signature_name": {"const": SIGNATURE}}
+        name = {"signature_name": {"enum": [SIGNATURE, "", None]}}
         columns = object_schema({spec.name: tensor_schema(spec) for spec in specs})
         rows = {"type": "array", "minItems": 1}
         if len(specs) == 1:

@@ -51,7 +51,9 @@ class TorchServe(Dialect):
         """Returns the paths; PUT is what `curl -T FILE` sends."""
         ask = _Questions(endpoint)
         routes = [
-            Route("GET", "/ping", None, ask.ping, self.key, "Whether it is healthy"),
+            Route(
+                "GET", "/ping", None, ask.ping, self.key, "Whether it is healthy", not_ready=True
+            ),
             Route("GET", "/models", "predict", ask.models, self.key, "List the models"),
         ]
         for end in ("{model}", "{model}/{version}"):

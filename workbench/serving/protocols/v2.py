@@ -18,16 +18,17 @@ from workbench.serving.answer import Answer
 from workbench.serving.binary import DATATYPES
 from workbench.serving.deadlines import limit
 from workbench.serving.engine import Tensors
+from workbench.serving.errors import BadRequestError
 from workbench.serving.infer_request import CallReader
 from workbench.serving.infer_response import json_tensor, write_outputs
-from workbench.serving.jsonbody import check_encoding
+from workbench.serving.jsonbody import check_encoding, json_kind, parse_object
 from workbench.serving.messages import Request, Response, json_response
 from workbench.serving.protocol import Dialect, Endpoint, Example
 from workbench.serving.routes import Route
 from workbench.serving.schemas import object_schema
 from workbench.serving.served import Served
-
-_VERSION = "2"
+from workbench.serving.v2_facts import config_facts, model_facts, server_facts
+from workbench.serving.v2_repository import load, models_of, unload
 
 
 class V2(Dialect):
@@ -41,11 +42,23 @@ class V2(Dialect):
         key = self.key
         routes = [
             Route("GET", "/v2/health/live", None, ask.live, key, "Whether it runs"),
-            Route("GET", "/v2/health/ready", None, ask.ready, key, "Whether its models answer"),
+            Route(
+                "GET",
+                "/v2/health/ready",
+                None,
+                ask.ready,
+                key,
+                "Whether its models answer",
+                not_ready=True,
+            ),
             Route("GET", "/v2", "predict", ask.server, key, "The server and its extensions"),
             Route("GET", "/v2/", "predict", ask.server, key, "The server and its extensions"),
             Route("POST", "/v2/repository/index", "predict", ask.index, key, "List the models"),
         ]
+        for verb, handler in (("load", ask.load), ("unload", ask.unload)):
+            path = f"/v2/repository/models/{{model}}/{verb}"
+            summary = f"{verb.title()} a model, or NAME@VERSION"
+            routes.append(Route("POST", path, "manage", handler, key, summary))
         for base in ("/v2/models/{model}", "/v2/models/{model}/versions/{version}"):
             routes += [
                 Route("GET", base, "predict", ask.model, key, "Tensors and versions of a model"),
@@ -112,53 +125,28 @@ class _Questions:
         return json_response(body, 200 if is_ready else 503)
 
     def server(self, request: Request, answer: Answer) -> Response:
-        return json_response(
-            {
-                "name": "workbench",
-                "version": _VERSION,
-                "extensions": [
-                    "binary_tensor_data",
-                    "model_configuration",
-                    "model_repository(index)",
-                    "schedule_policy",
-                ],
-            }
-        )
+        return json_response(server_facts())
 
     def index(self, request: Request, answer: Answer) -> Response:
-        return json_response(
-            [
-                {"name": served.name, "version": served.version, "state": "READY"}
-                for served in self._router.visible(request.token)
-            ]
-        )
+        only_ready = _body(request).get("ready") is True
+        rows = models_of(self._endpoint).index(request.token, only_ready=only_ready)
+        return json_response([row.to_json() for row in rows])
+
+    async def load(self, request: Request, answer: Answer) -> Response:
+        model = request.params["model"]
+        served = await load(self._endpoint, request, model, _parameters(request))
+        return json_response([{"name": s.name, "version": s.version} for s in served])
+
+    async def unload(self, request: Request, answer: Answer) -> Response:
+        model = request.params["model"]
+        served = await unload(self._endpoint, request, model, _parameters(request))
+        return json_response([{"name": s.name, "version": s.version} for s in served])
 
     def model(self, request: Request, answer: Answer) -> Response:
-        served = self._find(request, answer)
-        return json_response(
-            {
-                "name": served.name,
-                "versions": [s.version for s in self._router if s.name == served.name],
-                "platform": "onnxruntime_onnx",
-                "inputs": [_spec(spec) for spec in served.signature.inputs],
-                "outputs": [_spec(spec) for spec in served.signature.outputs],
-            }
-        )
+        return json_response(model_facts(self._find(request, answer), self._router))
 
     def config(self, request: Request, answer: Answer) -> Response:
-        """The batch dimension goes without saying where requests share runs."""
-        served = self._find(request, answer)
-        batcher = served.batcher
-        return json_response(
-            {
-                "name": served.name,
-                "platform": "onnxruntime_onnx",
-                "backend": "onnxruntime",
-                "max_batch_size": served.max_rows if batcher.can_batch else 0,
-                "input": [_configured(s, batcher.can_batch) for s in served.signature.inputs],
-                "output": [_configured(s, batcher.can_batch) for s in served.signature.outputs],
-            }
-        )
+        return json_response(config_facts(self._find(request, answer)))
 
     def model_ready(self, request: Request, answer: Answer) -> Response:
         served = self._find(request, answer)
@@ -187,6 +175,17 @@ class _Questions:
         return served
 
 
+def _body(request: Request) -> dict[str, Any]:
+    return parse_object(request.body) if request.body else {}
+
+
+def _parameters(request: Request) -> dict[str, Any]:
+    found = _body(request).get("parameters") or {}
+    if not isinstance(found, dict):
+        raise BadRequestError(f"parameters: got {json_kind(found)}; an object would be right.")
+    return found
+
+
 def _tensor_schema(spec: TensorSpec) -> dict[str, Any]:
     rank = len(spec.shape)
     size = {"type": "integer", "minimum": 0}
@@ -194,18 +193,6 @@ def _tensor_schema(spec: TensorSpec) -> dict[str, Any]:
     datatype = {"const": DATATYPES[spec.dtype]}
     required = {"name": {"const": spec.name}, "shape": shape, "datatype": datatype}
     return object_schema(required, {"data": {"type": "array"}, "parameters": {"type": "object"}})
-
-
-def _spec(spec: TensorSpec) -> dict[str, Any]:
-    shape = [dim if isinstance(dim, int) else -1 for dim in spec.shape]
-    return {"name": spec.name, "datatype": DATATYPES[spec.dtype], "shape": shape}
-
-
-def _configured(spec: TensorSpec, is_batched: bool) -> dict[str, Any]:
-    dims = [dim if isinstance(dim, int) else -1 for dim in spec.shape]
-    kind = DATATYPES[spec.dtype]
-    data_type = f"TYPE_{'STRING' if kind == 'BYTES' else kind}"
-    return {"name": spec.name, "data_type": data_type, "dims": dims[int(is_batched) :]}
 
 
 PLUGIN = V2()

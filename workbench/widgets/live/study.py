@@ -65,10 +65,10 @@ class StudyWidget(LivePanel):
         chosen: Recipe of the point that is looked at.
         knobs: Where the sliders stand, so that two views and a reload agree.
         budget: Largest drop in points (or metric units), largest size in kB.
-        results: What was registered and served, by recipe.
+        results: What was registered, promoted and served, by recipe.
     """
 
-    _esm = script("study_recipe", "study_estimate", "study")
+    _esm = script("study_recipe", "study_places", "study_estimate", "study_chart", "study")
     _css = sheet()
     period = 2.0
     offer = traitlets.Dict().tag(sync=True)
@@ -119,7 +119,8 @@ class StudyWidget(LivePanel):
                 can = view.can_search(study)
                 self.offer = {"methods": view.methods(is_onnx), "can_search": can}
                 self.budget = {"drop": 1.0 if state["is_share"] else _tenth(state), "kb": None}
-                self.knobs, self.measuring, self.results, self.estimate = {}, {}, {}, {}
+                self.knobs, self.measuring, self.estimate = {}, {}, {}
+                self.results = view.registered(study)
                 self.chosen = _best(state, self.budget)
         if is_other:
             threading.Thread(target=self.guarded, args=(self._weigh,), daemon=True).start()
@@ -167,6 +168,8 @@ class StudyWidget(LivePanel):
             )
         elif not recipe and self._table is not None:
             self._send_table(self._table)  # a page that was loaded again
+        if recipe:  # whoever moves a slider lets it go soon
+            threading.Thread(target=self._opened.get_ready, daemon=True).start()
         self._estimates.ask(recipe)
 
     def do_measure(self, recipe: str) -> None:
@@ -203,7 +206,7 @@ class StudyWidget(LivePanel):
             raise StateError("This variant has no version yet.", hint="Register it first.")
         version = self._workspace.version(ref)
         self._workspace.promote(version.name, version)
-        self._keep(recipe, promoted="champion")
+        self._keep(recipe, promoted=view.CHAMPION)
         self.did(
             f'wb.promote("{version.name}", {version.number})',
             f"{ref} is the champion; wb.rollback undoes it",

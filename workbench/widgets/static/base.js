@@ -17,14 +17,17 @@ function fill(node, props, kids) {
 const h = (tag, props, ...kids) => fill(document.createElement(tag), props, kids);
 const g = (tag, props, ...kids) => fill(document.createElementNS(SVG, tag), props, kids);
 
+// Writing the same words again would have them laid out again.
+const reword = (node, text) => { if (node.textContent !== text) node.textContent = text; };
 const put = (node, ...kids) => { node.replaceChildren(); return fill(node, null, kids); };
 
 // --- figures in words: three significant figures, signed differences, units -----------------------
+const LOCAL = new Intl.NumberFormat("en", { maximumFractionDigits: 6 });
 const fmt = {
   sig(value, digits = 3) {
     if (value === null || value === undefined || !Number.isFinite(value)) return "–";
     if (value !== 0 && (Math.abs(value) < 1e-3 || Math.abs(value) >= 1e6)) return value.toExponential(1);
-    return Number(value.toPrecision(digits)).toLocaleString("en", { maximumFractionDigits: 6 });
+    return LOCAL.format(Number(value.toPrecision(digits)));
   },
   kb: (bytes) => (bytes === null || bytes === undefined ? "–" : bytes >= 1e6 ? `${fmt.sig(bytes / 1e6)} MB` : `${fmt.sig(bytes / 1e3)} kB`),
   ms: (value) => (value === null || value === undefined ? "–" : `${fmt.sig(value)} ms`),
@@ -57,7 +60,8 @@ function ticks(low, high, count = 5) {
 function tickText(marks) {
   const step = marks.length > 1 ? Math.abs(marks[1] - marks[0]) : 1;
   const digits = Math.min(6, Math.max(0, Math.ceil(-Math.log10(step) - 1e-9)));
-  return (value) => Number(value.toPrecision(12)).toLocaleString("en-US", { minimumFractionDigits: digits, maximumFractionDigits: digits });
+  const local = new Intl.NumberFormat("en", { minimumFractionDigits: digits, maximumFractionDigits: digits });
+  return (value) => local.format(Number(value.toPrecision(12)));
 }
 const scale = (low, high, from, to) => (value) => from + ((value - low) / (high - low || 1)) * (to - from);
 
@@ -267,6 +271,17 @@ function twinOf(make) {
 function once(work) {
   let asked = 0;
   return () => { if (!asked) asked = requestAnimationFrame(() => { asked = 0; work(); }); };
+}
+// At most once in so many milliseconds, the last time with what was said last.
+function paced(work, ms) {
+  let last = -ms, timer = null, said;
+  const run = () => { timer = null; last = performance.now(); work(...said); };
+  return (...now) => {
+    said = now;
+    if (timer !== null) return;
+    const wait = last + ms - performance.now();
+    if (wait <= 0) run(); else timer = setTimeout(run, wait);
+  };
 }
 const field = (label, control, note) => h("label", { class: "wb-field" }, h("span", { class: "wb-label", text: label }), control, note ? h("span", { class: "wb-note", text: note }) : null);
 const empty = (sentence, ...kids) => h("div", { class: "wb-empty" }, h("p", { text: sentence }), kids);

@@ -94,7 +94,8 @@ function buildEndpoint(panel) {
     const proxied = `${baseUrl()}proxy/${new URL(e.url).port}`;
     const remote = !/^(localhost|127\.)/.test(location.hostname) && s.has_proxy;
     const made = snippets(remote ? proxied : e.url, e.about.modality, panel.get("row") || {}, remote);
-    const show = () => { box.textContent = made[lang]; for (const b of langs.children) b.setAttribute("aria-checked", String(b.textContent === lang)); };
+    if (e.grpc_snippet && !remote) made.gRPC = e.grpc_snippet;
+    const show = () => { box.textContent = made[lang] ?? made[lang = "curl"]; for (const b of langs.children) b.setAttribute("aria-checked", String(b.textContent === lang)); };
     for (const name of Object.keys(made)) langs.append(h("button", { type: "button", class: "wb-quiet", role: "radio", text: name, onclick: () => { lang = name; show(); } }));
     const copyButton = h("button", { type: "button", class: "wb-button", text: "Copy", onclick: () => copy(box.textContent, copyButton) });
     tokenButton = h("button", { type: "button", class: "wb-button", text: "Copy token", onclick: () => panel.send("token") });

@@ -1,16 +1,12 @@
 // The explorer: sliders for every knob, a scatter of what was measured. The kernel only measures.
 
-const AXES = { size_bytes: ["size (kB, file)", 1e-3, "kB"], stored_bytes: ["size (kB, after zstd)", 1e-3, "kB"], latency_ms: ["latency p50 (ms)", 1, "ms"] };
-
 function buildStudy(panel) {
   const ui = { axis: "size_bytes" };
   const asking = asker(panel);
+  const keepKnobs = kept(panel, "knobs"), keepBudget = kept(panel, "budget");
   tableOf(panel, () => { panel.root.dataset.computes = state().ref; if (state().ref) redraw(); });
   const controls = h("div", { class: "wb-columns" });
-  const plot = g("svg", { role: "group", "aria-label": "Trade-off: score over size", style: "height:360px" });
-  const sizes = new ResizeObserver(() => { if (state().ref) draw(); });
-  sizes.observe(plot);
-  panel.cleanup(() => sizes.disconnect());
+  const plot = scatter(panel, { limit: () => limit(), inside: (p) => inside(p), wordsOf: (p) => pointWords(p), choose: (recipe) => choose(recipe), resized: () => { if (state().ref) draw(); } });
   const verdict = h("p", { class: "wb-verdict" });
   const axis = h("span", { role: "radiogroup", "aria-label": "Horizontal axis" });
   const line = h("div", { class: "wb-row", style: "min-height:56px" });
@@ -19,9 +15,9 @@ function buildStudy(panel) {
     state().points.map((p) => ({ key: p.recipe, class: p.recipe === panel.get("chosen") ? "wb-on" : null, onclick: () => choose(p.recipe), cells: [inWords(p.recipe).line, fmt.score(p.score, share()), p.difference_words, fmt.sig(p.size_bytes / 1e3), fmt.sig(p.stored_bytes / 1e3), fmt.sig(p.latency_ms), p.latency_words] })), "Measured variants"));
   const chosenBox = h("div");
   const held = h("p", { class: "wb-small", "data-held": "", style: "min-height:20px;margin-top:8px" });
-  const bars = layerRows(panel, () => measure());
+  const bars = layerRows(panel, () => measure(), keepKnobs);
   const layers = { node: h("div", { hidden: true }, h("h3", { text: "each layer's part of the expected harm" }), bars.box) };
-  const middle = h("div", { class: "wb-first" }, verdict, h("div", { class: "wb-row", style: "margin:0 0 4px" }, h("span", { class: "wb-small", text: "across:" }), axis), plot,
+  const middle = h("div", { class: "wb-first" }, verdict, h("div", { class: "wb-row", style: "margin:0 0 4px" }, h("span", { class: "wb-small", text: "across:" }), axis), plot.node,
     h("div", { class: "wb-legend" }, h("span", { text: "◆ baseline" }), h("span", { text: "● measured" }), h("span", { text: "◎ chosen" }), h("span", { text: "○ estimate with its band" }), h("span", {}, h("i", { style: "border-color:var(--wb-blue)" }), "front"), h("span", { text: "▒ outside budget" })), line, going, layers.node, held, twin.node);
   if (panel.isReadonly()) panel.body.classList.add("wb-two");
   const topBudget = h("div", { class: "wb-pair", style: "max-width:520px" });
@@ -49,8 +45,7 @@ function buildStudy(panel) {
     all[key] = { ...(all[key] || {}), ...values };
     const own = offer.find((m) => m.key === key);
     if (values.on && own.produces) for (const other of offer) if (other.produces && other.key !== key && all[other.key]?.on) all[other.key] = { ...all[other.key], on: false };
-    panel.model.set("knobs", all);
-    panel.model.save_changes();
+    keepKnobs(all);
   }
   function measure() {
     const recipe = wish();
@@ -77,7 +72,7 @@ function buildStudy(panel) {
     if (!offer.length || controls.dataset.for === state().ref) return;
     controls.dataset.for = state().ref;
     const budget = panel.get("budget") || {};
-    const setBudget = (name, text) => { panel.model.set("budget", { ...(panel.get("budget") || {}), [name]: text === "" ? null : Number(text) }); panel.model.save_changes(); };
+    const setBudget = (name, text) => keepBudget({ ...(panel.get("budget") || {}), [name]: text === "" ? null : Number(text) });
     const worst = share() ? 10 : Math.max(...state().points.map((p) => p.drop), budget.drop * 4 || 1);
     const drop = h("input", { type: "range", min: 0, max: worst, step: worst / 100, value: budget.drop ?? worst, "aria-label": "Largest drop", oninput: (e) => setBudget("drop", e.target.value) });
     const size = h("input", { type: "number", min: 0, step: "any", value: budget.kb ?? "", placeholder: "any", "aria-label": "Largest size in kB", oninput: (e) => setBudget("kb", e.target.value) });
@@ -156,8 +151,10 @@ function buildStudy(panel) {
       if (mark.on.checked !== Boolean(set[method.key]?.on)) mark.on.checked = Boolean(set[method.key]?.on);
       for (const [name, one] of Object.entries(mark.values)) {
         const value = set[method.key]?.[name] ?? one.start;
+        if (one.shown === value) continue;
+        one.shown = value;
         if ("value" in one.control && document.activeElement !== one.control) one.control.value = String(value);
-        one.out.textContent = ` ${value}`;
+        reword(one.out, ` ${value}`);
       }
     }
   }
@@ -168,8 +165,7 @@ function buildStudy(panel) {
     if (!missing.length) return;
     const all = { ...set };
     for (const m of missing) all[m.key] = { ...all[m.key], [m.knobs[0].name]: startOf(m.knobs[0]) };
-    panel.model.set("knobs", all);
-    panel.model.save_changes();
+    keepKnobs(all);
   }
 
   leftSide.append(chooser, controls);
@@ -179,8 +175,8 @@ function buildStudy(panel) {
   function hollow() {
     const recipe = wish();
     if (recipe === "baseline" || panel.isReadonly() || state().points.some((p) => p.recipe === recipe)) return null;
-    asking.ask(recipe);
     const said = saidOf(panel, recipe), last = panel.get("estimate") || {};
+    if ((panel.get("estimate") || {}).asked !== recipe) asking.ask(recipe, Boolean(said));
     return { recipe, said: said?.score ? said : null, refusal: said?.refusal, last: last.score ? last : null, size: recipe.startsWith("{") ? null : sizeOf(steps(), state(), panel.get("offer")) };
   }
   function across(guess) {
@@ -190,103 +186,31 @@ function buildStudy(panel) {
     return guess.refusal || !guess.last ? null : guess.last[ui.axis] || null;
   }
   function draw() {
-    const s = state();
-    const [name, unit] = AXES[ui.axis];
-    const points = s.points || [];
-    if (!points.length) return;
-    const baseline = points.find((p) => p.is_baseline) || points[0];
+    if (!(state().points || []).length) return;
     const guess = hollow();
-    const guessed = guess && across(guess);
-    const shownGuess = guess && (guess.said || guess.last);
-    const xs = points.map((p) => p[ui.axis] * unit).concat(guessed ? guessed[0] * unit : []);
-    const ys = points.flatMap((p) => [p.score, baseline.score + p.change[1], baseline.score + p.change[2]]).concat(guess?.said ? guess.said.score[0] : []).filter(Number.isFinite);
-    const [low, high] = heights(ys);
-    const width = plot.clientWidth || 560;
-    const height = width < 420 ? 300 : 380;
-    plot.style.height = `${height}px`;
-    plot.setAttribute("viewBox", `0 0 ${width} ${height}`);
-    const box = { left: 54, right: width - 14, top: 14, bottom: height - 42 };
-    const max = Math.max(...xs) * 1.06;
-    const x = scale(0, max, box.left, box.right), y = scale(low, high, box.bottom, box.top);
-    const parts = [];
-    // the budget: what lies outside is shaded
-    const floor = s.higher_is_better ? baseline.score - limit().drop : baseline.score + limit().drop;
-    const clampY = Math.min(box.bottom, Math.max(box.top, y(floor)));
-    if (Number.isFinite(floor)) {
-      const [top, bottom] = s.higher_is_better ? [clampY, box.bottom] : [box.top, clampY];
-      if (bottom > top) parts.push(g("rect", { x: box.left, y: top, width: box.right - box.left, height: bottom - top, fill: "var(--wb-shade)" }));
-      parts.push(g("line", { x1: box.left, x2: box.right, y1: clampY, y2: clampY, stroke: "var(--wb-grey)", "stroke-dasharray": "2 3" }));
-    }
-    const most = { size_bytes: limit().bytes, latency_ms: limit().ms }[ui.axis];
-    if (Number.isFinite(most)) {
-      const at = Math.min(box.right, x(most * unit));
-      parts.push(g("rect", { x: at, y: box.top, width: box.right - at, height: box.bottom - box.top, fill: "var(--wb-shade)" }));
-    }
-    const factor = share() ? 100 : 1;
-    const marks = ticks(low, share() ? Math.min(1, high) : high, 6), words = tickText(marks.map((value) => factor * value));
-    for (const value of marks) parts.push(g("line", { x1: box.left, x2: box.right, y1: y(value), y2: y(value), stroke: "var(--wb-line)", "stroke-opacity": 0.5 }), g("text", { x: box.left - 6, y: y(value) + 4, "text-anchor": "end", text: words(factor * value) + (share() ? " %" : "") }));
-    for (const value of ticks(0, max, Math.min(8, width / 60))) parts.push(g("text", { x: x(value), y: box.bottom + 16, "text-anchor": "middle", text: fmt.sig(value) }));
-    parts.push(g("text", { x: box.right, y: height - 8, "text-anchor": "end", text: name }), g("text", { x: 6, y: height - 8, text: `${s.metric} ${s.higher_is_better ? "↑" : "↓"}` }));
-    // the front
-    const better = (p) => (s.higher_is_better ? p.score : -p.score);
-    let best = -Infinity, path = "";
-    for (const p of [...points].sort((a, b) => a[ui.axis] - b[ui.axis] || better(b) - better(a))) {
-      if (better(p) <= best) continue;
-      best = better(p);
-      path += path ? `H${x(p[ui.axis] * unit)}V${y(p.score)}` : `M${x(p[ui.axis] * unit)} ${y(p.score)}`;
-    }
-    parts.push(g("path", { d: path, fill: "none", stroke: "var(--wb-blue)", "stroke-width": 1.5 }));
-    const chosen = panel.get("chosen");
-    for (const p of [...points].sort((a, b) => a.is_baseline - b.is_baseline || (a.recipe === chosen) - (b.recipe === chosen))) parts.push(dot(p, x(p[ui.axis] * unit), y(p.score), y(baseline.score + p.change[1]), y(baseline.score + p.change[2]), chosen));
-    if (guessed && shownGuess) {
-      const at = { x: x(guessed[0] * unit), left: x(guessed[1] * unit), right: x(guessed[2] * unit), y: y(shownGuess.score[0]), top: y(shownGuess.score[2]), bottom: y(shownGuess.score[1]), box };
-      const known = guess.said ? bandWords(guess.said, share()) : "estimating …";
-      parts.push(hollowPoint(at, known, guess.said ? caution(guess.said) : "", { "data-for": guess.said ? guess.recipe : "", "data-score": guess.said ? guess.said.score[0] : "", opacity: guess.said ? null : 0.55 }));
-    } else if (guessed) {
-      parts.push(g("text", { x: x(guessed[0] * unit) + (x(guessed[0] * unit) > width * 0.7 ? -8 : 8), y: box.bottom - 8, "text-anchor": x(guessed[0] * unit) > width * 0.7 ? "end" : "start", style: "fill:var(--wb-orange);font-weight:600", text: guess.refusal ? "no estimate" : "estimating …" }), g("line", { class: "wb-estimate", "data-for": "", x1: x(guessed[0] * unit), x2: x(guessed[0] * unit), y1: box.top, y2: box.bottom, stroke: "var(--wb-orange)", "stroke-width": 2, "stroke-dasharray": "5 4" }));
-    }
-    const focused = plot.getRootNode().activeElement?.dataset?.recipe;
-    put(plot, ...parts);
-    if (focused) [...plot.querySelectorAll("[data-recipe]")].find((n) => n.dataset.recipe === focused)?.focus();
-    sayLine(guess);
-    sayVerdict(points);
+    plot.draw(ui.axis, guess && { ...guess, across: across(guess), shown: guess.refusal ? null : guess.said || guess.last });
+    tellLine(guess);
   }
   const redraw = once(draw);
-  // In steps, so that the picture does not breathe while a slider moves.
-  function heights(ys) {
-    let low = Math.min(...ys), high = Math.max(...ys);
-    if (share()) {
-      const step = high - low > 0.3 ? 0.1 : high - low > 0.1 ? 0.05 : 0.01;
-      const bottom = Math.max(-0.02, Math.floor((low - step / 4) / step) * step);
-      return [bottom, Math.min(1 + 0.06 * (1 - bottom), Math.ceil((high + step / 4) / step) * step)];
-    }
-    const pad = (high - low || Math.abs(high) || 1) * 0.06;
-    low -= pad; high += pad;
-    return [low, high];
-  }
-  function dot(p, cx, cy, y0, y1, chosen) {
-    const isOn = p.recipe === chosen;
-    const words = `${inWords(p.recipe).line}: ${state().metric} ${fmt.score(p.score, share())} (${p.difference_words}), ${fmt.kb(p.size_bytes)}, ${fmt.ms(p.latency_ms)}${inside(p) ? "" : ", outside the budget"}`;
-    const shape = p.is_baseline ? g("path", { d: `M${cx} ${cy - 8}l8 8-8 8-8-8z`, fill: "var(--wb-grey)" }) : g("circle", { cx, cy, r: 5.5, fill: "var(--wb-blue)", "fill-opacity": inside(p) ? 1 : 0.45 });
-    return g("g", { class: "wb-dot", tabindex: "0", role: "button", "aria-pressed": String(isOn), "aria-label": words, "data-recipe": p.recipe, style: "cursor:pointer",
-      onclick: () => choose(p.recipe), onkeydown: (e) => { if (e.key === "Enter" || e.key === " ") { e.preventDefault(); choose(p.recipe); } } },
-      g("title", { text: words }), g("line", { x1: cx, x2: cx, y1: y0, y2: y1, stroke: p.is_baseline ? "none" : "var(--wb-blue)", "stroke-opacity": 0.35 }), g("circle", { cx, cy, r: 12, fill: "transparent" }), shape,
-      isOn ? g("circle", { cx, cy, r: 10, fill: "none", stroke: "var(--wb-orange)", "stroke-width": 2.5 }) : null);
-  }
+  const pointWords = (p) => `${inWords(p.recipe).line}: ${state().metric} ${fmt.score(p.score, share())} (${p.difference_words}), ${fmt.kb(p.size_bytes)}, ${fmt.ms(p.latency_ms)}${inside(p) ? "" : ", outside the budget"}`;
   const go = h("button", { type: "button", class: "wb-button wb-accent", "data-do": "measure", text: "Measure", onclick: measure });
+  const code = h("code"), note = h("span");
+  line.append(...(panel.isReadonly() ? [] : [go, code, note]));
   let told = null;
+  const tellLine = paced(sayLine, 100); // nobody reads a sentence sixty times a second
   function sayLine(guess) {
-    if (panel.isReadonly()) return put(line);
-    const recipe = wish();
-    const known = state().points.some((p) => p.recipe === recipe);
-    const code = h("code", { title: recipe, text: recipe === "baseline" ? "move a slider to make a variant" : inWords(recipe).line });
+    if (panel.isReadonly()) return;
+    const recipe = wish(), isNothing = recipe === "baseline", known = state().points.some((p) => p.recipe === recipe);
+    go.hidden = note.hidden = isNothing;
     go.dataset.off = String(known);
     go.setAttribute("aria-disabled", String(known));
     go.classList.toggle("wb-accent", !known);
-    put(line, ...(recipe === "baseline" ? [code] : [go, code, h("span", { class: guess?.refusal ? "wb-warn" : "wb-small", text: known ? "measured" : wordsOf(guess) })]));
+    code.title = recipe;
+    reword(code, isNothing ? "move a slider to make a variant" : inWords(recipe).line);
+    reword(note, known ? "measured" : wordsOf(guess));
+    note.className = guess?.refusal ? "wb-warn" : "wb-small";
     clearTimeout(told);
     if (guess?.said && panel.root.contains(document.activeElement)) told = setTimeout(() => panel.say(`estimate: ${wordsOf(guess)}`), 600);
-    return null;
   }
   function wordsOf(guess) {
     if (!guess) return "";
@@ -301,8 +225,8 @@ function buildStudy(panel) {
     held.title = e.account_words || "";
     held.textContent = panel.isReadonly() || e.held_of === undefined ? "" : [e.held_of ? `band holds: ${Math.round(100 * e.held)} % of ${e.held_of} measured` : "band: nothing measured yet to hold it against", e.is_refined ? "" : "the table of layers is being filled"].filter(Boolean).join(" · ");
   }
-  function sayVerdict(points) {
-    const fits = points.filter(inside).sort((a, b) => a.size_bytes - b.size_bytes)[0];
+  function sayVerdict() {
+    const fits = state().points.filter(inside).sort((a, b) => a.size_bytes - b.size_bytes)[0];
     const words = [share() ? `drop ≤ ${fmt.sig(100 * limit().drop)} pt` : `drop ≤ ${fmt.sig(limit().drop)}`, Number.isFinite(limit().bytes) ? `size ≤ ${fmt.kb(limit().bytes)}` : "", Number.isFinite(limit().ms) ? `latency ≤ ${fmt.ms(limit().ms)}` : ""].filter(Boolean).join(", ");
     put(verdict, ...(fits ? ["Smallest with ", words, ": ", h("button", { type: "button", class: "wb-quiet", title: fits.recipe, text: inWords(fits.recipe).line, onclick: () => choose(fits.recipe) }), ` ${fmt.score(fits.score, share())}, ${fmt.kb(fits.size_bytes)}, ${fmt.ms(fits.latency_ms)}`] : [`Nothing measured fits ${words} yet.`]));
   }
@@ -350,7 +274,7 @@ function buildStudy(panel) {
     panel.status.textContent = s.ref || "";
     if (!s.ref) { middle.hidden = chosenBox.hidden = true; put(controls, empty("No study is open. Train a model first, then press “Compress this model”.")); return; }
     middle.hidden = chosenBox.hidden = false;
-    buildControls(); draw(); list(); details_(); sayHeld();
+    buildControls(); draw(); sayVerdict(); list(); details_(); sayHeld();
   };
   panel.on("state", whole);
   panel.on("offer", whole);
@@ -365,10 +289,10 @@ function buildStudy(panel) {
   panel.on("estimate", () => {
     const e = panel.get("estimate") || {}, now = `${e.is_refined} ${e.held_of}`;
     asking.answered();
-    if (now !== basis) { basis = now; const recipe = wish(); if (e.asked === recipe && !state().points.some((p) => p.recipe === recipe)) asking.ask(recipe); }
+    if (now !== basis) { basis = now; const recipe = wish(); if (e.asked === recipe && !state().points.some((p) => p.recipe === recipe)) asking.ask(recipe, false); }
     if (state().ref) { redraw(); sayHeld(); }
   });
-  panel.on("budget", () => { if (!state().ref) return; const b = panel.get("budget") || {}; if (marks.drop) marks.drop.textContent = b.drop === null || b.drop === undefined ? "any" : share() ? `${fmt.sig(b.drop, 2)} pt` : fmt.sig(b.drop); redraw(); });
+  panel.on("budget", () => { if (!state().ref) return; const b = panel.get("budget") || {}; if (marks.drop) marks.drop.textContent = b.drop === null || b.drop === undefined ? "any" : share() ? `${fmt.sig(b.drop, 2)} pt` : fmt.sig(b.drop); sayVerdict(); redraw(); });
   panel.on("chosen", () => { if (!state().ref) return; draw(); list(); details_(); });
   panel.on("results", () => { if (state().ref) details_(); });
   panel.on("measuring", progress);

@@ -1,15 +1,18 @@
-// Estimates in the explorer: asked for at most ten times a second, one at a time, drawn hollow with their band.
+// Estimates in the explorer: the page computes them; the kernel is asked when a slider rests, or when only it can say.
 
-const APART_MS = 100, PATIENCE_MS = 8000;
+const APART_MS = 100, REST_MS = 250, PATIENCE_MS = 8000;
 
-// Asks the kernel about the newest recipe only. A question is let go when its answer comes or is long overdue.
+// Asks the kernel about the newest recipe only, at most ten times a second and one question at a time. What the page
+// knows by itself is asked when the slider rests: each message makes the whole of JupyterLab show a busy kernel, and
+// that costs more than the explorer's own frame. A question is let go when its answer comes or is long overdue.
 function asker(panel) {
   let next = null, flying = null, sent = -1e9, timer = null;
+  function later(ms) { clearTimeout(timer); timer = setTimeout(pump, ms); }
   function pump() {
-    timer = null;
+    timer = clearTimeout(timer) ?? null;
     const now = performance.now();
     if (next === null || (flying !== null && now - sent < PATIENCE_MS)) return;
-    if (now - sent < APART_MS) { timer ??= setTimeout(pump, APART_MS - (now - sent)); return; }
+    if (now - sent < APART_MS) return later(APART_MS - (now - sent));
     flying = next;
     next = null;
     sent = now;
@@ -17,8 +20,27 @@ function asker(panel) {
   }
   panel.cleanup(() => clearTimeout(timer));
   return {
-    ask(recipe) { if (recipe !== flying) { next = recipe; pump(); } else next = null; },
-    answered() { if ((panel.get("estimate") || {}).asked === flying) { flying = null; pump(); } },
+    ask(recipe, isKnownHere) {
+      next = recipe === flying ? null : recipe;
+      if (isKnownHere) later(REST_MS); else pump();
+    },
+    answered() { if ((panel.get("estimate") || {}).asked === flying) { flying = null; if (timer === null) pump(); } },
+  };
+}
+
+// Sets a trait that the kernel only remembers: on the page at once, in the kernel when the hand rests. Until then an
+// echo of what was told before does not undo it.
+function kept(panel, name) {
+  let mine = null, timer = null;
+  const ref = () => panel.get("state").ref;
+  const tell = () => { clearTimeout(timer); timer = mine = null; panel.model.save_changes(); };
+  panel.on(name, () => { if (mine && mine.ref === ref() && panel.get(name) !== mine.value) panel.model.set(name, mine.value); });
+  panel.cleanup(() => { if (mine) tell(); });
+  return (value) => {
+    mine = { value, ref: ref() };
+    panel.model.set(name, value);
+    clearTimeout(timer);
+    timer = setTimeout(tell, REST_MS);
   };
 }
 
@@ -56,26 +78,8 @@ function bandWords(said, share) {
 }
 const caution = (said) => (said.needs_training ? "needs training" : said.is_provisional ? "provisional" : "");
 
-// The hollow point with its band. `at` holds the places: x, y, the band's ends, the plot's box.
-function hollowPoint(at, words, note, data) {
-  const { x, y, top, bottom, left, right, box } = at;
-  const inside = Math.max(box.top + 8, Math.min(box.bottom - 24, y));
-  const isRight = x > (box.left + box.right) / 2;
-  const line = (props) => g("line", { stroke: "var(--wb-orange)", "stroke-width": 2, ...props });
-  const clip = (v) => Math.max(box.top, Math.min(box.bottom, v));
-  const [t, b] = [clip(top), clip(bottom)];
-  const text = { x: isRight ? x - 14 : x + 14, "text-anchor": isRight ? "end" : "start", style: "fill:var(--wb-orange);font-weight:600;paint-order:stroke;stroke:var(--wb-bg);stroke-width:3px" };
-  return g("g", { class: "wb-estimate", ...data },
-    g("rect", { x: x - 6, width: 12, y: t, height: Math.max(0, b - t), fill: "var(--wb-orange)", "fill-opacity": 0.16 }),
-    line({ x1: x, x2: x, y1: t, y2: b, "stroke-dasharray": "5 4" }),
-    top >= box.top ? line({ x1: x - 6, x2: x + 6, y1: t, y2: t }) : null, bottom <= box.bottom ? line({ x1: x - 6, x2: x + 6, y1: b, y2: b }) : null,
-    right - left > 8 ? line({ x1: Math.max(box.left, left), x2: Math.min(box.right, right), y1: y, y2: y, "stroke-width": 1.5, "stroke-dasharray": "2 3" }) : null,
-    g("circle", { cx: x, cy: clip(y), r: 6.5, fill: "var(--wb-bg)", stroke: "var(--wb-orange)", "stroke-width": 2.5 }),
-    g("text", { ...text, y: inside + 4, text: words }), note ? g("text", { ...text, y: inside + 18, text: note }) : null);
-}
-
 // Bars of what each layer adds to the expected harm; a click gives the layer a knob of its own.
-function layerRows(panel, measure) {
+function layerRows(panel, measure, keepKnobs) {
   const box = h("div", { class: "wb-layers" });
   let names = "", open = "", cells = {};
   const knobs = () => panel.get("knobs") || {};
@@ -83,8 +87,7 @@ function layerRows(panel, measure) {
   function set(name, values) {
     const all = { ...(knobs()[OWN] || {}) };
     if (values === null) delete all[name]; else all[name] = values;
-    panel.model.set("knobs", { ...knobs(), [OWN]: all });
-    panel.model.save_changes();
+    keepKnobs({ ...knobs(), [OWN]: all });
   }
   function knobsOf(name) {
     const mine = own(name) || {};

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,6 +16,7 @@ from workbench.core.optional import is_installed
 from workbench.data.dataset import Dataset, open_dataset
 from workbench.flow.endpoint import Endpoint
 from workbench.flow.workspace import Workspace
+from workbench.serving.binary import DATATYPES
 from workbench.widgets.views.dataset import name_of
 
 _LINE = re.compile(r"^(workbench_[a-z_]+?)(_bucket|_sum|_count)?\{([^}]*)\} (\S+)$", re.MULTILINE)
@@ -46,7 +48,9 @@ def state(workspace: Workspace, selected: str | None, about: dict[str, Any]) -> 
         "rows": [_row(e) for e in running],
         "servable": servable,
         "asked": selected,
-        "selected": None if chosen is None else {**_row(chosen), "about": about},
+        "selected": None
+        if chosen is None
+        else {**_row(chosen), "about": about, "grpc_snippet": grpc_snippet(chosen, about)},
         "has_proxy": is_installed("jupyter_server_proxy"),
     }
 
@@ -180,6 +184,33 @@ def random_sample(dataset: Dataset, rng: np.random.Generator) -> tuple[int, Any,
 def plain_row(row: Any) -> dict[str, Any]:
     """Returns a table's row as JSON-able values."""
     return {str(k): (v.item() if hasattr(v, "item") else v) for k, v in dict(row).items()}
+
+
+def grpc_snippet(endpoint: Endpoint, about: Mapping[str, Any]) -> str:
+    """Returns Python that calls the endpoint by Triton's gRPC client; "" if it speaks none."""
+    signature = about.get("signature")
+    if not endpoint.grpc or signature is None:
+        return ""
+    trust = ', ssl=True, root_certificates="certificate.pem"' if endpoint.info.certificate else ""
+    lines = [
+        "import os, numpy as np, tritonclient.grpc as triton",
+        f'client = triton.InferenceServerClient("{endpoint.grpc}"{trust})',
+        'auth = {"authorization": "Bearer " + os.environ["WORKBENCH_TOKEN"]}',
+        "inputs = []",
+    ]
+    for tensor in signature["inputs"]:
+        shape = [dim if isinstance(dim, int) else 1 for dim in tensor["shape"]]
+        name, dtype = json.dumps(tensor["name"], ensure_ascii=False), tensor["dtype"]
+        made = f'np.full({shape}, b"text", object)'
+        made = made if dtype == "str" else f"np.zeros({shape}, np.{dtype})"
+        lines += [
+            f'inputs.append(triton.InferInput({name}, {shape}, "{DATATYPES[dtype]}"))',
+            f"inputs[-1].set_data_from_numpy({made})",
+        ]
+    model = json.dumps(about["model"], ensure_ascii=False)
+    output = json.dumps(signature["outputs"][0]["name"], ensure_ascii=False)
+    call = f"client.infer({model}, inputs, headers=auth)"
+    return "\n".join([*lines, f"print({call}.as_numpy({output}))"])
 
 
 def _row(endpoint: Endpoint) -> dict[str, Any]:

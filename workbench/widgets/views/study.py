@@ -14,6 +14,7 @@ from workbench.flow.study_table import difference, latency, sentence
 from workbench.flow.variant import Variant
 from workbench.widgets.forms import knobs_of
 
+CHAMPION = "champion"
 SHARES = ("accuracy", "balanced_accuracy", "f1_macro")
 
 
@@ -63,6 +64,29 @@ def state(study: Study) -> dict[str, Any]:
         "machine": _machine(shown.cpu, shown.threads, shown.batch) if shown else "",
         "points": points,
     }
+
+
+def registered(study: Study) -> dict[str, dict[str, str]]:
+    """Returns by recipe the newest version that was made of a variant, and whether it is promoted.
+
+    A version was made of a variant if it has its file, its recipe and its parent.
+
+    Args:
+        study: The study.
+    """
+    store, found = study.store, dict[str, dict[str, str]]()
+    parent = study.record.config.get("model_ref") or study.ref
+    files = {v.recipe: store.artifacts.get(v.digest).files for v in study.variants}
+    versions = [version for name in store.models.names() for version in store.models.versions(name)]
+    for version in sorted(versions, key=lambda v: v.created):
+        recipe = str(version.manifest.get("recipe"))
+        if version.manifest.get("parent") != parent or files.get(recipe) != version.files:
+            continue
+        is_champion = store.models.alias(version.name, CHAMPION) == version.number
+        found[recipe] = {
+            "version": version.ref, **({"promoted": CHAMPION} if is_champion else {})
+        }  # fmt: skip
+    return found
 
 
 def methods(is_onnx_only: bool) -> list[dict[str, Any]]:

@@ -48,7 +48,7 @@ def test_pruned_weights_stay_zero():
     assert len(codebook) <= 16
 
 
-@pytest.mark.parametrize("entries", [16, 256])
+@pytest.mark.parametrize("entries", [16, pytest.param(256, marks=pytest.mark.full)])
 @pytest.mark.parametrize("study", [cnn_study, imported_study])
 def test_the_file_holds_indices_and_answers_as_the_codebook_says(study, entries, tmp_path):
     base = study().build("baseline")

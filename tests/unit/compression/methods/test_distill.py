@@ -101,6 +101,7 @@ def test_a_student_larger_than_the_model_is_refused():
         small.build("distill:1,family=mlp")
 
 
+@pytest.mark.full
 def test_depth_and_family_can_be_chosen():
     study = cnn_study()
     shallow = study.build("distill:1,depth=0.5,epochs=1").module

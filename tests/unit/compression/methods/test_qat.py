@@ -85,6 +85,7 @@ def test_impossible_orders_are_refused(recipe, words):
         parse(recipe)
 
 
+@pytest.mark.full
 def test_it_follows_structural_steps_and_single_layers():
     study = cnn_study()
     assert study.build("prune_structured:0.5,epochs=1 + qat:8,epochs=1").format == "int8"

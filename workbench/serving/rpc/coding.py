@@ -1,0 +1,172 @@
+"""Infer messages to tensors and back: raw bytes or typed contents, as the caller sent them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from workbench.core.errors import InputError, did_you_mean
+from workbench.core.signature import Signature, TensorSpec
+from workbench.serving.batching import Outputs
+from workbench.serving.binary import DATATYPES, datatype_of, pack, unpack
+from workbench.serving.deadlines import read_parameter
+from workbench.serving.engine import Tensors
+from workbench.serving.rpc.schema import Schema, choice
+from workbench.serving.served import Served
+from workbench.serving.tensors import as_tensor, input_error
+
+_CONTENTS = {
+    "BOOL": "bool_contents",
+    "BYTES": "bytes_contents",
+    "FP32": "fp32_contents",
+    "FP64": "fp64_contents",
+    "INT64": "int64_contents",
+    "UINT64": "uint64_contents",
+    **{f"INT{bits}": "int_contents" for bits in (8, 16, 32)},
+    **{f"UINT{bits}": "uint_contents" for bits in (8, 16, 32)},
+}
+_REFUSED = {
+    "shared_memory_region": "tensors come inside the message",
+    "classification": "ask /predict for labels",
+}
+
+
+@dataclass(frozen=True)
+class Call:
+    """A parsed infer request.
+
+    Attributes:
+        inputs: Tensors by name.
+        id: The caller's own id for the request; "" for none.
+        wanted: Names of the outputs asked for; empty for all.
+        is_raw: Whether the outputs go out as bytes.
+        timeout_s: How long the caller waits; None for ever.
+    """
+
+    inputs: Tensors
+    id: str
+    wanted: tuple[str, ...]
+    is_raw: bool
+    timeout_s: float | None
+
+
+def parse(message: Any, signature: Signature) -> Call:
+    """Returns what an `InferRequest` asks of a model.
+
+    Raises:
+        InputError: Everything that does not fit, at once.
+    """
+    specs = {spec.name: spec for spec in signature.inputs}
+    raw: Sequence[bytes] = message.raw_input_contents
+    problems: list[str] = []
+    if raw and len(raw) != len(message.inputs):
+        problems.append(
+            f"raw_input_contents: got {len(raw)} for {len(message.inputs)} inputs; "
+            "one for each would be right"
+        )
+        raise input_error(problems, signature)
+    inputs: dict[str, NDArray[Any]] = {}
+    for place, item in enumerate(message.inputs):
+        try:
+            value = _tensor(item, raw[place] if raw else None, specs)
+            if item.name in inputs:
+                problems.append(f"{item.name}: given twice; once would be right")
+            inputs[item.name] = value
+        except InputError as error:
+            problems.append(error.message)
+    parameters = {name: choice(value) for name, value in message.parameters.items()}
+    timeout_s = read_parameter(parameters, problems)
+    wanted = _wanted(message.outputs, signature, problems)
+    if problems:
+        raise input_error(problems, signature)
+    is_raw = bool(raw) or parameters.get("binary_data_output") is True
+    return Call(inputs, message.id, wanted, is_raw, timeout_s)
+
+
+def encode(schema: Schema, served: Served, call: Call, outputs: Outputs) -> bytes:
+    """Returns the bytes of the `InferResponse`.
+
+    Typed contents know no half-precision numbers: with one among them, all outputs go raw.
+    """
+    names = call.wanted or tuple(outputs)
+    is_raw = call.is_raw or any(outputs[name].dtype == np.float16 for name in names)
+    message = schema.new(
+        "InferResponse", model_name=served.name, model_version=served.version, id=call.id
+    )
+    for name in names:
+        value = outputs[name]
+        datatype = datatype_of(value.dtype)
+        made = message.outputs.add(name=name, datatype=datatype, shape=value.shape)
+        if is_raw:
+            message.raw_output_contents.append(pack(value))
+        else:
+            getattr(made.contents, _CONTENTS[datatype]).extend(_flat(value))
+    data: bytes = message.SerializeToString()
+    return data
+
+
+def _tensor(item: Any, raw: bytes | None, specs: Mapping[str, TensorSpec]) -> NDArray[Any]:
+    name = item.name
+    spec = specs.get(name)
+    if spec is None:
+        raise InputError(f"{name}: the model has no such input{did_you_mean(name, specs)}")
+    _check_parameters(name, item.parameters)
+    shape = list(item.shape)
+    if any(dim < 0 for dim in shape):
+        raise InputError(f"{name}: got the shape {str(shape)[:60]}; sizes of 0 or more")
+    datatype = DATATYPES[spec.dtype]
+    if item.datatype != datatype:
+        raise InputError(f"{name}: got the datatype {item.datatype!r}; '{datatype}' would be right")
+    if raw is not None:
+        return unpack(memoryview(raw), spec, shape)
+    return as_tensor(_typed(item.contents, spec, datatype), spec, shape)
+
+
+def _typed(contents: Any, spec: TensorSpec, datatype: str) -> list[Any]:
+    field = _CONTENTS.get(datatype)
+    if field is None:
+        raise InputError(f"{spec.name}: {datatype} goes as raw_input_contents only")
+    given = [descriptor.name for descriptor, _ in contents.ListFields()]
+    if any(name != field for name in given):
+        raise InputError(
+            f"{spec.name}: got {', '.join(given)}; {field} would be right for {datatype}"
+        )
+    values = list(getattr(contents, field))
+    return values if datatype != "BYTES" else [_text(spec, i, v) for i, v in enumerate(values)]
+
+
+def _text(spec: TensorSpec, place: int, value: bytes) -> str:
+    try:
+        return value.decode()
+    except UnicodeDecodeError as error:
+        raise InputError(f"{spec.name}: text {place} is not UTF-8") from error
+
+
+def _check_parameters(name: str, parameters: Mapping[str, Any]) -> None:
+    for refused, instead in _REFUSED.items():
+        if refused in parameters:
+            raise InputError(f"{name}: the parameter '{refused}' is not known here; {instead}")
+
+
+def _wanted(items: Sequence[Any], signature: Signature, problems: list[str]) -> tuple[str, ...]:
+    known = [spec.name for spec in signature.outputs]
+    for item in items:
+        if item.name not in known:
+            problems.append(
+                f"outputs: the model has no '{item.name[:60]}'{did_you_mean(item.name, known)}; "
+                f"it gives {', '.join(known)}"
+            )
+        try:
+            _check_parameters(item.name[:60], item.parameters)
+        except InputError as error:
+            problems.append(error.message)
+    return tuple(item.name for item in items)
+
+
+def _flat(value: NDArray[Any]) -> list[Any]:
+    flat = value.ravel().tolist()
+    return flat if value.dtype.kind not in "OUS" else [str(item).encode() for item in flat]

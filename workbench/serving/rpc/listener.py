@@ -1,0 +1,227 @@
+"""Listens for gRPC on a port of its own and hands each call to the endpoint's server.
+
+Transport is grpcio's asyncio server on the endpoint's event loop. Knows no model: tokens, limits,
+deadlines, counting and logs are those of HTTP.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from time import perf_counter
+from typing import Any
+from urllib.parse import unquote
+
+from workbench.core.errors import InputError, WorkbenchError, unknown_name
+from workbench.core.optional import require
+from workbench.serving.answer import Answer
+from workbench.serving.deadlines import expire, limit
+from workbench.serving.errors import MethodNotAllowedError
+from workbench.serving.gateway import Gateway
+from workbench.serving.limits import Limits
+from workbench.serving.messages import Request, Response
+from workbench.serving.protocol import Endpoint
+from workbench.serving.routes import Route
+from workbench.serving.rpc.calls import SERVICE, Calls
+from workbench.serving.rpc.schema import EXTRA, FOR, Schema
+from workbench.serving.rpc.status import code_of, trailers_of, words_of
+from workbench.serving.security import Gate
+from workbench.serving.server import Server
+from workbench.serving.tls import Certificate
+
+_NO_COMPRESSION = 1  # the bit of GRPC_COMPRESS_NONE
+_JUST_NOW_S = 0.001
+
+
+class RpcServer:
+    """The gRPC side of an endpoint.
+
+    Args:
+        endpoint: Models and gate.
+        server: Counts, logs and begins every call as it does HTTP requests.
+        limits: `body_bytes` bounds a message, `connections` both connections and open calls.
+        gateway: What stands before it.
+
+    Raises:
+        MissingDependencyError: grpcio or protobuf is not installed.
+    """
+
+    def __init__(
+        self, endpoint: Endpoint, server: Server, limits: Limits, gateway: Gateway
+    ) -> None:
+        self._grpc: Any = require("grpc", for_=FOR, extra=EXTRA)
+        self._aio: Any = require("grpc.aio", for_=FOR, extra=EXTRA)
+        self._routes = Calls(endpoint, Schema()).routes()
+        self._gate: Gate = endpoint.gate
+        self._server = server
+        self._limits = limits
+        self._gateway = gateway
+        self._transport: Any = None
+
+    async def start(
+        self, host: str, port: int, *, shares_port: bool, certificate: Certificate | None
+    ) -> int:
+        """Listens; returns the port, which the system chooses if `port` is 0.
+
+        grpcio takes 0.0.0.0 for every address of the machine, those of IPv6 among them.
+
+        Raises:
+            InputError: The address is taken, or not ours.
+        """
+        limits = self._limits
+        options = {
+            "grpc.so_reuseport": int(shares_port),
+            "grpc.max_receive_message_length": limits.body_bytes,
+            "grpc.max_send_message_length": -1,
+            "grpc.max_connection_idle_ms": round(1e3 * limits.keep_alive_s),
+            "grpc.keepalive_time_ms": round(1e3 * limits.keep_alive_s),
+            "grpc.server_handshake_timeout_ms": round(1e3 * limits.header_s),
+            "grpc.max_allowed_incoming_connections": limits.connections,
+            "grpc.compression_enabled_algorithms_bitset": _NO_COMPRESSION,
+        }
+        self._transport = transport = self._aio.server(
+            options=list(options.items()), maximum_concurrent_rpcs=limits.connections
+        )
+        transport.add_generic_rpc_handlers((self,))
+        address = f"{f'[{host}]' if ':' in host else host}:{port}"
+        try:
+            if certificate is None:
+                bound = transport.add_insecure_port(address)
+            else:
+                pair = (certificate.key.read_bytes(), certificate.path.read_bytes())
+                credentials = self._grpc.ssl_server_credentials((pair,))
+                bound = transport.add_secure_port(address, credentials)
+        except RuntimeError as error:
+            raise InputError(
+                f"{address} cannot be listened on for gRPC: the port is taken or not ours.",
+                hint="--grpc-port 0 lets the system choose a free one.",
+            ) from error
+        await transport.start()
+        return int(bound)
+
+    async def drain(self, timeout_s: float) -> bool:
+        """Takes no new call, answers what was begun; returns whether all was answered."""
+        if self._transport is None:
+            return True
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + timeout_s
+        await self._transport.stop(timeout_s)
+        return loop.time() < deadline
+
+    def service(self, details: Any) -> Any:
+        """Returns what answers a call, from its path and metadata alone: grpcio's handler look-up.
+
+        A refused caller's message is never read, nor that of a call which needs no token.
+        """
+        request = Request("POST", details.method.encode(), _headers(details.invocation_metadata))
+        route = self._routes.get(details.method)
+        refusal: WorkbenchError | None = None
+        try:
+            if route is None:
+                raise _unknown(details.method, self._routes)
+            self._admit(request, route)
+        except WorkbenchError as error:
+            refusal = error
+        if refusal is not None or route is None or route.scope is None:
+
+            async def answer_unread(messages: Any, context: Any) -> bytes:
+                return await self._answer(request, b"", context, refusal)
+
+            return self._grpc.stream_unary_rpc_method_handler(answer_unread)
+
+        async def answer(data: bytes, context: Any) -> bytes:
+            return await self._answer(request, data, context, None)
+
+        return self._grpc.unary_unary_rpc_method_handler(answer)
+
+    def _admit(self, request: Request, route: Route) -> None:
+        request.route = route
+        token = self._gate.check(request, route.scope)
+        if token is not None:
+            request.caller, request.token = token.name, token
+            if route.predicts:
+                self._gate.spend(token, 0)
+
+    async def _answer(
+        self, request: Request, data: bytes, context: Any, refusal: WorkbenchError | None
+    ) -> bytes:
+        request.body, request.address = data, _address(context.peer())
+        self._gateway.receive(request)
+        turn = _Turn()
+        answer = RpcAnswer(turn, request, perf_counter(), close=False)
+        left_s = context.time_remaining()
+        try:
+            if left_s is not None and request.route is not None and request.route.predicts:
+                limit(answer, left_s)
+            self._server.handle(answer, refusal)
+            await turn.done.wait()
+        except asyncio.CancelledError:
+            if left_s is not None and context.time_remaining() < _JUST_NOW_S:
+                expire(answer)
+            answer.drop()
+            raise
+        if answer.error is not None:
+            code = getattr(self._grpc.StatusCode, code_of(answer.error))
+            await context.abort(code, words_of(answer.error), trailers_of(answer.error))
+        return answer.body
+
+
+class _Turn:
+    """Waits for an answer; apart from it, so that no answer refers to itself."""
+
+    def __init__(self) -> None:
+        self.done = asyncio.Event()
+
+    def flush(self) -> None:
+        """Lets the call go on: its answer is complete."""
+        self.done.set()
+
+
+class RpcAnswer(Answer):
+    """The one answer to a call.
+
+    Attributes:
+        body: Bytes of the message.
+        error: What is told instead.
+    """
+
+    body = b""
+    error: WorkbenchError | None = None
+
+    def send(self, response: Response) -> None:
+        """Answers; ignored if that was done already."""
+        if not self.is_started:
+            self.is_started = True
+            self.status, self.body = response.status, response.body
+            self._end()
+
+    def fail(self, error: WorkbenchError) -> None:
+        """Answers with an error."""
+        if not self.is_started:
+            self.is_started = True
+            self.status, self.error_code, self.error = error.http_status, error.code, error
+            self._end()
+
+
+def _headers(metadata: Any) -> dict[bytes, bytes]:
+    """Returns a call's metadata as HTTP headers; repeated ones are joined."""
+    found: dict[bytes, bytes] = {}
+    for name, value in metadata or ():
+        key = name.lower().encode("latin-1", "replace")
+        data = value if isinstance(value, bytes) else str(value).encode("latin-1", "replace")
+        found[key] = found[key] + b", " + data if key in found else data
+    return found
+
+
+def _address(peer: str) -> str:
+    """Returns the address in "ipv4:127.0.0.1:5000" or "ipv6:%5B::1%5D:5000"."""
+    kind, _, rest = unquote(peer).partition(":")
+    return rest.rpartition(":")[0].strip("[]") if kind in ("ipv4", "ipv6") else ""
+
+
+def _unknown(path: str, known: dict[str, Route]) -> MethodNotAllowedError:
+    """Returns the error for a call that is not answered, with the nearest one that is."""
+    names = [name.rpartition("/")[2] for name in known if name.startswith(f"/{SERVICE}/")]
+    is_ours = path.startswith(f"/{SERVICE}/")
+    got = path.rpartition("/")[2] if is_ours else path.strip("/")
+    found = unknown_name("call", got[:100], names)
+    return MethodNotAllowedError(found.message, hint=found.hint)
