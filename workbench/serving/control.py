@@ -51,7 +51,7 @@ class TrafficControl:
         self._shadows: dict[tuple[str, str, str], ShadowCounts] = {}
         self._lock = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
-        self._router.on_change = self._arrange
+        self._router.on_change = self._follow
         self._add_figures()
 
     async def set(self, model: str, traffic: Traffic | None, *, by: str) -> TrafficReport:
@@ -127,9 +127,8 @@ class TrafficControl:
     async def _serve_missing(self, name: str, traffic: Traffic | None) -> list[Served]:
         added: list[Served] = []
         try:
-            for selector in () if traffic is None else traffic.selectors():
-                line = self._router.line(name)
-                if not any(_is_named(served, selector) for served in line):
+            for selector in self._missing(name, traffic):
+                if selector in self._missing(name, traffic):
                     added.append(await self._models.add(name, selector))
         except WorkbenchError:
             for served in added:
@@ -151,6 +150,23 @@ class TrafficControl:
             is_wanted = any(_is_named(served, selector) for selector in wanted)
             if self._models.is_added(served) and not is_wanted:
                 self._models.remove(served)
+
+    def _follow(self, name: str) -> None:
+        """Takes up that other versions are served; one that only an alias stood for is loaded."""
+        self._arrange(name)
+        if self._missing(name, self._traffic.get(name)):
+            self._spawn(self._complete(name))
+
+    async def _complete(self, name: str) -> None:
+        async with self._lock:
+            if name in self._router.names():
+                await self._serve_missing(name, self._traffic.get(name))
+
+    def _missing(self, name: str, traffic: Traffic | None) -> list[str]:
+        """Returns the selectors of traffic that no served version goes by."""
+        line = self._router.line(name)
+        selectors = () if traffic is None else traffic.selectors()
+        return [text for text in selectors if not any(_is_named(s, text) for s in line)]
 
     def _arrange(self, name: str) -> None:
         """Rebuilds split, mirrors and watches of a name from the versions now behind it."""
@@ -329,7 +345,7 @@ async def _logged(work: Coroutine[Any, Any, None]) -> None:
     try:
         await work
     except WorkbenchError as error:
-        _LOGGER.warning("a version taken back could not be kept or noted: %s", error)
+        _LOGGER.warning("a change of traffic could not be completed or noted: %s", error)
 
 
 def _is_named(served: Served, selector: str) -> bool:

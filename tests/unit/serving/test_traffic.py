@@ -137,6 +137,20 @@ def test_a_version_is_loaded_for_its_share_and_unloaded_after_it(found):
     assert set(answered_by(found, 5)) == {"1"}
 
 
+def test_a_version_that_was_only_behind_an_alias_keeps_its_share_when_the_alias_moves(
+    found, versions
+):
+    versions.models.promote(NAME, 2)
+    wait_for(lambda: ask(found).json()["version"] == "2")
+    set_traffic(found, weights={"champion": 50, "2": 50})
+    assert answered_by(found, 4) == {"2": 4}
+    versions.models.rollback(NAME, "champion")
+    wait_for(lambda: len(manager_of(found).traffic().versions) == 2)
+    shares = {row.version: row.share for row in manager_of(found).traffic().versions}
+    assert shares == {"1": 0.5, "2": 0.5}
+    assert set(answered_by(found, 20)) == {"1", "2"}
+
+
 def test_what_cannot_be_served_changes_nothing(found):
     set_traffic(found, weights={"champion": 1})
     with pytest.raises(NotFoundError, match="99"):
