@@ -196,6 +196,7 @@ class Page:
         self.page.wait_for_function(
             f"document.body.dataset.jpThemeLight === '{str(not dark).lower()}'"
         )
+        self.page.wait_for_selector("#jupyterlab-splash", state="detached")
 
     def shot(self, name: str, selector: str | None = None) -> None:
         """Takes a picture for eyes, if a folder for them is set."""

@@ -49,6 +49,7 @@ def test_buttons_clicked_twice_do_it_once(lab, desk, page):
 
     tabs.get_by_role("tab", name="Compress").click()
     panel = page.page.locator(STUDY)
+    panel.get_by_label("study", exact=True).select_option(store.studies.all()[-1].ref)
     panel.locator(".wb-dot[data-recipe='half:fp16']").click()
     panel.get_by_label("Model name").fill("clicked-twice")
     panel.get_by_role("button", name="Register").dblclick()
