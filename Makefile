@@ -67,7 +67,8 @@ dashboards: install  ## The trade-off dashboard by Voila, read-only
 bench-estimator: install  ## Figures of the estimates beside their goals (ARGS=--full: five seeds)
 	@$(TEST_ENV) $(BIN)/python -m tests.benchmarks.estimator $(ARGS)
 
-bench-serve: install  ## The endpoint under wrk (apt install wrk), beside ONNX Runtime alone (ARGS="--seconds 10")
+bench-serve: install  ## The endpoint and other servers under wrk (apt install wrk) (ARGS="--seconds 10")
+	@$(BIN)/python -m pip install --quiet --editable '.[bench-peers]'
 	@$(TEST_ENV) $(BIN)/python -W ignore -m tests.benchmarks.serve $(ARGS)
 
 bench-ui: install  ## Figures of the screen beside their goals (ARGS=--full: ten minutes; ARGS="--json FILE")

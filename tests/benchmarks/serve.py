@@ -4,7 +4,8 @@
 
 Token check, metrics, request log and limits are on. The server has the first usable core, wrk the
 second; ONNX Runtime alone runs on the first, before and after each load, and the ratio is to the
-mean of both. wrk comes from the system (`apt install wrk`).
+mean of both. The servers of the extra `bench-peers` are loaded the same way, where it is installed.
+wrk comes from the system (`apt install wrk`).
 """
 
 from __future__ import annotations
@@ -27,37 +28,16 @@ import numpy as np
 import torch
 from torch import nn
 
+from tests.benchmarks import peers
 from tests.benchmarks.figure import Figure, shown
+from tests.benchmarks.load import Load, alone, write_script, wrk
 from workbench.core.host import usable_cores
 from workbench.flow.workspace import Workspace
 from workbench.runtime.cpu import describe_cpu
-from workbench.runtime.session import open_session
 from workbench.widgets.views.endpoint import STAGES
 
 _NAME = "bench"
 _BARE = Path(__file__).with_name("bare_server.py")
-_SCRIPT = """
-wrk.method = "POST"
-local file = io.open("{body}", "rb")
-wrk.body = file:read("*a")
-file:close()
-{headers}
-done = function(summary, latency, requests)
-  io.write(string.format("@%d %d %d %f %f %f\\n", summary.requests, summary.duration,
-    summary.errors.connect + summary.errors.read + summary.errors.write + summary.errors.status
-    + summary.errors.timeout, latency:percentile(50), latency:percentile(99), latency.max))
-end
-"""
-
-
-@dataclass(frozen=True)
-class Load:
-    """What wrk found."""
-
-    per_second: float
-    errors: int
-    p50_ms: float
-    p99_ms: float
 
 
 @dataclass(frozen=True)
@@ -110,6 +90,9 @@ def figures(folder: Path, seconds: float) -> Iterator[Figure]:
             yield from of_net(net, path, endpoint, (server, client), seconds, folder)
         finally:
             endpoint.stop()
+        if net.shape == (64,):
+            sample = np.random.default_rng(0).random((1, *net.shape), np.float32)
+            yield from peers.figures(path, sample, (server, client), seconds, folder)
 
 
 def of_net(
@@ -124,11 +107,12 @@ def of_net(
     for form, (body, headers) in bodies.items():
         for connections in (1, 64):
             what = f"{net.name}, {form}, {connections} connection{'s' * (connections > 1)}"
-            script = write_script(folder, endpoint, body, headers)
-            wrk(endpoint.url, script, connections, 1, cores[1])
+            script = write_script(folder, body, {**headers, **bearer(endpoint)})
+            url = f"{endpoint.url}/v2/models/{_NAME}/infer"
+            wrk(url, script, connections, 1, cores[1])
             before = alone(path, sample, cores[0])
             stages, used = stage_seconds(endpoint), cpu_s(pid)
-            load = wrk(endpoint.url, script, connections, seconds, cores[1])
+            load = wrk(url, script, connections, seconds, cores[1])
             used, spent = cpu_s(pid) - used, stage_seconds(endpoint)
             reference = (before + alone(path, sample, cores[0])) / 2
             yield Figure(what, load.per_second, "requests/s")
@@ -136,12 +120,19 @@ def of_net(
                 yield Figure(f"{what}: errors", load.errors, "", 0)
             if connections == 1:
                 yield Figure(f"{what}: p50", load.p50_ms, "ms", 0.25)
+                yield Figure(f"{what}: p50 of the bare server", bare[form][1].p50_ms, "ms")
                 continue
             yield Figure(f"{net.name}: ONNX Runtime alone", reference, "calls/s")
             share = load.per_second / reference
             yield Figure(f"{what}: of that", share, "×", net.goals[form], is_floor=True)
-            yield Figure(f"{net.name}, {form}: a bare server, no model", bare[form], "requests/s")
-            yield Figure(f"{what}: of the bare server", load.per_second / bare[form], "×")
+            yield Figure(
+                f"{net.name}, {form}: a bare server, no model",
+                bare[form][64].per_second,
+                "requests/s",
+            )
+            yield Figure(
+                f"{what}: of the bare server", load.per_second / bare[form][64].per_second, "×"
+            )
             yield Figure(f"{what}: p99 to p50", load.p99_ms / load.p50_ms, "×", 4)
             count = load.per_second * seconds
             yield Figure(f"{what}: the process", 1e6 * used / count, "CPU-µs/request")
@@ -154,16 +145,22 @@ def of_net(
 
 def bare_server(
     endpoint: Any, body: bytes, headers: dict[str, str], cores: tuple[int, int], folder: Path
-) -> float:
-    """Returns the requests a second of a server that reads the same bytes and has no model."""
+) -> dict[int, Load]:
+    """Returns the load, by connections, of a server that reads the same bytes and has no model."""
     command = ["taskset", "-c", str(cores[0]), sys.executable, str(_BARE)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
         try:
             port = int(server.stdout.readline()) if server.stdout is not None else 0
-            script = write_script(folder, endpoint, body, headers)
-            return wrk(f"http://127.0.0.1:{port}", script, 64, 2, cores[1]).per_second
+            script = write_script(folder, body, {**headers, **bearer(endpoint)})
+            url = f"http://127.0.0.1:{port}/v2/models/{_NAME}/infer"
+            return {count: wrk(url, script, count, 2, cores[1]) for count in (1, 64)}
         finally:
             server.kill()
+
+
+def bearer(endpoint: Any) -> dict[str, str]:
+    """Returns the header with the endpoint's token."""
+    return {"authorization": f"Bearer {endpoint.token}"}
 
 
 def in_json(sample: np.ndarray) -> tuple[bytes, dict[str, str]]:
@@ -183,48 +180,6 @@ def in_binary(sample: np.ndarray) -> tuple[bytes, dict[str, str]]:
     head = json.dumps({"inputs": [tensor], "parameters": {"binary_data_output": True}}).encode()
     length = {"inference-header-content-length": str(len(head))}
     return head + blob, {"content-type": "application/octet-stream", **length}
-
-
-def write_script(folder: Path, endpoint: Any, body: bytes, headers: dict[str, str]) -> Path:
-    """Writes what wrk sends; the token is in a file of our own folder, not on a command line."""
-    (folder / "body").write_bytes(body)
-    given = {**headers, "authorization": f"Bearer {endpoint.token}"}
-    lines = "\n".join(f'wrk.headers["{name}"] = "{value}"' for name, value in given.items())
-    script = folder / "request.lua"
-    script.write_text(_SCRIPT.format(body=folder / "body", headers=lines))
-    return script
-
-
-def wrk(base: str, script: Path, connections: int, seconds: float, core: int) -> Load:
-    """Runs wrk with one thread on one core."""
-    url = f"{base}/v2/models/{_NAME}/infer"
-    command = ["taskset", "-c", str(core), "wrk", "-t1", f"-c{connections}", f"-d{seconds:g}s"]
-    done = subprocess.run(
-        [*command, "-s", str(script), url],
-        capture_output=True, text=True, check=True, timeout=seconds + 60,
-    )  # fmt: skip
-    found = re.search(r"@(\d+) (\d+) (\d+) ([\d.]+) ([\d.]+) ([\d.]+)", done.stdout)
-    if found is None:
-        raise SystemExit(f"wrk said nothing to be read:\n{done.stdout}{done.stderr}")
-    requests, micros, errors, p50, p99, _ = map(float, found.groups())
-    return Load(requests / (micros / 1e6), int(errors), p50 / 1e3, p99 / 1e3)
-
-
-def alone(path: Path, sample: np.ndarray, core: int, seconds: float = 1.0) -> float:
-    """Returns calls a second of ONNX Runtime in this process, one thread, on one core."""
-    before = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, {core})
-    try:
-        session = open_session(path)
-        session.warm(sample, runs=200)
-        calls, began = 0, time.perf_counter()
-        while (spent := time.perf_counter() - began) < seconds:
-            for _ in range(50):
-                session.run(sample)
-            calls += 50
-        return calls / spent
-    finally:
-        os.sched_setaffinity(0, before)
 
 
 def pin(pid: int, core: int) -> None:
