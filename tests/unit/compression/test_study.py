@@ -168,7 +168,8 @@ def test_one_process_at_a_time_measures(monkeypatch, tmp_path):
 
     monkeypatch.setattr("workbench.compression.measure.measure_interleaved", look)
     cnn_study().measure("prune:0.15")
-    assert held and all(held)
+    assert held
+    assert all(held)
     assert not is_locked(measuring_lock().path)
 
 
