@@ -59,6 +59,7 @@ def test_a_slider_is_moved_and_the_variant_measured_registered_served(lab, desk,
     assert page.errors() == []
 
 
+@pytest.mark.full
 def test_letting_go_of_a_slider_measures_and_a_dot_tells_its_figures(lab, desk, page):
     write_notebook(desk / "drag.ipynb", [CELL])
     page.open_notebook(lab, "drag.ipynb")

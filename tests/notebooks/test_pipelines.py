@@ -87,6 +87,7 @@ def _cell(source, tags=()):
     }
 
 
+@pytest.mark.full
 def test_compress_searches_compares_and_reports(tmp_path):
     parameters = {
         "family": "mlp",

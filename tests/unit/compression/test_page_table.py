@@ -74,6 +74,7 @@ def recipes() -> list[Recipe]:
     return [*found[: len(choices)], *found[len(choices) :: 3]]
 
 
+@pytest.mark.full
 def test_the_message_is_small():
     assert len(table().numbers) + len(json.dumps(table().head)) < 250_000
 

@@ -153,6 +153,7 @@ def test_a_table_from_the_shell_is_trained_beside_gradient_boosting(tmp_path):
     assert "dataset:葡萄酒@" in str(refused.exception), "the whole ref is told"
 
 
+@pytest.mark.full
 def test_ctrl_c_stops_what_the_shell_started_and_stop_takes_runs(tmp_path):
     process = subprocess.Popen(
         [*CLI, "train", "digits", "--family", "mlp", "--epochs", "5000", "-o", "threads=1"],

@@ -66,6 +66,7 @@ def test_pause_stop_and_resume(data):
         run.pause()
 
 
+@pytest.mark.full
 def test_killed_then_resumed_is_the_same_as_never_killed(data):
     options = {**OPTIONS, "epochs": 40}
     whole = wb.train(data, **options).wait(progress=False)

@@ -95,6 +95,7 @@ def test_layers_that_would_grow_stay_and_it_says_which():
     assert study.measure("low_rank:0.9").size_bytes < 0.96 * study.baseline().size_bytes
 
 
+@pytest.mark.full
 def test_corrected_outputs_answer_better():
     study = resnet_study()
     plain, corrected = (study.measure(f"low_rank:0.8,correct={on}") for on in ("false", "true"))
