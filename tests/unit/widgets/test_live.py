@@ -8,6 +8,7 @@ import threading
 import pytest
 
 from workbench.core.errors import InputError
+from workbench.flow.workspace import Workspace
 from workbench.widgets.live.app import AppWidget
 from workbench.widgets.live.base import STATIC, LivePanel
 from workbench.widgets.live.dataset import DatasetWidget
@@ -186,6 +187,18 @@ def test_the_page_opens_a_tab_when_it_is_chosen(road):
     page.tabs.selected = "models"
     assert opened.wait(20)
     assert isinstance(page._room.children[0], VersionWidget)
+
+
+def test_data_that_was_loading_when_the_train_tab_opened_is_offered_there(tmp_path):
+    space = Workspace(tmp_path / ".workbench", inline=True)
+    page = AppWidget(space, "data", is_single=False)
+    training = page.panel("train")
+    assert training.form["datasets"] == []
+    with pytest.raises(InputError, match="No data is chosen"):
+        training.do_train("", "cnn", {})
+    page.panel("data").do_load("digits", {})
+    (offered,) = training.form["datasets"]
+    assert offered["ref"] == page.panel("data")._shown.ref
 
 
 def test_what_cannot_be_followed_is_stale_until_it_is_asked_for_again():

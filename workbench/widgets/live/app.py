@@ -90,7 +90,15 @@ class AppWidget(ipywidgets.VBox):  # type: ignore[misc]
     def _data(self) -> LivePanel:
         records = self._workspace.store.datasets.list()
         dataset = self._workspace.load(records[0].ref) if records else None
-        return DatasetWidget(self._workspace, dataset, has_form=True)
+        return DatasetWidget(
+            self._workspace, dataset, has_form=True, on_loaded=lambda _: self._offer_data()
+        )
+
+    def _offer_data(self) -> None:
+        """What was loaded can be trained on, also if that tab was opened meanwhile."""
+        training = self._panels.get("train")
+        if isinstance(training, RunWidget):
+            training.refresh()
 
     def _train(self) -> LivePanel:
         runs = self._workspace.runs("train")

@@ -7,7 +7,7 @@ from typing import Any
 
 import traitlets
 
-from workbench.core.errors import StateError
+from workbench.core.errors import InputError, StateError
 from workbench.flow.run import Run
 from workbench.flow.workspace import Workspace
 from workbench.widgets import forms
@@ -91,6 +91,8 @@ class RunWidget(LivePanel):
 
     def do_train(self, data: str, family: str, options: dict[str, Any]) -> None:
         """Starts a training and follows it."""
+        if not data:
+            raise InputError("No data is chosen.", hint="Load some first; then choose it here.")
         run = self._workspace.train(data, family=family, **options)
         words = "".join(f", {name}={value!r}" for name, value in options.items())
         self.did(f'wb.train("{data}", family="{family}"{words})', "training started")
