@@ -265,11 +265,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         plan = Plan(own.replicas, own.cpus, own.ray_address)
         return asyncio.run(Cluster(parse(arguments), rest, plan).run(launch.announce))
     except WorkbenchError as error:
-        if arguments.json or arguments.quiet:
-            launch.say(json.dumps({"error": error.to_dict()}, ensure_ascii=False))
-        else:
-            sys.stderr.write(f"Error: {error}\n")
-        return launch.FAILED
+        return launch.refuse(error, as_json=arguments.json or arguments.quiet)
 
 
 def _knock(address: str) -> None:

@@ -16,7 +16,7 @@ from functools import partial
 from pathlib import Path
 
 from workbench.core.clock import now
-from workbench.core.errors import InputError
+from workbench.core.errors import InputError, WorkbenchError
 from workbench.core.files import storing
 from workbench.core.host import process_start
 from workbench.core.ids import new_id
@@ -224,6 +224,15 @@ def settle() -> None:
     """
     gc.collect()
     gc.freeze()
+
+
+def refuse(error: WorkbenchError, *, as_json: bool) -> int:
+    """Says why nothing is served; returns the exit code."""
+    if as_json:
+        say(json.dumps({"error": error.to_dict()}, ensure_ascii=False))
+    else:
+        sys.stderr.write(f"Error: {error}\n")
+    return FAILED
 
 
 def say(text: str) -> None:

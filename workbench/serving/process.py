@@ -7,7 +7,6 @@ Stays in the foreground until SIGTERM or Ctrl-C, then answers what it owes and e
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import sys
 from collections.abc import Callable, Sequence
@@ -39,11 +38,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             return asyncio.run(Supervisor(options, words).run(launch.announce))
         return run(options, launch.announce)
     except WorkbenchError as error:
-        if arguments.json or arguments.quiet:
-            launch.say(json.dumps({"error": error.to_dict()}, ensure_ascii=False))
-        else:
-            sys.stderr.write(f"Error: {error}\n")
-        return launch.FAILED
+        return launch.refuse(error, as_json=arguments.json or arguments.quiet)
 
 
 def run(options: Options, announce: Callable[[Options, EndpointInfo], None]) -> int:
