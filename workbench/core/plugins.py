@@ -175,7 +175,12 @@ def add_own(package: str, key: str, plugin: Any) -> None:
     next(r for r in _REGISTRIES if r.package == package).add(key, plugin)
 
 
-@functools.cache
 def _installed(group: str) -> EntryPoints:
-    """Returns a group of this environment's entry points; reading takes 50 ms, so once."""
-    return entry_points(group=group)
+    """Returns a group of this environment's entry points."""
+    return _all_installed().select(group=group)
+
+
+@functools.cache
+def _all_installed() -> EntryPoints:
+    """Reads those of every package; that takes 50 ms, so once for all kinds."""
+    return entry_points()
