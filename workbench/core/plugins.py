@@ -177,10 +177,11 @@ def add_own(package: str, key: str, plugin: Any) -> None:
 
 def _installed(group: str) -> EntryPoints:
     """Returns a group of this environment's entry points."""
-    return _all_installed().select(group=group)
+    found: EntryPoints = _all_installed().select(group=group)
+    return found
 
 
 @functools.cache
-def _all_installed() -> EntryPoints:
+def _all_installed() -> Any:  # another type before Python 3.12, with the same `select`
     """Reads those of every package; that takes 50 ms, so once for all kinds."""
     return entry_points()

@@ -1,4 +1,4 @@
-"""What the endpoint's own process does: serve alone, as one of several workers, or supervise them."""
+"""What the endpoint's process does: serve alone, as one of several workers, or supervise."""
 
 from __future__ import annotations
 
@@ -80,4 +80,3 @@ async def _until_told(service: Service, ready: Callable[[], None]) -> int:
     await stop.wait()
     _LOGGER.info("stopping: answering what is owed")
     return 0 if await service.stop() else launch.FAILED
-

@@ -6,7 +6,6 @@ Whoever holds `keys/` can sign; that is outside the threat model.
 from __future__ import annotations
 
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from workbench.core.errors import IntegrityError
