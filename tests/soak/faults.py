@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from statistics import median
 
 from tests.soak import callers_fail, processes_fail
 from tests.soak.saying import say
@@ -36,5 +37,8 @@ def _repeat(name: str, fault: Fault, rounds: int) -> bool:
     except Broken as problem:
         say(f"{name}: BROKEN in round {len(seconds) + 1}: {problem}")
         return False
-    say(f"{name}: {rounds} rounds, well again after {max(seconds):.2f} s at the most")
+    say(
+        f"{name}: {rounds} rounds, well again after {median(seconds):.2f} s (median), "
+        f"{max(seconds):.2f} s at the most"
+    )
     return True

@@ -32,8 +32,8 @@ _LEEWAY_S = 30
 class JwtVerifier:
     """Makes grants of JWTs. Keys are fetched at the start, and again for an unknown key.
 
-    The scopes are those of `predict` and `manage` in the claim `scope` (or `scp`), the models those
-    in the claim `models`, if there is one.
+    The scopes are those of `predict`, `manage` and `metrics` in the claim `scope` (or `scp`), the
+    models those in the claim `models`, if there is one.
 
     Args:
         provider: Whose.

@@ -81,7 +81,7 @@ class Gate:
         if scope is None:
             return None
         token = self._find(_bearer(request))
-        if scope not in token.scopes:
+        if not token.covers(scope):
             raise ForbiddenError(
                 f"The token '{token.name}' allows {', '.join(sorted(token.scopes)) or 'nothing'}, "
                 f"not {scope}.",

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from workbench.core.lazy import lazy
+from workbench.serving.asker import ENDPOINT
 from workbench.serving.batching import BatchLimits
 from workbench.serving.control import TrafficControl
 from workbench.serving.follow import FollowThread, Registry
@@ -167,7 +168,7 @@ class Service:
             await self.models.begin()
         await self._adopt(self._state.read())
         for name, traffic in self.settings.traffic.items() if sets_traffic else ():
-            await self.control.set(name, traffic, by="endpoint")
+            await self.control.set(name, traffic, by=ENDPOINT)
         if self._log is not None:
             self._log.start()
         if self._payloads is not None:
