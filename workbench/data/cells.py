@@ -24,6 +24,7 @@ _FORMATS = (
     "%d-%m-%Y",
 )
 _ORIGIN = datetime(2000, 1, 1)
+LARGEST = float(np.finfo(np.float32).max)
 DATE_FORMATS = _FORMATS
 
 
@@ -56,15 +57,17 @@ def to_number(value: Any) -> float:
     """Returns a plain cell as a number; NaN if it is missing.
 
     Raises:
-        ValueError: It is no finite number.
+        ValueError: It is no finite number, or beyond float32, which is what models take.
     """
     try:
         number = float(value)
+    except OverflowError as error:
+        raise ValueError(value) from error
     except (TypeError, ValueError):
         if is_missing(value):
             return math.nan
         raise
-    if math.isinf(number):
+    if abs(number) > LARGEST:
         raise ValueError(value)
     return number
 

@@ -99,7 +99,8 @@ def _numbers(column: Column, cells: Sequence[Any], problems: list[str]) -> np.nd
         try:
             values[index] = to_number(plain(cell))
         except (TypeError, ValueError):
-            problems.append(_problem(column, index, cells, "a number"))
+            wanted = "a number below 3.4e38" if isinstance(cell, (int, float)) else "a number"
+            problems.append(_problem(column, index, cells, wanted))
     return _with_missing(column, np.where(np.isnan(values), column.fill, values), values)
 
 

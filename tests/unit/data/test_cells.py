@@ -3,6 +3,7 @@ from __future__ import annotations
 import datetime
 import decimal
 import math
+import re
 
 import numpy as np
 import pytest
@@ -50,7 +51,7 @@ def test_moments():
         to_moment(20240305, "iso")
 
 
-@pytest.mark.parametrize("cell", ["inf", float("inf"), "12a", "1,5"])
+@pytest.mark.parametrize("cell", ["inf", float("inf"), "12a", "1,5", "1e300", -4e38, 10**400])
 def test_what_is_no_number(cell):
-    with pytest.raises(ValueError, match=str(cell)):
+    with pytest.raises(ValueError, match=re.escape(str(cell))):
         to_number(cell)

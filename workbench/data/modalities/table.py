@@ -11,6 +11,7 @@ from pydantic import Field
 from workbench.core.config import Config
 from workbench.core.errors import InputError, did_you_mean
 from workbench.core.records import Finding
+from workbench.data.cells import LARGEST
 from workbench.data.chunks import StoredArray, chunks
 from workbench.data.columns import (
     Column,
@@ -182,7 +183,7 @@ def _is_plain(values: np.ndarray, config: TableConfig) -> bool:
         config.layout == "plain"
         and values.dtype.kind in "uif"
         and values.shape[1:] == (len(config.columns),)
-        and bool(np.isfinite(values).all())
+        and bool((np.abs(values) <= LARGEST).all())
     )
 
 

@@ -88,6 +88,15 @@ def test_infinite_numbers_are_refused(config):
         TABLE.decode({"age": float("inf")}, config)
 
 
+@pytest.mark.parametrize("number", [1e300, -4e38, 10**400])
+def test_numbers_beyond_float32_are_refused(config, number):
+    with pytest.raises(InputError, match="not a number"):
+        TABLE.decode({"age": number}, config)
+    plain, _ = TABLE.fit(np.ones((20, 1), np.float32) * np.arange(20)[:, None], None, {})
+    with pytest.raises(InputError, match="not a number"):
+        TABLE.decode_batch(np.array([[float(min(number, 1e300))]]), plain)
+
+
 def test_json_rows(config):
     row = [30, "Paris", None, True]
     assert TABLE.split_batch(TABLE.from_json(row, config), config) == [row]
