@@ -87,6 +87,11 @@ class Prober:
         """Effects on the model as it is."""
         return self._plain[1]
 
+    @property
+    def samples(self) -> int:
+        """How many held-out samples are used."""
+        return len(self._inputs)
+
     def effects(self, chosen: Mapping[str, Treatment]) -> dict[str, Effect]:
         """Returns the effect on each layer of its treatment, remembered where it was probed.
 
