@@ -22,7 +22,7 @@ from workbench.evaluation.compare import paired_bootstrap
 from workbench.exporting.graph import save_graph
 from workbench.runtime.session import open_session
 
-_SAMPLES, _QUICK_MACS = (64, 256), 2_000_000_000
+_SAMPLES, _QUICK_MACS = (64, 256), 1_000_000_000
 _MOST_BYTES = 600_000_000
 _ACCURACY = "accuracy"
 _NORMAL, _RESAMPLES, _SETS = 1.645, 100, 5

@@ -19,8 +19,8 @@ import numpy as np
 UNIT = 0.5
 LENGTH_LOG, LENGTH_SHARE, LENGTH_DEPTH = 1.2, 1.2, 0.45
 _AMPLITUDES = (0.1, 0.15, 0.22, 0.32, 0.45, 0.6, 0.8)
-_NOISES = (0.06, 0.1, 0.15, 0.22, 0.32, 0.45)
-_LIKELY_AMPLITUDE, _LIKELY_NOISE, _LIKELY_REACH = 0.35, 0.28, 0.7
+_NOISES = (0.1, 0.15, 0.22, 0.28, 0.36, 0.46)
+_LIKELY_AMPLITUDE, _LIKELY_NOISE = (0.35, 0.7), (0.36, 0.2)  # median, reach of its logarithm
 _WITHOUT_POINTS = (0.6, 0.12)
 _TRUSTED = 0.3
 _PRIOR = (1.0, 1.1)
@@ -169,9 +169,13 @@ def _posterior(
     """Returns the logarithm of the density, up to a constant."""
     return (
         _likelihood(amplitude**2 * near + np.diag(noise**2 + luck**2), residuals)
-        - 0.5 * (math.log(amplitude / _LIKELY_AMPLITUDE) / _LIKELY_REACH) ** 2
-        - 0.5 * (math.log(noise / _LIKELY_NOISE) / _LIKELY_REACH) ** 2
+        - _unlikeliness(amplitude, *_LIKELY_AMPLITUDE)
+        - _unlikeliness(noise, *_LIKELY_NOISE)
     )
+
+
+def _unlikeliness(value: float, median: float, reach: float) -> float:
+    return 0.5 * (math.log(value / median) / reach) ** 2
 
 
 def _likelihood(covariance: np.ndarray, residuals: np.ndarray) -> float:
