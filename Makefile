@@ -64,7 +64,7 @@ lab: install  ## JupyterLab on the first tutorial (ARGS="--no-browser --port=900
 dashboards: install  ## The trade-off dashboard by Voila, read-only
 	@$(BIN)/workbench dashboards $(ARGS)
 
-bench-estimator: install  ## Figures of the estimates beside their goals (ARGS=--full: five seeds)
+bench-estimator: install  ## Figures of the estimates beside their goals (ARGS="--full --markdown FILE": five seeds)
 	@$(TEST_ENV) $(BIN)/python -m tests.benchmarks.estimator $(ARGS)
 
 bench-serve: install  ## The endpoint and other servers under wrk (apt install wrk) (ARGS="--seconds 10")

