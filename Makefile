@@ -51,9 +51,12 @@ docs: install  ## Write workbench/REFERENCE.md from the code
 bench: install  ## Print each figure of the README beside its goal
 	@$(BIN)/python -m tests.benchmarks
 
-bench-compress: install  ## The search beside optuna, mutation, random, ONNX Runtime and nncf
+bench-compress: install  ## Measuring, estimates, and the search beside others; also as JSON in reports/ (hours; ARGS="--seeds 1" for the search)
 	@$(BIN)/python -m pip install --quiet --editable '.[bench-compress]'
-	@$(TEST_ENV) $(BIN)/python -m tests.benchmarks.compress $(ARGS)
+	@mkdir -p reports
+	@$(TEST_ENV) $(BIN)/python -m tests.benchmarks measuring requantizing --json reports/bench-measuring.json
+	@$(TEST_ENV) $(BIN)/python -W ignore -m tests.benchmarks.estimator --json reports/bench-estimator.json
+	@$(TEST_ENV) $(BIN)/python -W ignore -m tests.benchmarks.compress --json reports/bench-compress.json $(or $(ARGS),--seeds 5)
 
 clean:  ## Remove the environment and the workspace of this folder
 	@rm -rf .venv .workbench reports dist
@@ -65,6 +68,7 @@ dashboards: install  ## The trade-off dashboard by Voila, read-only
 	@$(BIN)/workbench dashboards $(ARGS)
 
 bench-estimator: install  ## Figures of the estimates beside their goals (ARGS="--full --markdown FILE": five seeds)
+	@$(BIN)/python -m pip install --quiet --editable '.[bench-compress]'
 	@$(TEST_ENV) $(BIN)/python -m tests.benchmarks.estimator $(ARGS)
 
 bench-serve: install  ## The endpoint and other servers under wrk (apt install wrk) (ARGS="--seconds 10")

@@ -13,6 +13,7 @@ from workbench.core.errors import InputError
 from workbench.core.optional import require
 from workbench.core.records import Finding
 from workbench.data.cells import plain
+from workbench.data.number_style import Decimal, rewrite_numbers
 from workbench.data.problems import Problems
 
 _PARQUET = (".parquet", ".pq")
@@ -37,13 +38,16 @@ class RawTable:
         return f"{self.unit} {self.lines[index]}"
 
 
-def read_table(path: Path, encoding: str | None, separator: str | None) -> RawTable:
+def read_table(
+    path: Path, encoding: str | None, separator: str | None, decimal: Decimal | None = None
+) -> RawTable:
     """Returns the cells of a file: text from CSV, typed values from Parquet.
 
     Args:
         path: The file.
         encoding: None tells UTF-8 (with or without mark), UTF-16 and GB18030 apart.
         separator: None takes the one of , ; tab | that the header has most of.
+        decimal: The mark before decimals in CSV; None finds it out (see `number_style`).
 
     Raises:
         InputError: It is no such file.
@@ -53,7 +57,7 @@ def read_table(path: Path, encoding: str | None, separator: str | None) -> RawTa
     if encoding is None:
         with path.open("rb") as file:
             encoding = find_encoding(file, path.name)
-    return _read_csv(path, encoding, separator)
+    return _read_csv(path, encoding, separator, decimal)
 
 
 def find_encoding(file: BinaryIO, name: str) -> str:
@@ -95,15 +99,19 @@ def _first_bad(file: BinaryIO, encoding: str) -> int | None:
         done += len(piece)
 
 
-def _read_csv(path: Path, encoding: str, separator: str | None) -> RawTable:
+def _read_csv(
+    path: Path, encoding: str, separator: str | None, decimal: Decimal | None
+) -> RawTable:
     try:
         with path.open(encoding=encoding, newline="") as text:
             first = text.readline()
             text.seek(0)
             sep = separator or max(_SEPARATORS, key=first.count)
-            return _filled(csv.reader(text, delimiter=sep), path.name, encoding)
+            table = _filled(csv.reader(text, delimiter=sep), path.name, encoding)
     except (LookupError, TypeError, UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"'{path.name}' cannot be read as {encoding} text: {error}.") from error
+    table.findings += rewrite_numbers(table.columns, sep, decimal)
+    return table
 
 
 def _filled(reader: Any, name: str, encoding: str) -> RawTable:

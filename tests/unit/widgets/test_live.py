@@ -125,7 +125,8 @@ def _split(widget):
 
 
 def test_the_explorer_measures_what_is_asked_and_chooses_it(road):
-    panel = StudyWidget(road.workspace, road.study)
+    panel = StudyWidget(road.workspace, road.study, has_form=True)
+    before = len(road.study.variants)
     assert panel.chosen == "half:fp16"
     panel.do_measure("prune:0.30")
     for thread in threading.enumerate():
@@ -136,6 +137,8 @@ def test_the_explorer_measures_what_is_asked_and_chooses_it(road):
     assert panel.code == 'study.measure("prune:0.3")'
     assert "prune:0.3" in [p["recipe"] for p in panel.state["points"]]
     assert panel.measuring == {}
+    labels = [one["label"] for one in panel.form["studies"] if one["ref"] == road.study.ref]
+    assert [label.split(" · ")[-1] for label in labels] == [f"{before + 1} variants"]
 
 
 def test_a_recipe_that_cannot_be_is_told(road):

@@ -18,6 +18,7 @@ from workbench.data.collected import Collected, Progress, Reader
 from workbench.data.columns import moment_of
 from workbench.data.columns_fit import date_format
 from workbench.data.names import dataset_name
+from workbench.data.number_style import Decimal
 from workbench.data.rows import Rows, frame_columns
 from workbench.data.source import Source, SourceConfig
 from workbench.data.split import part_code
@@ -54,6 +55,9 @@ class TableSourceConfig(SourceConfig):
     )
     encoding: str | None = Field(default=None, description="Of a CSV file; by default found out.")
     separator: str | None = Field(default=None, description="Of a CSV file; by default found out.")
+    decimal: Decimal | None = Field(
+        default=None, description="Mark before decimals in a CSV file; by default found out."
+    )
 
     @model_validator(mode="after")
     def _one_table(self) -> TableSourceConfig:
@@ -138,7 +142,8 @@ class _TableReader(Reader):
 
     def _table(self) -> RawTable:
         if self._path is not None:
-            return read_table(self._path, self._config.encoding, self._config.separator)
+            config = self._config
+            return read_table(self._path, config.encoding, config.separator, config.decimal)
         if self._frame is None:
             raise InputError("There is no table.", hint="Give path= or frame=.")
         return self._frame

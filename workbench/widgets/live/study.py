@@ -134,7 +134,8 @@ class StudyWidget(LivePanel):
         self.show(view.state(self._study))
         new = len(self.state["points"]) - before
         if new > 0 and not self.measuring:
-            self.said = f"{new} more variants were measured elsewhere"
+            words = "variant was" if new == 1 else "variants were"
+            self.said = f"{new} more {words} measured elsewhere"
         return True
 
     def refresh(self) -> None:
@@ -294,6 +295,7 @@ class StudyWidget(LivePanel):
                     "began": time.time(),
                 }
             self.guarded(functools.partial(self._measure, wanted))
+        self.guarded(self.refresh)
         if self._estimates is not None:
             self._estimates.ask("")
 
@@ -339,7 +341,8 @@ def _page_code() -> str:
 
 def _label(store: Any, record: Any) -> str:
     words = str(record.config.get("model_ref") or record.id)
-    return f"{words} · {len(store.studies.variants(record.id))} variants"
+    count = len(store.studies.variants(record.id))
+    return f"{words} · {count} variant{'' if count == 1 else 's'}"
 
 
 def _spoken(variant: Variant) -> str:

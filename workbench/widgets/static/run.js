@@ -183,7 +183,7 @@ function buildRun(panel) {
     const share = s.total ? s.done / s.total : 0;
     bar.style.width = `${(100 * share).toFixed(1)}%`;
     barBox.setAttribute("aria-valuenow", String(Math.round(100 * share)));
-    where.textContent = !has ? "" : [s.total ? `${Math.round(100 * share)} %` : "", s.note, s.rate ? `${fmt.count(Math.round(s.rate))} samples/s` : "", s.elapsed !== null ? `${fmt.seconds(s.elapsed)} so far` : "",
+    where.textContent = !has ? "" : [s.total ? `${Math.round(100 * share)} %` : "", s.note || (s.status === "running" && !s.done ? "starting" : ""), s.rate ? `${fmt.count(Math.round(s.rate))} samples/s` : "", s.elapsed !== null ? `${fmt.seconds(s.elapsed)} so far` : "",
       s.left !== null && s.status === "running" ? `${fmt.seconds(s.left)} left` : ""].filter(Boolean).join(" · ");
     const can = panel.isReadonly() ? [] : s.can || [];
     if (buttonsFor !== can.join()) {
