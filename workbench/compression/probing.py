@@ -47,7 +47,7 @@ _SAMPLES, _QUICK_MACS = (12, 32), 400_000_000
 _MOMENT_SAMPLES, _FEWEST = 64, 8
 _MOST_BYTES = 400_000_000
 _MOST_GRADIENTS = 64_000_000
-_PROJECTED, _FIRST_SAMPLES = 20, 4
+_PROJECTED, _PROJECTED_MACS, _FIRST_SAMPLES = (8, 20), 250_000_000, 4
 _REPAIR_SAMPLES, _REPAIR_MACS = (16, 64), 250_000_000
 _MOST_EFFECTS = 256_000_000
 _CORRECTED = frozenset({"Conv", "Gemm"})
@@ -159,7 +159,8 @@ class Prober:
         """Random gradients, computed once."""
         if self._projections is None:
             sizes = sum(self.plain.base[layer.initializer].size for layer in self.layers)
-            most = min(_PROJECTED, len(self._inputs))
+            quick = int(np.clip(_PROJECTED_MACS // max(self.plain.macs, 1), *_PROJECTED))
+            most = min(quick, len(self._inputs))
             count = int(np.clip(_MOST_GRADIENTS // max(sizes, 1), min(4, most), most))
             self._projections = Projections(
                 self.subject,
