@@ -59,6 +59,7 @@ def _reason(name: str, rows: Rows) -> str:
         "quick look, CPU-s each": _of_looks,
         "table, CPU-s": _of_table,
         "first answer, CPU-s": _of_first,
+        "query, ms": _of_query,
         "a whole estimate(), ms": _of_estimate,
         "page query, ms": _of_page,
     }
@@ -98,6 +99,11 @@ def _of_first(rows: Rows) -> str:
         f"a pass of {count:.0f} samples takes {shown(passed)} CPU-s, and it needs passes and "
         "gradients of all layers, and one quantized graph"
     )
+
+
+def _of_query(rows: Rows) -> str:
+    spread = ", ".join(shown(value) for value in rows["query, ms"]["all"])
+    return f"its seeds gave {spread} beside what else the machine did, see the load"
 
 
 def _of_estimate(rows: Rows) -> str:
