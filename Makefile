@@ -33,7 +33,7 @@ test-full: install  ## The tests and the slow matrix
 	@$(TEST_ENV) $(BIN)/python -m pytest -q -n 2 -m "full or not full" --ignore=tests/browser
 	@$(TEST_ENV) $(BIN)/python -m pytest -q -m "full or not full" tests/browser
 
-soak: install  ## A million made-up requests against an endpoint (ARGS="--inputs N")
+soak: install  ## A million requests and 200 swaps, faults, a million made-up inputs (ARGS="load --requests N")
 	@$(TEST_ENV) $(BIN)/python -m tests.soak $(ARGS)
 
 check: install  ## Lint, format, types, clean notebooks

@@ -2,15 +2,17 @@
 
     python -m tests.benchmarks.serve [--seconds 5] [--json FILE]
 
-Token check, metrics, request log and limits are on. The server has the first usable core, wrk the
-second; ONNX Runtime alone runs on the first, before and after each load, and the ratio is to the
-mean of both. The servers of the extra `bench-peers` are loaded the same way, where it is installed.
+Token check, metrics, request log and limits are on; the package is compiled first, as pip does it.
+The server has the first usable core, wrk the second; ONNX Runtime alone runs on the first, before
+and after each load, and the ratio is to the mean of both. The servers of the extra `bench-peers`
+are loaded the same way, where it is installed.
 wrk comes from the system (`apt install wrk`).
 """
 
 from __future__ import annotations
 
 import argparse
+import compileall
 import json
 import os
 import re
@@ -28,6 +30,7 @@ import numpy as np
 import torch
 from torch import nn
 
+import workbench
 from tests.benchmarks import peers
 from tests.benchmarks.figure import Figure, shown
 from tests.benchmarks.load import Load, alone, write_script, wrk
@@ -78,6 +81,7 @@ def exported(net: Net, folder: Path) -> Path:
 
 def figures(folder: Path, seconds: float) -> Iterator[Figure]:
     """Yields every figure, net by net."""
+    compileall.compile_dir(str(Path(workbench.__file__).parent), quiet=1)
     server, client = sorted(os.sched_getaffinity(0))[:2]
     space = Workspace(folder / ".workbench", inline=True)
     for net in nets():

@@ -1,114 +1,58 @@
-"""`make soak`: a million made-up requests against a real endpoint; every one is answered in words.
+"""`make soak`: hours of use in minutes: made-up requests, load with swaps of version, faults.
 
-`python -m tests.soak [--inputs N] [--seed N]`. Hypothesis makes requests, and each is sent with 49
-copies changed at random. The first answer that is an internal error, a hang
-or a crash ends it, with the smallest input that shows it.
+    python -m tests.soak [load] [faults] [fuzz] [--requests N] [--swaps N] [--rounds N]
+                         [--inputs N] [--seed N]
+
+Without a part all three run, in full: 1,000,000 requests and 200 swaps, 50 rounds of every fault,
+1,000,000 made-up inputs. The exit code is 0 if every part held what it promises.
 """
 
 from __future__ import annotations
 
 import argparse
-import random
 import sys
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import replace
-from functools import partial
 from pathlib import Path
-from zlib import crc32
 
-from hypothesis import HealthCheck, given, seed, settings
+from tests.soak import faults, fuzz, load
+from tests.soak.saying import say
 
-from tests.unit.serving import models
-from tests.unit.serving.fuzzing import PROPERTIES, RAW, Caller, Sent, check_raw, mutated
-from tests.unit.serving.fuzzing_rpc import MESSAGES, RpcCaller
-from tests.unit.serving.harness import running
-from workbench.serving.metrics import resident_bytes
-from workbench.serving.served import Source
-from workbench.serving.service import Settings
-
-_ROUND = 200
-_MUTANTS = 49
-_EVERY_S = 20.0
+_PARTS = ("load", "faults", "fuzz")
 
 
 def main() -> int:
-    """Sends the inputs and prints how far it is; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m tests.soak", description=__doc__)
-    parser.add_argument("--inputs", type=int, default=1_000_000, help="how many requests")
-    parser.add_argument("--seed", type=int, default=0, help="of the first round")
+    """Runs the parts asked for; returns the exit code."""
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.soak", description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )  # fmt: skip
+    parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(_PARTS)}")
+    parser.add_argument("--requests", type=int, default=1_000_000, help="of load, at the least")
+    parser.add_argument("--swaps", type=int, default=200, help="of version, under load")
+    parser.add_argument("--rounds", type=int, default=50, help="of each fault")
+    parser.add_argument("--inputs", type=int, default=1_000_000, help="made-up requests")
+    parser.add_argument("--seed", type=int, default=0, help="of the first round of inputs")
     asked = parser.parse_args()
+    if unknown := set(asked.parts) - set(_PARTS):
+        parser.error(f"no part {', '.join(sorted(unknown))}; there are {', '.join(_PARTS)}")
+    runs: dict[str, Callable[[Path], bool]] = {
+        "load": lambda folder: load.run(folder, asked.requests, asked.swaps),
+        "faults": lambda folder: faults.run(folder, asked.rounds),
+        "fuzz": lambda folder: fuzz.run(folder, asked.inputs, asked.seed),
+    }
+    is_good = [_part(name, runs[name]) for name in asked.parts or _PARTS]
+    return 0 if all(is_good) else 1
+
+
+def _part(name: str, run: Callable[[Path], bool]) -> bool:
+    say(f"== {name}")
+    began = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
-        return _soak(Path(folder), asked.inputs, asked.seed)
-
-
-def _soak(folder: Path, inputs: int, first_seed: int) -> int:
-    digits = models.save_digits(folder / "digits.onnx")
-    sources = [
-        Source("数字", "3", digits, models.description(), "model:数字@3"),
-        digits,
-        models.save_square(folder / "square.onnx"),
-        models.save_two_inputs(folder / "pair.onnx"),
-        models.save_echo(folder / "echo.onnx"),
-    ]
-    with running(*sources, settings=Settings(grpc_port=0)) as found:
-        caller = Caller(found.port, found.token)
-        rpc = RpcCaller(found.service.grpc_port, found.token)
-
-        def bodies(sent: Sent) -> None:
-            chance = random.Random(crc32(sent.body))
-            caller.check(sent)
-            for _ in range(_MUTANTS):
-                caller.check(replace(sent, body=mutated(sent.body, chance)))
-
-        checks = {name: (strategy, bodies) for name, strategy in PROPERTIES.items()}
-        checks["raw"] = (RAW, _with_mutants(partial(check_raw, found.port)))
-        checks["grpc"] = (MESSAGES, _with_mutants(rpc.check))
-        done, number, began, said = 0, first_seed, time.monotonic(), 0.0
-        before = resident_bytes() or 0
-        while done < inputs:
-            for name, (strategy, check) in checks.items():
-                if done < inputs:
-                    _round(strategy, check, number)
-                    done += _ROUND * (1 + _MUTANTS)
-                if time.monotonic() - said > _EVERY_S or done >= inputs:
-                    said = time.monotonic()
-                    grown = ((resident_bytes() or 0) - before) / 1e6
-                    rate = done / (said - began)
-                    _say(f"{done:,} of {inputs:,} inputs ({name}), {rate:.0f}/s, +{grown:.0f} MB")
-            number += 1
-        caller.close()
-        rpc.close()
-        is_ready = found.http.get("/v2/health/ready").json()["ready"]
-    _say(f"seeds {first_seed} to {number - 1}: no crash, hang or internal error; ready: {is_ready}")
-    return 0 if is_ready else 1
-
-
-def _with_mutants(check: Callable[[bytes], None]) -> Callable[[bytes], None]:
-    def run(data: bytes) -> None:
-        chance = random.Random(crc32(data))
-        check(data)
-        for _ in range(_MUTANTS):
-            check(mutated(data, chance))
-
-    return run
-
-
-def _round(strategy, check, number: int) -> None:
-    how = settings(
-        max_examples=_ROUND,
-        deadline=None,
-        database=None,
-        print_blob=True,
-        suppress_health_check=list(HealthCheck),
-    )
-    seed(number)(how(given(strategy)(lambda sent: check(sent))))()
-
-
-def _say(text: str) -> None:
-    sys.stdout.write(f"{text}\n")
-    sys.stdout.flush()
+        is_good = run(Path(folder))
+    say(f"== {name}: {'held' if is_good else 'NOT HELD'}, {time.monotonic() - began:.0f} s")
+    return is_good
 
 
 if __name__ == "__main__":

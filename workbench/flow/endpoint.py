@@ -122,6 +122,7 @@ class Endpoint(Shown):
         shadow_share: float = 1.0,
         budget: Mapping[str, float] | Budget | None = None,
         model: str | None = None,
+        why: str = "",
     ) -> TrafficReport:
         """Shares a model's requests out among its versions; without arguments only tells.
 
@@ -137,6 +138,7 @@ class Endpoint(Shown):
             budget: When a version is taken back by itself: `errors` (share of 5xx), `latency_ms`
                 with `slow` (share above it), `window_s`, `requests` (fewest for a judgment).
             model: Which one, if the endpoint serves several.
+            why: The reason, for the audit log.
 
         Raises:
             InputError: Something of it is wrong; all problems at once.
@@ -148,7 +150,7 @@ class Endpoint(Shown):
         if weights is None and shadow is None and budget is None and sticky is None:
             return manager.traffic(model)
         if weights is not None and not weights and shadow is None and budget is None:
-            return manager.set_traffic(None, model)
+            return manager.set_traffic(None, model, why=why)
         values = {
             "weights": dict(weights or {}),
             "sticky": sticky,
@@ -156,13 +158,13 @@ class Endpoint(Shown):
             "shadow_share": shadow_share,
             "budget": budget,
         }
-        return manager.set_traffic(Traffic.parse(values, what="the traffic"), model)
+        return manager.set_traffic(Traffic.parse(values, what="the traffic"), model, why=why)
 
     def index(self) -> list[IndexRow]:
         """Returns the versions that are served, and those that were or should be, and why not."""
         return self._manager.index()
 
-    def load(self, model: str | Version) -> list[IndexRow]:
+    def load(self, model: str | Version, *, why: str = "") -> list[IndexRow]:
         """Serves a model of the registry beside the others, verified; returns what is served.
 
         Example:
@@ -170,21 +172,22 @@ class Endpoint(Shown):
 
         Args:
             model: A version, or `NAME`, `NAME@ALIAS` (which is then followed) or `NAME@3`.
+            why: The reason, for the audit log.
 
         Raises:
             NotFoundError: There is no such model or version.
             IntegrityError: Its files are not what was registered.
         """
-        return self._renamed(self._manager.load(_model(model)))
+        return self._renamed(self._manager.load(_model(model), why=why))
 
-    def unload(self, model: str | Version) -> list[IndexRow]:
+    def unload(self, model: str | Version, *, why: str = "") -> list[IndexRow]:
         """Takes a model, or one version of it, out; it first answers what it owes.
 
         Raises:
             NotFoundError: It is not served.
             StateError: The version gets a share of the requests.
         """
-        return self._renamed(self._manager.unload(_model(model)))
+        return self._renamed(self._manager.unload(_model(model), why=why))
 
     def _renamed(self, rows: list[IndexRow]) -> list[IndexRow]:
         """Takes up which names are served now."""
@@ -203,15 +206,17 @@ class Endpoint(Shown):
         *,
         models: Sequence[str] | None = None,
         expires: str | timedelta | datetime | float | None = None,
+        why: str = "",
         **limits: float,
     ) -> NewToken:
         """Makes a further token; its text is in `.text` of what returns, and nowhere else.
 
         Args:
             name: For the audit log, the metrics and `revoke_token`.
-            scopes: "predict", "manage" or both.
+            scopes: Of "predict", "manage" and "metrics" (which reads figures only).
             models: Only for these; by default for all.
             expires: "12h", "30d", a `timedelta`, a `datetime`, or seconds since 1970.
+            why: The reason, for the audit log.
             limits: `rate` (predictions a second), `burst` (at once), `body_bytes` and `values`
                 (numbers in the tensors) of one request.
 
@@ -225,15 +230,15 @@ class Endpoint(Shown):
             "expires": expiry(expires),
             "limits": limits,
         }
-        return self._manager.add_token(Grant.parse(values, what="the token"))
+        return self._manager.add_token(Grant.parse(values, what="the token"), why=why)
 
-    def revoke_token(self, name: str) -> None:
+    def revoke_token(self, name: str, *, why: str = "") -> None:
         """Shuts a token out from the next request on.
 
         Raises:
             NotFoundError: No such token.
         """
-        self._manager.revoke_token(name)
+        self._manager.revoke_token(name, why=why)
 
     @property
     def _manager(self) -> Manager:

@@ -18,6 +18,7 @@ from workbench.serving.monitoring import MonitorConfig, Target, dashboard, prome
 
 _CONFIG, _RULES, _DASHBOARD, _README = "prometheus.yml", "alerts.yml", "dashboard.json", "README.md"
 _TOKEN_NAME = "prometheus"
+_WHY = "workbench monitor export"
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
@@ -45,8 +46,9 @@ def export(
 ) -> Exported:
     """Writes Prometheus' configuration and alert rules and Grafana's dashboard into a folder.
 
-    Each endpoint gets a token named "prometheus" of its own, whose text is in a file that only its
-    owner reads; a second export into the same folder keeps it.
+    Each endpoint gets a token named "prometheus" of its own, which reads figures and predicts
+    nothing; its text is in a file that only its owner reads. A second export into the same folder
+    keeps it.
 
     Args:
         folder: Made if it is new; files of the same names are replaced.
@@ -88,8 +90,8 @@ def _own(endpoint: Endpoint, folder: Path) -> Target:
     token = folder / f"{info.id}.token"
     if not token.exists():
         if any(grant.name == _TOKEN_NAME for grant in endpoint.tokens()):
-            endpoint.revoke_token(_TOKEN_NAME)
-        write_private(token, endpoint.add_token(_TOKEN_NAME, ("predict",)).text)
+            endpoint.revoke_token(_TOKEN_NAME, why=_WHY)
+        write_private(token, endpoint.add_token(_TOKEN_NAME, ("metrics",), why=_WHY).text)
     certificate = folder / f"{info.id}.pem" if info.certificate else None
     if certificate is not None:
         certificate.write_text(info.certificate, encoding="utf-8")
@@ -108,7 +110,7 @@ def _outside(text: str, token_file: Path | None) -> Target:
     if token_file is None or not token_file.is_file():
         raise InputError(
             f"Got the token file {token_file} for {text}; a file with its token would be right.",
-            hint="`workbench tokens add ENDPOINT prometheus` prints one to put there.",
+            hint="`workbench tokens add ENDPOINT prometheus --scope metrics` prints one.",
         )
     port = url.port or _DEFAULT_PORTS[url.scheme]
     address = url.netloc if url.port else f"{url.netloc}:{port}"
@@ -126,7 +128,8 @@ Written by `workbench monitor export`, from the names of the figures that endpoi
 
 Grafana: *Dashboards → New → Import*, `dashboard.json`; it asks which Prometheus to read.
 
-- `prometheus.yml`: which endpoints are asked, each with a token of its own.
+- `prometheus.yml`: which endpoints are asked, each with a token of its own that reads figures and
+  predicts nothing (scope `metrics`).
 - `alerts.yml`: down, not ready, gone, errors, slow, queue near its limit, memory grows, workers
   lost, log lines lost, a version taken back by its budget, a new version refused.
 - `*.token`: for Prometheus only, mode 0600: `chown prometheus` it, or run Prometheus as yourself.

@@ -234,6 +234,7 @@ class Workspace:
         force: bool = False,
         *,
         expected: int | None = None,
+        why: str = "",
     ) -> ModelVersion:
         """Points an alias at a version; endpoints that follow the alias switch to it.
 
@@ -243,18 +244,24 @@ class Workspace:
             alias: The alias.
             force: Also if a rollback revoked this version for this alias.
             expected: The number that you believe the alias points at; checked if given.
+            why: The reason, for the audit log.
 
         Raises:
             ConflictError: The alias points elsewhere than `expected`.
             StateError: The version was revoked for this alias.
         """
         number = self._number(name, version)
-        models = self.store.models
-        return self._version(models.promote(name, number, alias, force=force, expected=expected))
+        found = self.store.models.promote(
+            name, number, alias, force=force, expected=expected, reason=why
+        )
+        return self._version(found)
 
-    def rollback(self, name: str, alias: str = "champion") -> ModelVersion:
-        """Takes an alias back to the version before and revokes the one it pointed at."""
-        return self._version(self.store.models.rollback(name, alias))
+    def rollback(self, name: str, alias: str = "champion", *, why: str = "") -> ModelVersion:
+        """Takes an alias back to the version before and revokes the one it pointed at.
+
+        `why` is kept in the audit log.
+        """
+        return self._version(self.store.models.rollback(name, alias, reason=why))
 
     def verify(self, ref: Any) -> ModelVersion:
         """Re-hashes a version's manifest and files and checks its signature.

@@ -43,7 +43,7 @@ class Pages:
             Route("GET", "/", None, self._root, summary="The console, or what is served"),
             *asset_routes(),
             Route("GET", "/openapi.json", None, self._describe, summary="This description"),
-            Route("GET", "/metrics", "predict", self._show_metrics, summary="For Prometheus"),
+            Route("GET", "/metrics", "metrics", self._show_metrics, summary="For Prometheus"),
             *self._further,
         ]
 

@@ -6,6 +6,7 @@ cache: from then on each row takes longer, and all wait for the whole batch.
 
 from __future__ import annotations
 
+import math
 from time import perf_counter
 
 from workbench.serving.engine import LoadedModel, example_inputs
@@ -13,22 +14,26 @@ from workbench.serving.engine import LoadedModel, example_inputs
 _REPEATS = 3
 _LONGEST_S = 0.02
 _NEAR = 1.05
+_GAIN, _MOST_IDLE = 0.98, 2
 
 
 def best_rows(model: LoadedModel, most: int) -> int:
     """Returns the fewest rows whose time a row is within 5 % of the shortest found.
 
     Doubles the rows up to `most`, or until a run takes 20 ms: a longer one gains nothing and holds
-    up whoever comes next.
+    up whoever comes next. Two doublings without a gain end it, too: more rows would only take the
+    memory of their activations.
 
     Args:
         model: Answers batches; is run a few dozen times.
         most: At least 1.
     """
     found: dict[int, float] = {}
-    rows = 1
-    while rows <= most:
+    rows, idle = 1, 0
+    while rows <= most and idle < _MOST_IDLE:
         seconds = _shortest_s(model, rows)
+        is_gain = seconds / rows < _GAIN * min(found.values(), default=math.inf)
+        idle = 0 if is_gain else idle + 1
         found[rows] = seconds / rows
         if seconds > _LONGEST_S:
             break

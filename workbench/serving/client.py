@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from workbench.core.errors import InputError, WorkbenchError, error_from_dict
 from workbench.core.records import Prediction
+from workbench.serving.asker import reason_headers
 from workbench.serving.binary import DATATYPES
 from workbench.serving.errors import BadRequestError, EndpointGoneError
 from workbench.serving.values import (
@@ -149,20 +150,23 @@ class Client:
         """Returns the Prometheus page."""
         return self._send("GET", "/metrics")[1].decode()
 
-    def call(self, method: str, path: str, value: Any = None) -> bytes:
+    def call(self, method: str, path: str, value: Any = None, *, why: str = "") -> bytes:
         """Returns the body of any answer of the endpoint.
 
         Args:
             method: As in "PUT".
             path: From the base URL on.
             value: JSON-able values to send; None sends nothing.
+            why: The reason of a change, for the audit log.
 
         Raises:
             WorkbenchError: The endpoint's refusal.
         """
+        reason = reason_headers(why)
         if value is None:
-            return self._send(method, path)[1]
-        return self._send(method, path, json.dumps(value).encode(), {"content-type": _JSON})[1]
+            return self._send(method, path, headers=reason)[1]
+        headers = {"content-type": _JSON, **reason}
+        return self._send(method, path, json.dumps(value).encode(), headers)[1]
 
     def close(self) -> None:
         """Closes the kept connections; the client can still be used."""

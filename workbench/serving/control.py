@@ -9,6 +9,7 @@ from typing import Any
 
 from workbench.core.clock import now
 from workbench.core.errors import StateError, WorkbenchError
+from workbench.serving.asker import ENDPOINT, Asker
 from workbench.serving.budget import Breach, Watch
 from workbench.serving.follow import Registry
 from workbench.serving.metrics import Labels, Metrics
@@ -20,7 +21,6 @@ from workbench.serving.state import State, StateFile
 from workbench.serving.traffic import Budget, Traffic, TrafficReport, VersionShare
 
 _LOGGER = logging.getLogger(__name__)
-_ENDPOINT = "endpoint"
 
 
 class TrafficControl:
@@ -54,13 +54,13 @@ class TrafficControl:
         self._router.on_change = self._follow
         self._add_figures()
 
-    async def set(self, model: str, traffic: Traffic | None, *, by: str) -> TrafficReport:
+    async def set(self, model: str, traffic: Traffic | None, *, by: Asker) -> TrafficReport:
         """Sets the traffic of a model, loading the versions it needs; None clears it.
 
         Args:
             model: As served.
             traffic: What is wanted.
-            by: Who asks, for the audit log.
+            by: Who asks, and why, for the audit log.
 
         Raises:
             WorkbenchError: A version cannot be served; nothing is changed then.
@@ -255,14 +255,14 @@ class TrafficControl:
         follower = next((f for f in self._models.followers if f.ref == served.source.ref), None)
         registry = self._registry
         if registry is None or follower is None or follower.switched is None:
-            await self._note("serve_over_budget", _subject(served), facts, _ENDPOINT)
+            await self._note("serve_over_budget", _subject(served), facts, ENDPOINT)
             return
         try:
             is_ours = await asyncio.to_thread(
                 registry.roll_back, follower.model, follower.alias, served.version, facts["reason"]
             )
         except StateError:  # every earlier version was revoked
-            await self._note("serve_over_budget", _subject(served), facts, _ENDPOINT)
+            await self._note("serve_over_budget", _subject(served), facts, ENDPOINT)
             return
         if is_ours:
             await asyncio.to_thread(
@@ -275,11 +275,11 @@ class TrafficControl:
         self._metrics.count_event(
             "workbench_taken_back_total", model=served.name, version=served.version
         )
-        await self._note("serve_taken_back", _subject(served), facts, _ENDPOINT)
+        await self._note("serve_taken_back", _subject(served), facts, ENDPOINT)
 
-    async def _note(self, action: str, subject: str, data: dict[str, Any], by: str) -> None:
+    async def _note(self, action: str, subject: str, data: dict[str, Any], by: Asker) -> None:
         if self._registry is not None:
-            await asyncio.to_thread(self._registry.note, action, subject, data, by)
+            await asyncio.to_thread(self._registry.note, action, subject, by.told(data), by.who)
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(_logged(work))

@@ -10,7 +10,6 @@ import json
 import logging
 import threading
 import urllib.request
-from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -18,6 +17,7 @@ from urllib.parse import urlsplit
 
 from workbench.core.errors import ForbiddenError, InputError
 from workbench.core.optional import require
+from workbench.serving.provider import Provider
 from workbench.serving.tokens import SCOPES, Token, digest_of
 
 _LOGGER = logging.getLogger(__name__)
@@ -29,47 +29,11 @@ _MOST_KNOWN = 1024
 _LEEWAY_S = 30
 
 
-@dataclass(frozen=True)
-class Provider:
-    """Whose tokens are taken.
-
-    Attributes:
-        keys: Path or https URL of the JWKS.
-        issuer: What the claim `iss` must be.
-        audience: What the claim `aud` must hold.
-    """
-
-    keys: str
-    issuer: str
-    audience: str
-
-
-def read_provider(keys: str | None, issuer: str | None, audience: str | None) -> Provider | None:
-    """Returns the provider that the options describe; None without any.
-
-    Raises:
-        InputError: One of the three is missing, or the address is neither a file nor https.
-    """
-    given = {"--jwks": keys, "--jwt-issuer": issuer, "--jwt-audience": audience}
-    if not any(given.values()):
-        return None
-    problems = [f"{name} is missing" for name, value in given.items() if not value]
-    if keys and urlsplit(keys).scheme == "http":
-        problems.append(f"--jwks {keys}: https or a file; plain http can be forged")
-    if problems or not (keys and issuer and audience):
-        raise InputError(
-            "The options of the identity provider are not complete.",
-            problems=problems,
-            hint="Without issuer and audience, tokens meant for others would be taken.",
-        )
-    return Provider(keys, issuer, audience)
-
-
 class JwtVerifier:
     """Makes grants of JWTs. Keys are fetched at the start, and again for an unknown key.
 
-    The scopes are those of `predict` and `manage` in the claim `scope` (or `scp`), the models those
-    in the claim `models`, if there is one.
+    The scopes are those of `predict`, `manage` and `metrics` in the claim `scope` (or `scp`), the
+    models those in the claim `models`, if there is one.
 
     Args:
         provider: Whose.
@@ -170,11 +134,6 @@ class JwtVerifier:
                 hint="Give a JWKS file, or its https address.",
             ) from error
         return {str(key.key_id): key for key in found.keys}
-
-
-def is_jwt(text: str) -> bool:
-    """Returns whether a token has the form of a JWT."""
-    return text.count(".") == 2 and text.startswith("ey")
 
 
 def _words(value: Any) -> list[str]:

@@ -6,6 +6,7 @@ import asyncio
 from typing import Any
 
 from workbench.core.errors import InputError, unknown_name
+from workbench.serving.asker import Asker
 from workbench.serving.follow import Registry
 from workbench.serving.security import Gate
 from workbench.serving.state import State, StateFile
@@ -36,7 +37,7 @@ class Keys:
         """Returns what each token allows."""
         return [token.grant for token in self._gate.tokens()]
 
-    async def add(self, grant: Grant, *, by: str) -> str:
+    async def add(self, grant: Grant, *, by: Asker) -> str:
         """Makes a token and returns its text, which is kept nowhere.
 
         Raises:
@@ -55,7 +56,7 @@ class Keys:
         await self._note("token_added", grant.to_json(), by)
         return clear
 
-    async def revoke(self, name: str, *, by: str) -> None:
+    async def revoke(self, name: str, *, by: Asker) -> None:
         """Shuts a token out: here from the next request on, in other workers within a second.
 
         Raises:
@@ -89,6 +90,7 @@ class Keys:
             if name not in known:
                 self._gate.add(token)
 
-    async def _note(self, action: str, data: dict[str, Any], by: str) -> None:
+    async def _note(self, action: str, data: dict[str, Any], by: Asker) -> None:
         if self._registry is not None:
-            await asyncio.to_thread(self._registry.note, action, self._subject, data, by)
+            told = by.told(data)
+            await asyncio.to_thread(self._registry.note, action, self._subject, told, by.who)

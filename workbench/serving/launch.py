@@ -14,16 +14,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from workbench.core.clock import now
 from workbench.core.errors import InputError, WorkbenchError
 from workbench.core.files import storing
 from workbench.core.host import process_start
 from workbench.core.ids import new_id
+from workbench.core.lazy import lazy
 from workbench.core.refs import check_name
 from workbench.serving import discovery
 from workbench.serving.discovery import EndpointInfo
-from workbench.serving.jwks import JwtVerifier
 from workbench.serving.options import Options
 from workbench.serving.rates import SharedCells
 from workbench.serving.repository import load_source
@@ -37,6 +38,11 @@ from workbench.serving.tokens import hash_token
 from workbench.serving.traffic import Traffic
 from workbench.store import Store, open_store
 from workbench.store.home import find_home
+
+if TYPE_CHECKING:
+    from workbench.serving import jwks
+else:
+    jwks = lazy("workbench.serving.jwks")
 
 FAILED = 1
 _RATES = "rates"
@@ -118,7 +124,7 @@ def build(options: Options, place: Place, token: str, team: Team | None = None) 
     sources = [find_source(ref, store, options.name) for ref in options.refs]
     hosts = (*options.allowed_hosts, options.host)
     tokens = [hash_token(token, "main")]
-    jwts = None if options.provider is None else JwtVerifier(options.provider)
+    jwts = None if options.provider is None else jwks.JwtVerifier(options.provider)
     if team is None or place.folder is None:
         gate = Gate(tokens, hosts, jwts=jwts)
     else:
@@ -217,13 +223,13 @@ def announce(options: Options, info: EndpointInfo) -> None:
 
 
 def settle() -> None:
-    """Takes what was made for the start out of garbage collection.
+    """Takes what was made for the start out of garbage collection, and lets that begin.
 
     A collection after a swap then looks at what came since, not at every imported module: it stops
     all requests for as long as it takes.
     """
-    gc.collect()
     gc.freeze()
+    gc.enable()
 
 
 def refuse(error: WorkbenchError, *, as_json: bool) -> int:

@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from workbench.core.clock import now
 from workbench.core.errors import InputError, NotFoundError, StateError, WorkbenchError
 from workbench.core.refs import parse_ref
+from workbench.serving.asker import Asker
 from workbench.serving.control import TrafficControl
 from workbench.serving.follow import Registry
 from workbench.serving.repository import Repository
@@ -75,13 +76,13 @@ class ModelControl:
         self.on_change: Callable[[list[str]], None] = lambda names: None
         self.followed: Callable[[int], Awaitable[None]] = _at_once
 
-    async def load(self, model: str, *, by: str) -> list[Served]:
+    async def load(self, model: str, *, by: Asker) -> list[Served]:
         """Serves a model, or a further version of one; returns what is served for it.
 
         Args:
             model: `NAME` takes what the endpoint was started with under that name, else the
                 registry's champion or newest version. What is served already stays as it is.
-            by: Who asks, for the audit log.
+            by: Who asks, and why, for the audit log.
 
         Raises:
             NotFoundError: There is no such model or version.
@@ -108,12 +109,12 @@ class ModelControl:
         await self._tell()
         return loaded
 
-    async def unload(self, model: str, *, by: str) -> list[Served]:
+    async def unload(self, model: str, *, by: Asker) -> list[Served]:
         """Takes a model out: it answers what it owes, then its memory is given back.
 
         Args:
             model: `NAME` takes all its versions out and ends its traffic.
-            by: Who asks, for the audit log.
+            by: Who asks, and why, for the audit log.
 
         Raises:
             NotFoundError: It is not served.
@@ -267,11 +268,11 @@ class ModelControl:
         await asyncio.to_thread(self.on_change, self._router.names())
         await self.followed(self._state.revision)
 
-    async def _note(self, action: str, served: Served, by: str) -> None:
+    async def _note(self, action: str, served: Served, by: Asker) -> None:
         if self._registry is not None:
             subject = f"model:{served.name}@{served.version}"
-            data = {"ref": served.source.ref}
-            await asyncio.to_thread(self._registry.note, action, subject, data, by)
+            data = by.told({"ref": served.source.ref})
+            await asyncio.to_thread(self._registry.note, action, subject, data, by.who)
 
 
 def split_model(model: str) -> tuple[str, str | None]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from workbench.serving.asker import asker
 from workbench.serving.control import TrafficControl
 from workbench.serving.json_config import parse_config
 from workbench.serving.keys import Keys
@@ -24,11 +25,11 @@ def traffic_routes(control: TrafficControl) -> list[Route]:
 
     async def put(request: Request, answer: Any) -> Response:
         traffic = parse_config(request.body, Traffic, what="the traffic")
-        found = await control.set(request.params["model"], traffic, by=actor(request))
+        found = await control.set(request.params["model"], traffic, by=asker(request))
         return json_response(found.to_json())
 
     async def clear(request: Request, answer: Any) -> Response:
-        found = await control.set(request.params["model"], None, by=actor(request))
+        found = await control.set(request.params["model"], None, by=asker(request))
         return json_response(found.to_json())
 
     return [
@@ -53,11 +54,11 @@ def token_routes(keys: Keys) -> list[Route]:
 
     async def add(request: Request, answer: Any) -> Response:
         grant = parse_config(request.body, Grant, what="the token")
-        clear = await keys.add(grant, by=actor(request))
+        clear = await keys.add(grant, by=asker(request))
         return json_response({**grant.to_json(), "token": clear}, 201)
 
     async def revoke(request: Request, answer: Any) -> Response:
-        await keys.revoke(request.params["name"], by=actor(request))
+        await keys.revoke(request.params["name"], by=asker(request))
         return json_response({"revoked": request.params["name"]})
 
     return [
@@ -65,10 +66,3 @@ def token_routes(keys: Keys) -> list[Route]:
         Route("POST", _TOKENS, "manage", add, summary="Make a token", takes=Grant, status=201),
         Route("DELETE", f"{_TOKENS}/{{name}}", "manage", revoke, summary="Revoke one"),
     ]
-
-
-def actor(request: Request) -> str:
-    """Returns who asks and from where, as the audit log names callers of an endpoint."""
-    user = "" if request.user is None else f" ({request.user})"
-    where = f" from {request.address}" if request.address else ""
-    return f"token:{request.caller}{user}{where}"

@@ -36,6 +36,8 @@ class Manager:
 
     Args:
         client: Its token must allow "manage".
+
+    Whatever changes something takes `why`: a reason of at most 500 characters for the audit log.
     """
 
     def __init__(self, client: Client) -> None:
@@ -45,67 +47,70 @@ class Manager:
         """Returns who answers a model's requests; None for the only model."""
         return _report(self._client.call("GET", self._path(model)))
 
-    def set_traffic(self, traffic: Traffic | None, model: str | None = None) -> TrafficReport:
+    def set_traffic(
+        self, traffic: Traffic | None, model: str | None = None, *, why: str = ""
+    ) -> TrafficReport:
         """Shares a model's requests out anew, or not at all; returns what is in force then.
 
         Raises:
             WorkbenchError: A version it names cannot be served; nothing is changed then.
         """
         if traffic is None:
-            return _report(self._client.call("DELETE", self._path(model)))
-        return _report(self._client.call("PUT", self._path(model), traffic.to_json()))
+            return _report(self._client.call("DELETE", self._path(model), why=why))
+        return _report(self._client.call("PUT", self._path(model), traffic.to_json(), why=why))
 
     def grants(self) -> list[Grant]:
         """Returns what each token allows."""
         rows = json.loads(self._client.call("GET", _TOKENS))
         return [Grant.parse(row, what="a token") for row in rows]
 
-    def add_token(self, grant: Grant) -> NewToken:
+    def add_token(self, grant: Grant, *, why: str = "") -> NewToken:
         """Makes a token.
 
         Raises:
             InputError: The name is taken.
         """
-        made = json.loads(self._client.call("POST", _TOKENS, grant.to_json()))
+        made = json.loads(self._client.call("POST", _TOKENS, grant.to_json(), why=why))
         return NewToken(grant, made["token"])
 
-    def revoke_token(self, name: str) -> None:
+    def revoke_token(self, name: str, *, why: str = "") -> None:
         """Shuts a token out.
 
         Raises:
             NotFoundError: No such token.
         """
-        self._client.call("DELETE", f"{_TOKENS}/{quote(name, safe='')}")
+        self._client.call("DELETE", f"{_TOKENS}/{quote(name, safe='')}", why=why)
 
     def index(self) -> list[IndexRow]:
         """Returns the versions that are served, and those that were or should be."""
         rows = json.loads(self._client.call("POST", f"{_REPOSITORY}/index", {}))
         return [IndexRow(**row) for row in rows]
 
-    def load(self, model: str) -> list[IndexRow]:
+    def load(self, model: str, *, why: str = "") -> list[IndexRow]:
         """Serves a model of the registry, or a further version of one; returns what is served.
 
         Args:
             model: `NAME`, or `NAME@ALIAS` or `NAME@3` for one version.
+            why: The reason, for the audit log.
 
         Raises:
             NotFoundError: There is no such model or version.
             IntegrityError: Its files are not what was registered.
         """
-        return self._change(model, "load")
+        return self._change(model, "load", why)
 
-    def unload(self, model: str) -> list[IndexRow]:
+    def unload(self, model: str, *, why: str = "") -> list[IndexRow]:
         """Takes a model, or one version of it, out; it first answers what it owes.
 
         Raises:
             NotFoundError: It is not served.
             StateError: The version gets a share of the requests.
         """
-        return self._change(model, "unload")
+        return self._change(model, "unload", why)
 
-    def _change(self, model: str, verb: str) -> list[IndexRow]:
+    def _change(self, model: str, verb: str, why: str) -> list[IndexRow]:
         path = f"{_REPOSITORY}/models/{quote(model, safe='')}/{verb}"
-        rows = json.loads(self._client.call("POST", path, {}))
+        rows = json.loads(self._client.call("POST", path, {}, why=why))
         state = READY if verb == "load" else UNAVAILABLE
         return [IndexRow(state=state, **row) for row in rows]
 

@@ -10,6 +10,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from workbench.core.config import Config
+from workbench.core.reason import LONGEST
+from workbench.serving.asker import REASON
 from workbench.serving.protocol import Dialect
 from workbench.serving.routes import Route
 from workbench.serving.schemas import Schema
@@ -84,6 +86,14 @@ def _operation(route: Route, dialect: Dialect | None, models: Sequence[Served]) 
     return operation
 
 
+_REASON = {
+    "name": REASON,
+    "in": "header",
+    "description": f"Why, for the audit log: at most {LONGEST} characters, percent-encoded UTF-8.",
+    "schema": {"type": "string"},
+}
+
+
 def _operation_id(route: Route) -> str:
     words = re.findall(r"\w+", route.path)
     ending = ["root"] if route.path.endswith("/") else []
@@ -102,6 +112,8 @@ def _parameters(route: Route, models: Sequence[Served]) -> list[dict[str, Any]]:
         if known.get(name):
             schema["examples"] = list(known[name])
         found.append({"name": name, "in": "path", "required": True, "schema": schema})
+    if route.scope == "manage" and route.method != "GET":
+        found.append(_REASON)
     return found
 
 

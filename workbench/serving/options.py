@@ -11,9 +11,9 @@ from pathlib import Path
 from workbench.core.errors import InputError
 from workbench.serving.batching import BatchLimits
 from workbench.serving.gateway import read_gateway
-from workbench.serving.jwks import Provider, read_provider
 from workbench.serving.limits import Limits
 from workbench.serving.payloads import Keeping
+from workbench.serving.provider import Provider, read_provider
 from workbench.serving.service import Settings
 from workbench.serving.traffic import Traffic, parse_weights
 

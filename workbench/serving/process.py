@@ -1,90 +1,34 @@
 """The endpoint's own process: `python -m workbench.serving.process REF_OR_FILE.onnx`.
 
 Stays in the foreground until SIGTERM or Ctrl-C, then answers what it owes and exits with 0. With
-`--workers N` it supervises N such processes behind one port.
+`--workers N` it supervises N such processes behind one port. Imports nothing heavy by itself: what
+is made for the start lives as long as the process, so nothing is collected until it is made.
 """
 
 from __future__ import annotations
 
-import asyncio
-import logging
+import gc
+import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from workbench.core.errors import WorkbenchError
-from workbench.serving import discovery, event_loop, launch
-from workbench.serving.discovery import EndpointInfo
-from workbench.serving.options import Options, parse, parser
-from workbench.serving.service import Service
-from workbench.serving.supervisor import Supervisor
-from workbench.serving.tokens import new_token
-from workbench.serving.worker import run_worker
+from workbench.core.lazy import lazy
 
-_LOGGER = logging.getLogger(__name__)
+if TYPE_CHECKING:
+    from workbench.serving import single
+else:
+    single = lazy("workbench.serving.single")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the endpoint; returns the exit code."""
-    words = sys.argv[1:] if argv is None else list(argv)
-    arguments = parser().parse_args(words)
-    logging.basicConfig(
-        stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s"
-    )
+    gc.disable()  # launch.settle lets it begin
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # looking for some takes 25 ms
     try:
-        options = parse(arguments)
-        if options.is_worker:
-            return run_worker(options)
-        if options.workers > 1:
-            return asyncio.run(Supervisor(options, words).run(launch.announce))
-        return run(options, launch.announce)
-    except WorkbenchError as error:
-        return launch.refuse(error, as_json=arguments.json or arguments.quiet)
-
-
-def run(options: Options, announce: Callable[[Options, EndpointInfo], None]) -> int:
-    """Serves until told to stop; `announce` is called once, when ready.
-
-    Raises:
-        WorkbenchError: It could not start.
-    """
-    place = launch.find_place(options)
-    try:
-        return event_loop.run(_serve(options, place, announce))
+        return single.serve(sys.argv[1:] if argv is None else list(argv))
     finally:
-        launch.leave(place)
-
-
-async def _serve(
-    options: Options, place: launch.Place, announce: Callable[[Options, EndpointInfo], None]
-) -> int:
-    token = options.token or new_token()
-    service = launch.build(options, place, token)
-    port = await _start(service, options)
-    names = service.router.names()
-    info = launch.record(options, place, token, port, names, service.grpc_port)
-    launch.settle()
-    path = discovery.write(info)
-    try:
-        return await _until_told(service, lambda: announce(options, info))
-    finally:
-        path.unlink(missing_ok=True)
-
-
-async def _start(service: Service, options: Options) -> int:
-    try:
-        return await service.start(options.host, options.port)
-    except OSError as error:
-        raise launch.cannot_listen(options, error) from error
-
-
-async def _until_told(service: Service, ready: Callable[[], None]) -> int:
-    stop = asyncio.Event()
-    launch.on_signals(stop.set)
-    service.on_idle = stop.set
-    ready()
-    await stop.wait()
-    _LOGGER.info("stopping: answering what is owed")
-    return 0 if await service.stop() else launch.FAILED
+        gc.enable()
 
 
 if __name__ == "__main__":

@@ -6,13 +6,17 @@ import hmac
 import ipaddress
 import time
 from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
 
 from workbench.core.errors import ForbiddenError, InputError, UnauthorizedError, unknown_name
 from workbench.serving.errors import TooLargeError
-from workbench.serving.jwks import JwtVerifier, is_jwt
 from workbench.serving.messages import Request
+from workbench.serving.provider import is_jwt
 from workbench.serving.rates import Bucket, Cell
 from workbench.serving.tokens import Scope, Token, digest_of
+
+if TYPE_CHECKING:
+    from workbench.serving.jwks import JwtVerifier
 
 _PREFIX = 8
 
@@ -77,7 +81,7 @@ class Gate:
         if scope is None:
             return None
         token = self._find(_bearer(request))
-        if scope not in token.scopes:
+        if not token.covers(scope):
             raise ForbiddenError(
                 f"The token '{token.name}' allows {', '.join(sorted(token.scopes)) or 'nothing'}, "
                 f"not {scope}.",

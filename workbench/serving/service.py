@@ -6,7 +6,10 @@ import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from workbench.core.lazy import lazy
+from workbench.serving.asker import ENDPOINT
 from workbench.serving.batching import BatchLimits
 from workbench.serving.control import TrafficControl
 from workbench.serving.follow import FollowThread, Registry
@@ -21,7 +24,6 @@ from workbench.serving.protocol import Endpoint
 from workbench.serving.protocols import PROTOCOLS
 from workbench.serving.repository import LoadOptions, Repository
 from workbench.serving.request_log import RequestLog
-from workbench.serving.rpc import RpcServer
 from workbench.serving.security import Gate
 from workbench.serving.served import Loaded
 from workbench.serving.server import Server
@@ -29,6 +31,11 @@ from workbench.serving.state import State, StateFile
 from workbench.serving.team import Team
 from workbench.serving.tls import Certificate
 from workbench.serving.traffic import Traffic
+
+if TYPE_CHECKING:
+    from workbench.serving import rpc
+else:
+    rpc = lazy("workbench.serving.rpc")
 
 
 @dataclass(frozen=True)
@@ -138,7 +145,7 @@ class Service:
         self.grpc_port: int | None = None
         self._rpc = None
         if settings.grpc_port is not None:
-            self._rpc = RpcServer(endpoint, self.server, settings.limits, settings.gateway)
+            self._rpc = rpc.RpcServer(endpoint, self.server, settings.limits, settings.gateway)
         self._follow = self._follow_thread(registry)
         self._add_gauges()
 
@@ -161,7 +168,7 @@ class Service:
             await self.models.begin()
         await self._adopt(self._state.read())
         for name, traffic in self.settings.traffic.items() if sets_traffic else ():
-            await self.control.set(name, traffic, by="endpoint")
+            await self.control.set(name, traffic, by=ENDPOINT)
         if self._log is not None:
             self._log.start()
         if self._payloads is not None:

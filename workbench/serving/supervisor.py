@@ -90,6 +90,7 @@ class Supervisor:
             path = discovery.write(info)
             keeping = [asyncio.create_task(self._keep(slot, port)) for slot in self._slots]
             self._spare = asyncio.create_task(self._prepare(port))
+            launch.settle()
             try:
                 announce(self._options, info)
                 await self._wait()

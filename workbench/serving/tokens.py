@@ -16,8 +16,8 @@ from pydantic import Field
 from workbench.core.config import Config
 from workbench.core.errors import InputError, unknown_name
 
-Scope = Literal["predict", "manage"]
-SCOPES: tuple[Scope, ...] = ("predict", "manage")
+Scope = Literal["predict", "manage", "metrics"]
+SCOPES: tuple[Scope, ...] = ("predict", "manage", "metrics")
 _TOKEN_BYTES = 32
 _SHORTEST = 16
 
@@ -37,10 +37,16 @@ class Grant(Config):
     """What a token allows."""
 
     name: str = Field(min_length=1, max_length=64, description="For logs, audit and revoking")
-    scopes: tuple[Scope, ...] = Field(("predict",), description="predict, manage, or both")
+    scopes: tuple[Scope, ...] = Field(
+        ("predict",), description="predict (which may read /metrics, too), manage, metrics"
+    )
     models: tuple[str, ...] | None = Field(None, description="Only these; by default all")
     expires: float | None = Field(None, description="Seconds since 1970; by default never")
     limits: KeyLimits = Field(default_factory=KeyLimits, description="How much")
+
+    def covers(self, scope: Scope) -> bool:
+        """Returns whether it may do what needs a scope."""
+        return scope in self.scopes or (scope == "metrics" and "predict" in self.scopes)
 
     def allows(self, model: str) -> bool:
         """Returns whether it may use a model."""

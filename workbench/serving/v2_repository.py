@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from workbench.core.errors import InputError, UnsupportedError
+from workbench.serving.asker import asker
 from workbench.serving.loading import ModelControl, split_model
-from workbench.serving.manage import actor
 from workbench.serving.messages import Request
 from workbench.serving.protocol import Endpoint
 from workbench.serving.security import check_model
@@ -30,7 +30,7 @@ async def load(
         InputError: A parameter would bring a file or a configuration along.
         WorkbenchError: As `ModelControl.load`.
     """
-    return await _checked(endpoint, request, model, parameters).load(model, by=actor(request))
+    return await _checked(endpoint, request, model, parameters).load(model, by=asker(request))
 
 
 async def unload(
@@ -42,7 +42,7 @@ async def unload(
         ForbiddenError: The token is for other models.
         WorkbenchError: As `ModelControl.unload`.
     """
-    return await _checked(endpoint, request, model, parameters).unload(model, by=actor(request))
+    return await _checked(endpoint, request, model, parameters).unload(model, by=asker(request))
 
 
 def models_of(endpoint: Endpoint) -> ModelControl:

@@ -18,6 +18,7 @@ from workbench.core.errors import (
     unknown_name,
 )
 from workbench.core.ids import canonical_json, digest_bytes, digest_json
+from workbench.core.reason import check_reason
 from workbench.core.refs import check_name, parse_ref
 from workbench.store.audit import Audit
 from workbench.store.blobs import Blob, Blobs
@@ -177,6 +178,7 @@ class Models:
         force: bool = False,
         expected: int | None = None,
         actor: str | None = None,
+        reason: str = "",
     ) -> Version:
         """Points an alias at a version.
 
@@ -187,12 +189,14 @@ class Models:
             force: Also if a rollback revoked this version for this alias.
             expected: The number that the caller believes the alias points at; checked if given.
             actor: Who does it; by default the user of the system.
+            reason: Why, for the audit log.
 
         Raises:
             ConflictError: The alias points elsewhere than `expected`.
             StateError: The version was revoked for this alias.
         """
         check_name(alias, what="an alias")
+        reason = check_reason(reason)
         version = self.get(name, number)
         with self._db.transaction() as connection:
             current = _current(connection, name, alias)
@@ -212,7 +216,7 @@ class Models:
                     connection,
                     "promote",
                     f"model:{name}@{alias}",
-                    {"from": current, "to": number, "force": force},
+                    {"from": current, "to": number, "force": force, "reason": reason},
                     actor,
                 )
         return version
@@ -227,6 +231,7 @@ class Models:
             StateError: There is no earlier version that was not revoked.
         """
         self._require(name)
+        reason = check_reason(reason)
         with self._db.transaction() as connection:
             current = _current(connection, name, alias)
             if current is None:

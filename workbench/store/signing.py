@@ -5,27 +5,18 @@ Whoever holds `keys/` can sign; that is outside the threat model.
 
 from __future__ import annotations
 
-import os
 from functools import cached_property
-from pathlib import Path
-
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import (
-    Ed25519PrivateKey,
-    Ed25519PublicKey,
-)
-from cryptography.hazmat.primitives.serialization import (
-    Encoding,
-    NoEncryption,
-    PrivateFormat,
-    PublicFormat,
-    load_pem_private_key,
-    load_pem_public_key,
-)
+from typing import TYPE_CHECKING
 
 from workbench.core.errors import IntegrityError
 from workbench.core.host import FileLock
+from workbench.core.lazy import lazy
 from workbench.store.home import Home
+
+if TYPE_CHECKING:
+    from workbench.store import ed25519
+else:
+    ed25519 = lazy("workbench.store.ed25519")  # 8 MB; who serves a file signs nothing
 
 
 class Signer:
@@ -47,11 +38,8 @@ class Signer:
                 it trusts.
         """
         for key in (self._key.public_key(), *self._others()):
-            try:
-                key.verify(bytes.fromhex(signature), message)
-            except (InvalidSignature, ValueError):
-                continue
-            return
+            if ed25519.is_signed(key, message, signature):
+                return
         raise IntegrityError(
             f"The signature of {what} is not valid.",
             hint="It was changed, or signed by another workspace's key.",
@@ -59,36 +47,19 @@ class Signer:
 
     def public_key(self) -> bytes:
         """Returns what others need to check this workspace's signatures, as PEM."""
-        return self._key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+        return ed25519.public_pem(self._key)
 
     def trust(self, name: str, pem: bytes) -> None:
         """Also takes the signatures of another workspace, whose public key this is."""
         self._trusted.mkdir(mode=0o700, parents=True, exist_ok=True)
         (self._trusted / f"{name}.pem").write_bytes(pem)
 
-    def _others(self) -> list[Ed25519PublicKey]:
-        found = [load_pem_public_key(path.read_bytes()) for path in self._trusted.glob("*.pem")]
-        return [key for key in found if isinstance(key, Ed25519PublicKey)]
+    def _others(self) -> list[ed25519.PublicKey]:
+        return ed25519.read_public(self._trusted)
 
     @cached_property
-    def _key(self) -> Ed25519PrivateKey:
+    def _key(self) -> ed25519.PrivateKey:
         with FileLock(self._path.with_suffix(".lock")):
             if not self._path.exists():
-                _write_key(self._path)
-            key = load_pem_private_key(self._path.read_bytes(), password=None)
-        if not isinstance(key, Ed25519PrivateKey):
-            raise IntegrityError(f"{self._path.name} is not an Ed25519 key.")
-        return key
-
-
-def _write_key(path: Path) -> None:
-    pem = Ed25519PrivateKey.generate().private_bytes(
-        Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()
-    )
-    aside = path.with_suffix(".new")
-    handle = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(handle, "wb") as file:
-        file.write(pem)
-        file.flush()
-        os.fsync(file.fileno())
-    aside.replace(path)
+                ed25519.write_new(self._path)
+            return ed25519.read_private(self._path)

@@ -48,6 +48,11 @@ def test_rows_that_no_longer_fit_the_cache_are_left_out(monkeypatch):
     assert found(monkeypatch, lambda r: 2e-4 + 4e-5 * r * (1.5 if r > 16 else 1))[0] == 16
 
 
+def test_rows_that_gain_nothing_are_not_tried_further_for_the_memory_they_take(monkeypatch):
+    assert found(monkeypatch, lambda rows: 1e-5 + 9e-5 * rows) == (2, 16)
+    assert found(monkeypatch, lambda rows: 9e-5 * rows) == (1, 4)
+
+
 def test_a_slow_model_is_not_run_for_long_and_takes_few_rows(monkeypatch):
     assert found(monkeypatch, lambda rows: 0.03 * rows) == (1, 1)
-    assert found(monkeypatch, lambda rows: 0.0049 * rows) == (1, 8)
+    assert found(monkeypatch, lambda rows: 0.004 + 0.003 * rows) == (8, 8)

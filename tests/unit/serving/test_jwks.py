@@ -11,7 +11,8 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from tests.unit.serving.harness import Running
 from workbench.core.errors import InputError
-from workbench.serving.jwks import JwtVerifier, Provider, read_provider
+from workbench.serving.jwks import JwtVerifier
+from workbench.serving.provider import Provider, read_provider
 from workbench.serving.repository import load_source
 from workbench.serving.security import Gate
 from workbench.serving.served import Source

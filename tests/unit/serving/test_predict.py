@@ -174,3 +174,17 @@ def test_every_problem_of_a_batch_is_listed_at_once(endpoint):
     answer = endpoint.http.post(PATH, json={"inputs": [good, wrong, good, wrong]})
     assert answer.status_code == 422
     assert [text[:8] for text in answer.json()["problems"]] == ["input 1:", "input 3:"]
+
+
+def test_numbers_beyond_float32_are_refused_in_words(endpoint):
+    """In a picture by itself, in a batch, and in one that is decoded at once as an array."""
+    large = np.zeros((8, 8))
+    large[0, 0] = 1e300
+    buffer = io.BytesIO()
+    np.save(buffer, np.stack([large, large]))
+    npy = {"content": buffer.getvalue(), "headers": {"content-type": "application/x-npy"}}
+    asked = [{"json": {"inputs": large.tolist()}}, {"json": {"inputs": [large.tolist()]}}, npy]
+    for options in asked:
+        answer = endpoint.http.post(PATH, **options)
+        assert answer.status_code == 422, answer.text
+        assert "beyond float32" in answer.text

@@ -182,6 +182,25 @@ def test_a_managing_token_for_one_model_cannot_make_a_stronger_one(endpoint, mad
     assert httpx.get(f"{url}/traffic/digits", headers=headers, trust_env=False).status_code == 403
 
 
+def test_a_token_for_metrics_reads_figures_and_predicts_nothing(endpoint, made):
+    watcher, caller = made("watcher", scopes=("metrics",)), made("caller")
+
+    def status(token, method, path, **options):
+        headers = {"authorization": f"Bearer {token.text}"}
+        url = endpoint.url + path
+        return httpx.request(method, url, headers=headers, trust_env=False, **options).status_code
+
+    assert status(watcher, "GET", "/metrics") == 200
+    assert status(caller, "GET", "/metrics") == 200  # as before there was a scope for it alone
+    assert status(watcher, "GET", "/v2/health/ready") == 200
+    refused = post(endpoint, watcher.text)
+    assert refused.status_code == 403
+    assert "allows metrics, not predict" in refused.json()["message"]
+    assert status(watcher, "GET", "/manage/tokens") == 403
+    assert status(watcher, "GET", "/v2/models/square") == 403
+    assert status(watcher, "POST", "/v2/repository/index", json={}) == 403
+
+
 # kept --------------------------------------------------------------------------------------
 
 

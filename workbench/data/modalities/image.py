@@ -84,7 +84,7 @@ class Image(Modality):
     def decode_batch(self, values: Sequence[Any], config: ImageConfig) -> np.ndarray:
         """Arrays of the right shape are decoded together, all else one by one."""
         if isinstance(values, np.ndarray) and values.shape[1:] == _raw_shape(config):
-            decoded: np.ndarray = _channels_first(values, config.layout).astype(np.float32)
+            decoded = _float32(_channels_first(values, config.layout))
             if np.isfinite(decoded).all():
                 return decoded
         return super().decode_batch(values, config)
@@ -277,15 +277,24 @@ def _from_array(array: np.ndarray, config: ImageConfig) -> np.ndarray:
         if array.shape == _raw_shape(config.model_copy(update={"layout": layout})):
             if layout == "hw" and config.channels != 1:
                 continue
-            decoded = _channels_first(array, layout).astype(np.float32)
+            decoded = _float32(_channels_first(array, layout))
             if not np.isfinite(decoded).all():
-                raise InputError("The picture holds NaN or infinity; give finite numbers.")
+                raise InputError(
+                    "The picture holds NaN, infinity or numbers beyond float32.",
+                    hint="Give finite numbers below 3.4e38.",
+                )
             return np.ascontiguousarray(decoded)
     is_bytes = array.dtype == np.uint8 and config.dtype == "uint8"
     flat = array[:, :, 0] if array.ndim == 3 and array.shape[2] == 1 else array
     if is_bytes and (flat.ndim == 2 or (flat.ndim == 3 and flat.shape[2] in (3, 4))):
         return _from_picture(pictures.pillow().fromarray(flat), config)
     raise InputError(f"got an array of shape {array.shape}; {_wanted(config)}")
+
+
+def _float32(array: np.ndarray) -> np.ndarray:
+    """Returns float32; what is beyond it becomes infinite, and is refused as such."""
+    with np.errstate(over="ignore"):
+        return array.astype(np.float32)
 
 
 def _from_picture(picture: Any, config: ImageConfig) -> np.ndarray:

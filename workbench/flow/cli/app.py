@@ -28,6 +28,7 @@ app = typer.Typer(
 )
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+Why = Annotated[str, typer.Option(help="The reason, for the audit log.")]
 Options = Annotated[
     list[str] | None, typer.Option("-o", "--option", help="An option, as in -o seed=1.")
 ]

@@ -1,4 +1,4 @@
-"""Commands of the registry: register, promote, rollback, verify, models, delete, gc."""
+"""Commands of the registry: register, promote, rollback, verify, audit, models, delete, gc."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from workbench.flow.cli.app import Json, app, emit, table, workspace
+from workbench.flow.cli.app import Json, Why, app, emit, table, workspace
 
 if TYPE_CHECKING:
     from workbench.flow.version import ModelVersion
@@ -30,20 +30,22 @@ def promote(
     version: Annotated[str, typer.Argument(help="Number of the version, or its ref.")],
     alias: Annotated[str, typer.Option(help="The alias to move.")] = "champion",
     force: Annotated[bool, typer.Option(help="Also if a rollback revoked the version.")] = False,
+    why: Why = "",
     as_json: Json = False,
 ) -> None:
     """Point an alias at a version."""
-    _emit_version(workspace().promote(name, version, alias, force), as_json)
+    _emit_version(workspace().promote(name, version, alias, force, why=why), as_json)
 
 
 @app.command()
 def rollback(
     name: Annotated[str, typer.Argument(help="Name of the model.")],
     alias: Annotated[str, typer.Option(help="The alias to take back.")] = "champion",
+    why: Why = "",
     as_json: Json = False,
 ) -> None:
     """Take an alias back to the version before."""
-    _emit_version(workspace().rollback(name, alias), as_json)
+    _emit_version(workspace().rollback(name, alias, why=why), as_json)
 
 
 @app.command()
@@ -58,6 +60,27 @@ def verify(
         as_json,
         f"{version.ref}: files, manifest and signature are what was registered.",
     )
+
+
+@app.command()
+def audit(
+    about: Annotated[str, typer.Argument(help="Only what is about this model or endpoint.")] = "",
+    last: Annotated[int, typer.Option(min=1, help="The most to show, newest first.")] = 20,
+    as_json: Json = False,
+) -> None:
+    """Show who did what, from where and why; the log is a signed chain, checked by `doctor`."""
+    found = [e for e in workspace().store.audit.entries() if about in e.subject][-last:][::-1]
+    rows = [
+        {
+            "time": e.time[:19].replace("T", " "),
+            "who": e.actor,
+            "what": e.action,
+            "of": e.subject,
+            "why": e.data.get("reason", ""),
+        }
+        for e in found
+    ]
+    emit([vars(entry) for entry in found], as_json, table(rows))
 
 
 @app.command()

@@ -12,7 +12,7 @@ import typer
 from workbench.core.errors import InputError
 from workbench.core.host import become
 from workbench.core.lazy import lazy
-from workbench.flow.cli.app import Json, app, emit, table, workspace
+from workbench.flow.cli.app import Json, Why, app, emit, table, workspace
 from workbench.serving.traffic import parse_weights
 
 if TYPE_CHECKING:
@@ -70,6 +70,7 @@ def traffic(
     max_errors: Annotated[float | None, typer.Option(help="Share of errors, 0 to 1.")] = None,
     max_latency_ms: Annotated[float | None, typer.Option(help="For 95 % of answers.")] = None,
     clear: Annotated[bool, typer.Option("--clear", help="Back to the first version.")] = False,
+    why: Why = "",
     as_json: Json = False,
 ) -> None:
     """Share a model's requests out among its versions: canary, shadow, error budget."""
@@ -82,6 +83,7 @@ def traffic(
         shadow=shadow,
         budget=budget or None,
         model=endpoint if endpoint in found.models else None,
+        why=why,
     )
     rows = [
         {
@@ -108,14 +110,15 @@ def serving(
         list[str] | None, typer.Option(help="NAME or NAME@VERSION of the registry.")
     ] = None,
     unload: Annotated[list[str] | None, typer.Option(help="NAME or NAME@VERSION.")] = None,
+    why: Why = "",
     as_json: Json = False,
 ) -> None:
     """List what an endpoint serves; load and unload models while it runs."""
     found = flow_endpoint.find(workspace().store, endpoint)
     for model in load or ():
-        found.load(model)
+        found.load(model, why=why)
     for model in unload or ():
-        found.unload(model)
+        found.unload(model, why=why)
     rows = found.index()
     emit([row.to_json() for row in rows], as_json, table([vars(row) for row in rows]))
 

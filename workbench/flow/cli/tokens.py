@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from workbench.core.lazy import lazy
-from workbench.flow.cli.app import Json, app, emit, say, table, workspace
+from workbench.flow.cli.app import Json, Why, app, emit, say, table, workspace
 
 if TYPE_CHECKING:
     from workbench.flow import endpoint as flow_endpoint
@@ -33,13 +33,16 @@ def list_(endpoint: Endpoint, as_json: Json = False) -> None:
 def add(
     endpoint: Endpoint,
     name: Annotated[str, typer.Argument(help="For the audit log and for revoking.")],
-    scope: Annotated[list[str] | None, typer.Option(help="predict (default), manage.")] = None,
+    scope: Annotated[
+        list[str] | None, typer.Option(help="predict (default), manage, metrics.")
+    ] = None,
     model: Annotated[list[str] | None, typer.Option(help="Only for this model.")] = None,
     expires: Annotated[str | None, typer.Option(help="After this time, as 12h or 30d.")] = None,
     rate: Annotated[float | None, typer.Option(help="Predictions a second.")] = None,
     burst: Annotated[int | None, typer.Option(help="Predictions at once.")] = None,
     max_body: Annotated[int | None, typer.Option(help="Bytes of one request.")] = None,
     max_values: Annotated[int | None, typer.Option(help="Numbers of one request.")] = None,
+    why: Why = "",
     as_json: Json = False,
 ) -> None:
     """Make a token and print it, this once: it is kept nowhere."""
@@ -49,6 +52,7 @@ def add(
         scope or ("predict",),
         models=model or None,
         expires=expires,
+        why=why,
         **{key: value for key, value in limits.items() if value is not None},
     )
     emit({**made.grant.to_json(), "token": made.text}, as_json, made.text)
@@ -56,10 +60,12 @@ def add(
 
 @tokens.command()
 def revoke(
-    endpoint: Endpoint, name: Annotated[str, typer.Argument(help="The token's name.")]
+    endpoint: Endpoint,
+    name: Annotated[str, typer.Argument(help="The token's name.")],
+    why: Why = "",
 ) -> None:
     """Shut a token out from the next request on."""
-    flow_endpoint.find(workspace().store, endpoint).revoke_token(name)
+    flow_endpoint.find(workspace().store, endpoint).revoke_token(name, why=why)
     say(f"Revoked {name}.")
 
 

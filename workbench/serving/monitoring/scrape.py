@@ -20,7 +20,7 @@ class Target:
         id: Told apart by it in the job's name.
         addresses: HOST:PORT of each process that gives figures of its own.
         address_file: A file in Prometheus' own form that lists them instead, as they change.
-        token_file: With a token of the scope "predict"; relative to the configuration.
+        token_file: With a token of the scope "metrics"; relative to the configuration.
         scheme: "http" or "https".
         ca_file: The certificate to trust; None for those of the system.
     """

@@ -11,6 +11,7 @@ from workbench.core.records import Task
 from workbench.evaluation.step import primary_metric
 from workbench.flow.version import ModelVersion
 from workbench.flow.workspace import Workspace
+from workbench.store.audit import AuditEntry
 
 _MOST_AUDIT = 12
 
@@ -149,5 +150,11 @@ def _audit(workspace: Workspace, name: str) -> list[list[str]]:
     except WorkbenchError:
         return []
     return [
-        [e.time[:19].replace("T", " "), e.action, str(e.subject)] for e in entries[-_MOST_AUDIT:]
+        [e.time[:19].replace("T", " "), _deed(e), str(e.subject)] for e in entries[-_MOST_AUDIT:]
     ][::-1]
+
+
+def _deed(entry: AuditEntry) -> str:
+    """Returns what was done, and why if that was told."""
+    why = entry.data.get("reason")
+    return f"{entry.action}: {why}" if why else entry.action
