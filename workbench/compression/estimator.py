@@ -44,15 +44,14 @@ class Estimator:
 
     Args:
         engine: The study's engine; its baseline is measured if it was not yet.
-        samples: Held-out samples in the table.
+        samples: Held-out samples in the table; by default what is quick for this model.
         seed: For projections and quick looks.
     """
 
-    def __init__(self, engine: StudyEngine, *, samples: int = 32, seed: int = 0) -> None:
+    def __init__(self, engine: StudyEngine, *, samples: int | None = None, seed: int = 0) -> None:
         self.engine = engine
         self.seed = seed
         self.measured: dict[str, Measured] = {}
-        self._samples = samples
         self._lock = threading.RLock()
         self._turn = threading.Lock()
         self._locator: Locator | None = None
@@ -61,6 +60,7 @@ class Estimator:
         self._kinds: frozenset[str] | None = None
         self.baseline = engine.baseline()
         self.subject = engine.build(Recipe())
+        self._samples = samples
         self._kept = TableStore(engine, samples, seed)
         self.table, self.looks = self._kept.load()
         self._account = self._kept.load_account()

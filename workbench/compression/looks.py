@@ -12,7 +12,7 @@ import numpy as np
 
 from workbench.compression.effects import shared_key
 from workbench.compression.look_runner import LookRunner
-from workbench.compression.look_samples import by_margin, spread_evenly
+from workbench.compression.look_samples import LookSamples, by_margin, spread_evenly
 from workbench.compression.probing import Prober
 from workbench.compression.recipe import Recipe, parse
 from workbench.compression.study import StudyEngine
@@ -22,11 +22,12 @@ from workbench.evaluation.compare import paired_bootstrap
 from workbench.exporting.graph import save_graph
 from workbench.runtime.session import open_session
 
-_SAMPLES, _QUICK_MACS = (96, 256), 8_000_000_000
+_SAMPLES, _QUICK_MACS = (64, 256), 1_000_000_000
 _MOST_BYTES = 600_000_000
 _ACCURACY = "accuracy"
 _NORMAL, _RESAMPLES, _SETS = 1.645, 100, 5
 _MIXED = 240
+_UNSEEN = 0.15  # of a flip
 _LOWEST, _HIGHEST = 1e-5, 30.0
 
 
@@ -126,14 +127,8 @@ class _View:
         return Look(recipe, 100 * drop, 100 * noise, len(self._targets))
 
     def _flips(self, after: np.ndarray) -> tuple[float, float]:
-        """Returns the drop of the accuracy and its standard error, with half a flip added."""
         right = [(found.argmax(axis=1) == self._targets) for found in (self._before, after)]
-        change = right[0].astype(float) - right[1]
-        weights = self._samples.weights
-        unsure = 1 - self._samples.chances
-        variance = float((weights**2 * unsure * change**2).sum())
-        added = 0.5 * float(np.median(weights)) if unsure.any() else 0.0
-        return float(weights @ change), float(np.sqrt(variance + added**2))
+        return drop_of(right[0].astype(float) - right[1], self._samples)
 
     def _answers(self, recipe: Recipe) -> np.ndarray:
         chosen = treatments_of(recipe, self._prober.subject)
@@ -150,6 +145,24 @@ class _View:
         with tempfile.TemporaryDirectory() as folder:
             path = save_graph(self._engine.build(recipe).graph, Path(folder) / "look.onnx")
             return open_session(path).run(self._inputs)
+
+
+def drop_of(lost: np.ndarray, samples: LookSamples) -> tuple[float, float]:
+    """Returns the drop of the accuracy and its standard error.
+
+    That of a weighted mean of samples taken one by one (Särndal, Swensson and Wretman 1992, §5.7:
+    the weights add up to 1, so the mean is known without error where all samples agree), and a
+    small part of a flip, since where none was seen there may be one.
+
+    Args:
+        lost: 1 where a right answer became wrong, −1 where a wrong one became right [n].
+        samples: Those that were looked at.
+    """
+    weights, unsure = samples.weights, 1 - samples.chances
+    drop = float(weights @ lost)
+    variance = float((weights**2 * unsure * (lost - drop) ** 2).sum())
+    unseen = _UNSEEN * float(np.median(weights)) if unsure.any() else 0.0
+    return drop, float(np.sqrt(variance + unseen**2))
 
 
 def candidates(names: Sequence[str], choices: Sequence[Treatment], seed: int) -> list[Recipe]:

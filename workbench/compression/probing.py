@@ -25,7 +25,7 @@ from workbench.compression.effects import (
 from workbench.compression.gauss_newton import Projections
 from workbench.compression.look_repair import Repair
 from workbench.compression.look_runner import LookRunner
-from workbench.compression.macs import tensor_shapes
+from workbench.compression.macs import count_macs, tensor_shapes
 from workbench.compression.moments import Moments, moments_of
 from workbench.compression.sensitivity import (
     COMMON,
@@ -43,11 +43,12 @@ from workbench.exporting.graph import with_initializers
 if TYPE_CHECKING:
     import onnx
 
-_SAMPLES, _MOMENT_SAMPLES, _FEWEST = 32, 64, 8
+_SAMPLES, _QUICK_MACS = (12, 32), 400_000_000
+_MOMENT_SAMPLES, _FEWEST = 64, 8
 _MOST_BYTES = 400_000_000
 _MOST_GRADIENTS = 64_000_000
-_PROJECTED, _FIRST_SAMPLES = 20, 4
-_REPAIR_SAMPLES, _REPAIR_MACS = (16, 64), 2_000_000_000
+_PROJECTED, _PROJECTED_MACS, _FIRST_SAMPLES = (8, 20), 250_000_000, 4
+_REPAIR_SAMPLES, _REPAIR_MACS = (16, 64), 250_000_000
 _MOST_EFFECTS = 256_000_000
 _CORRECTED = frozenset({"Conv", "Gemm"})
 
@@ -61,17 +62,18 @@ class Prober:
     Args:
         subject: The model.
         tools: Its data.
-        samples: Held-out samples to use.
+        samples: Held-out samples to use; by default what is quick for this model.
     """
 
-    def __init__(self, subject: Subject, tools: Tools, samples: int = _SAMPLES) -> None:
+    def __init__(self, subject: Subject, tools: Tools, samples: int | None = None) -> None:
         self.subject = subject
         self.kind = subject.description.output
         self._tools = tools
         self._folder = Path(tempfile.mkdtemp(prefix="workbench-probe-"))
         weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
         self.layers = [layer for layer in subject.layers if layer.node and layer.initializer]
-        self._inputs = spread(tools.data.val, self.fitting(samples, _MOST_BYTES))
+        few = int(np.clip(_QUICK_MACS // max(count_macs(subject.graph), 1), *_SAMPLES))
+        self._inputs = spread(tools.data.val, self.fitting(samples or few, _MOST_BYTES))
         self._plain = self._world("plain", subject, {})
         self._changed: tuple[Probes, Effects] | None = None
         self._first: tuple[Probes, Effects] | None = None
@@ -84,6 +86,11 @@ class Prober:
     def plain(self) -> Effects:
         """Effects on the model as it is."""
         return self._plain[1]
+
+    @property
+    def samples(self) -> int:
+        """How many held-out samples are used."""
+        return len(self._inputs)
 
     def effects(self, chosen: Mapping[str, Treatment]) -> dict[str, Effect]:
         """Returns the effect on each layer of its treatment, remembered where it was probed.
@@ -152,7 +159,8 @@ class Prober:
         """Random gradients, computed once."""
         if self._projections is None:
             sizes = sum(self.plain.base[layer.initializer].size for layer in self.layers)
-            most = min(_PROJECTED, len(self._inputs))
+            quick = int(np.clip(_PROJECTED_MACS // max(self.plain.macs, 1), *_PROJECTED))
+            most = min(quick, len(self._inputs))
             count = int(np.clip(_MOST_GRADIENTS // max(sizes, 1), min(4, most), most))
             self._projections = Projections(
                 self.subject,

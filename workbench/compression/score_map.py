@@ -3,8 +3,9 @@
 Two parameters saturate at chance: drop = most·(1 − exp(−(q/q₀)^γ)). What known points leave over
 follows a Gaussian process on (log q, shares of methods, depth): at the same score, early changes do
 more harm than late ones, which mostly scale the logits. Each point has the noise it was found with;
-amplitude and own noise are the likeliest of a few (Rasmussen and Williams 2006, §5.4.1); lengths
-are fixed. Residuals are in asinh(drop / 0.5 points), where small drops and collapses weigh alike.
+amplitude and own noise are means over a few, each as likely as the points say (Rasmussen and
+Williams 2006, §5.2: with sixty points the likeliest alone is often much too small); lengths are
+fixed. Residuals are in asinh(drop / 0.5 points), where small drops and collapses weigh alike.
 NumPy only.
 """
 
@@ -18,8 +19,8 @@ import numpy as np
 UNIT = 0.5
 LENGTH_LOG, LENGTH_SHARE, LENGTH_DEPTH = 1.2, 1.2, 0.45
 _AMPLITUDES = (0.1, 0.15, 0.22, 0.32, 0.45, 0.6, 0.8)
-_NOISES = (0.06, 0.1, 0.15, 0.22, 0.32)
-_LIKELY_AMPLITUDE, _LIKELY_NOISE, _LIKELY_REACH = 0.35, 0.12, 0.7
+_NOISES = (0.1, 0.15, 0.22, 0.28, 0.36, 0.46)
+_LIKELY_AMPLITUDE, _LIKELY_NOISE = (0.35, 0.7), (0.36, 0.2)  # median, reach of its logarithm
 _WITHOUT_POINTS = (0.6, 0.12)
 _TRUSTED = 0.3
 _PRIOR = (1.0, 1.1)
@@ -132,7 +133,7 @@ class ScoreMap:
 
     def _train(self, residuals: np.ndarray, luck: np.ndarray) -> None:
         near = self._nearness()
-        self.amplitude, self.noise = _likeliest(near, residuals, luck)
+        self.amplitude, self.noise = _expected(near, residuals, luck)
         own = np.diag(self.noise**2 + luck**2)
         self.inverse = np.linalg.inv(self.amplitude**2 * near + own)
         self.alpha = self.inverse @ residuals
@@ -151,20 +152,30 @@ def _scaled(places: np.ndarray) -> np.ndarray:
     return np.asarray(places / lengths)
 
 
-def _likeliest(near: np.ndarray, residuals: np.ndarray, luck: np.ndarray) -> tuple[float, float]:
-    """Returns the amplitude and noise of largest posterior density."""
+def _expected(near: np.ndarray, residuals: np.ndarray, luck: np.ndarray) -> tuple[float, float]:
+    """Returns the amplitude and noise whose squares are the means of the posterior."""
     if not len(residuals):
         return _WITHOUT_POINTS
-    found = {
-        (amplitude, noise): _likelihood(
-            amplitude**2 * near + np.diag(noise**2 + luck**2), residuals
-        )
-        - 0.5 * (math.log(amplitude / _LIKELY_AMPLITUDE) / _LIKELY_REACH) ** 2
-        - 0.5 * (math.log(noise / _LIKELY_NOISE) / _LIKELY_REACH) ** 2
-        for amplitude in _AMPLITUDES
-        for noise in _NOISES
-    }
-    return max(found, key=lambda pair: found[pair])
+    pairs = np.array([(amplitude, noise) for amplitude in _AMPLITUDES for noise in _NOISES])
+    found = np.array([_posterior(near, residuals, luck, *pair) for pair in pairs])
+    shares = np.exp(found - found.max())
+    amplitude, noise = np.sqrt(shares @ pairs**2 / shares.sum())
+    return float(amplitude), float(noise)
+
+
+def _posterior(
+    near: np.ndarray, residuals: np.ndarray, luck: np.ndarray, amplitude: float, noise: float
+) -> float:
+    """Returns the logarithm of the density, up to a constant."""
+    return (
+        _likelihood(amplitude**2 * near + np.diag(noise**2 + luck**2), residuals)
+        - _unlikeliness(amplitude, *_LIKELY_AMPLITUDE)
+        - _unlikeliness(noise, *_LIKELY_NOISE)
+    )
+
+
+def _unlikeliness(value: float, median: float, reach: float) -> float:
+    return 0.5 * (math.log(value / median) / reach) ** 2
 
 
 def _likelihood(covariance: np.ndarray, residuals: np.ndarray) -> float:

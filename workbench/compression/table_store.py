@@ -11,7 +11,7 @@ from workbench.compression.sensitivity import SensitivityTable
 from workbench.compression.study import StudyEngine
 from workbench.core.ids import digest_json
 
-_VERSION = 2
+_VERSION = 3
 _KIND = "sensitivity"
 _FILES = ("table.json", "table.bin")
 
@@ -21,11 +21,11 @@ class TableStore:
 
     Args:
         engine: The study's engine.
-        samples: Held-out samples in the table.
+        samples: Held-out samples in the table; None for what is quick.
         seed: Of the quick looks.
     """
 
-    def __init__(self, engine: StudyEngine, samples: int, seed: int) -> None:
+    def __init__(self, engine: StudyEngine, samples: int | None, seed: int) -> None:
         self._store = engine.store
         identity = digest_json(
             {
