@@ -21,6 +21,7 @@ from workbench.compression.measured import Measured
 from workbench.compression.reasons import Figures, describe
 from workbench.compression.recent import Recent
 from workbench.compression.recipe import Recipe, parse
+from workbench.compression.saturation import measure_saturation
 from workbench.compression.structures import Structures, imported_subject
 from workbench.compression.subject import Subject
 from workbench.compression.tools import Data, Tools, spread
@@ -291,7 +292,7 @@ class StudyEngine:
     def _notes(self, subject: Subject, outputs: np.ndarray) -> tuple[str, ...]:
         notes = list(subject.notes)
         if subject.format == "int8" and self.cpu.saturates:
-            notes.append(self.cpu.words)
+            notes.append(f"{self.cpu.words}; {measure_saturation().words}")
         bad = int((~np.isfinite(outputs)).any(axis=tuple(range(1, outputs.ndim))).sum())
         if bad:
             notes.append(f"gives no number for {bad} of {len(outputs)} samples")

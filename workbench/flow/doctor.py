@@ -8,7 +8,8 @@ import sys
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-from workbench.core.errors import WorkbenchError
+from workbench.compression.saturation import measure_saturation
+from workbench.core.errors import MissingDependencyError, WorkbenchError
 from workbench.core.host import usable_cores
 from workbench.runtime.cpu import describe_cpu
 from workbench.store import Store
@@ -60,7 +61,11 @@ def _torch_build() -> dict[str, Any]:
 
 def _int8() -> dict[str, Any]:
     cpu = describe_cpu()
-    return _row("int8", cpu.words, not cpu.saturates)
+    try:
+        tried = measure_saturation()
+    except MissingDependencyError:
+        return _row("int8", cpu.words, not cpu.saturates)
+    return _row("int8", f"{cpu.words}; {tried.words}", not tried.full)
 
 
 def _disk(store: Store) -> dict[str, Any]:
