@@ -50,7 +50,8 @@ def rewrite_numbers(
     for name, cells in marked.items():
         if any(other in cell or "," in cell for cell in cells) and _numbers(cells, decimal):
             columns[name] = [_plain(cell, decimal, other) for cell in cells]
-            changed[name] = _example(cells, columns[name])
+            if example := _example(cells, columns[name]):
+                changed[name] = example
     return [_told(changed, decimal)] if changed else []
 
 
@@ -70,8 +71,9 @@ def _of_doubtful(columns: dict[str, list[str]], separator: str) -> Decimal:
 
 def _is_decimal_comma(cells: list[str]) -> bool:
     with_comma = [cell for cell in cells if "," in cell]
-    fits = _numbers(cells, ",") and bool(with_comma)
-    return fits and not all(_THOUSANDS[","].fullmatch(cell) for cell in with_comma)
+    if all(_THOUSANDS[","].fullmatch(cell) for cell in with_comma):  # also where there is none
+        return False
+    return _numbers(cells, ",")
 
 
 def _numbers(cells: list[str], decimal: Decimal) -> bool:
@@ -95,8 +97,9 @@ def _plain(cell: str, decimal: Decimal, other: Decimal) -> str:
 
 
 def _example(before: list[str], after: list[str]) -> str:
-    pairs = ((a.strip(), b) for a, b in zip(before, after, strict=True) if a.strip() != b)
-    return " → ".join(next(pairs))
+    """Returns the first number that was rewritten; nothing if none was."""
+    pairs = ((a.strip(), b.strip()) for a, b in zip(before, after, strict=True))
+    return next((f"{a} → {b}" for a, b in pairs if a != b), "")
 
 
 def _told(changed: dict[str, str], decimal: Decimal) -> Finding:

@@ -9,9 +9,7 @@ from workbench.runtime.cpu import describe_cpu
 def test_what_is_tried_agrees_with_the_cpu_flags():
     found, cpu = measure_saturation(), describe_cpu()
     assert found.reduced == 0
-    if cpu.int8 == "unknown":
-        pytest.skip("this CPU's flags cannot be read, so there is nothing to compare with")
-    assert (found.full > 0) == cpu.saturates
+    assert cpu.int8 == "unknown" or (found.full > 0) == cpu.saturates
 
 
 @pytest.mark.parametrize(

@@ -70,6 +70,13 @@ def test_a_column_with_few_odd_cells_keeps_those():
     assert columns["a"][-2:] == ["0.5", "broken"]
 
 
+def test_a_mark_in_an_odd_cell_alone_changes_nothing():
+    columns = {"sure": ["0,5", *["1,25"] * 39], "whole": [*["7"] * 39, "v1.2"]}
+    (found,) = rewrite_numbers(columns, ";", None)
+    assert columns["whole"][-2:] == ["7", "v1.2"]
+    assert len(found.places) == 1
+
+
 def test_as_pandas_reads_it(tmp_path):
     rng = np.random.default_rng(0)
     frame = pd.DataFrame({"a": rng.normal(0, 1e4, 50).round(2), "b": rng.normal(0, 1, 50)})
