@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 
 from workbench.compression.measured import Measured
-from workbench.core.records import Interval, OutputKind
-from workbench.engine import scores
+from workbench.core.records import Description, Interval, OutputKind
 from workbench.evaluation import paired_difference
 from workbench.evaluation.compare import bonett_price
+from workbench.tasks import TASKS, Task
 
 _BINS = 15
 _MOST_ROWS = 500
@@ -69,7 +69,7 @@ class ClassHarm:
 
 @dataclass(frozen=True)
 class Change:
-    """A sample whose value changed much: regression."""
+    """A sample whose figure changed much: a value, an error, or the share that is right."""
 
     index: int
     target: float
@@ -98,7 +98,7 @@ class Comparison:
         flips: Answers that differ; those that were lost come first. At most 500 are listed.
         flip_counts: All of them: "lost", "won", "other".
         classes: The most harmed first.
-        changes: Regression: the samples that changed most, at most 500.
+        changes: Without classes: the samples whose figure changed most, at most 500.
         calibration_before: Expected calibration error of the baseline; None without classes.
         calibration_after: Of the variant.
         blame: Layers by their share of the change, if it can be told.
@@ -166,8 +166,7 @@ def compared(
     before: np.ndarray,
     after: np.ndarray,
     targets: np.ndarray,
-    labels: Sequence[str],
-    output: OutputKind,
+    about: Description,
 ) -> Comparison:
     """Returns what changed.
 
@@ -176,22 +175,28 @@ def compared(
         metric: Key of the metric.
         before: The baseline's outputs [N, …].
         after: The variant's outputs [N, …].
-        targets: Class indices or values [N].
-        labels: Class names; empty for values.
-        output: What the outputs hold.
+        targets: Stored targets [N, …].
+        about: Task and labels of the model.
+
+    Raises:
+        InputError: The outputs are no answers of the task.
     """
+    task, output = TASKS.get(about.task), about.output
+    task.check(before, about.labels)
     difference = paired_difference(metric, before, after, targets)
     plain = Comparison(recipe, metric, difference, len(targets))
-    if output == "value":
-        return replace(plain, changes=_changes(before, after, targets))
-    names = [str(label) for label in labels] or [str(i) for i in range(before.shape[-1])]
+    decided = [task.decisions(outputs) for outputs in (before, after)]
+    hits = [answers == targets for answers in decided if answers is not None]
+    if not hits:
+        return replace(plain, changes=_changes(task, before, after, targets))
+    names = [str(label) for label in about.labels]
     flips = _flips(before, after, targets, names, output)
     counts = {kind: sum(f.kind == kind for f in flips) for kind in ("lost", "won", "other")}
     return replace(
         plain,
         flips=tuple(flips[:_MOST_ROWS]),
         flip_counts=counts,
-        classes=_classes(before, after, targets, names),
+        classes=_classes(hits, targets, names),
         calibration_before=calibration_error(before, targets, output),
         calibration_after=calibration_error(after, targets, output),
     )
@@ -248,9 +253,8 @@ def _flips(
 
 
 def _classes(
-    before: np.ndarray, after: np.ndarray, targets: np.ndarray, names: Sequence[str]
+    hits: Sequence[np.ndarray], targets: np.ndarray, names: Sequence[str]
 ) -> tuple[ClassHarm, ...]:
-    hits = [scores.class_indices(outputs) == targets for outputs in (before, after)]
     average = max(float(hits[0].mean() - hits[1].mean()), 0.0)
     found = []
     for number, name in enumerate(names):
@@ -272,19 +276,21 @@ def _classes(
     return tuple(sorted(found, key=lambda c: (not c.is_harmed, c.difference.value)))
 
 
-def _changes(before: np.ndarray, after: np.ndarray, targets: np.ndarray) -> tuple[Change, ...]:
-    old, new = (np.asarray(v, float).reshape(len(targets), -1)[:, 0] for v in (before, after))
+def _changes(
+    task: Task, before: np.ndarray, after: np.ndarray, targets: np.ndarray
+) -> tuple[Change, ...]:
+    old, best = task.figures(before, targets)
+    new, _ = task.figures(after, targets)
     order = np.argsort(-np.abs(new - old), kind="stable")[:_MOST_ROWS]
     return tuple(
-        Change(int(i), float(targets[i]), float(old[i]), float(new[i]))
+        Change(int(i), float(best[i]), float(old[i]), float(new[i]))
         for i in order
         if old[i] != new[i]
     )
 
 
 def _probabilities(outputs: np.ndarray, output: OutputKind) -> np.ndarray:
-    flat = np.asarray(outputs, np.float64).reshape(len(outputs), -1)
-    flat = np.nan_to_num(flat, nan=0.0, posinf=1e30, neginf=-1e30)
+    flat = np.nan_to_num(np.asarray(outputs, np.float64), nan=0.0, posinf=1e30, neginf=-1e30)
     if output == "probabilities":
         return flat
     shifted = np.exp(flat - flat.max(axis=1, keepdims=True))

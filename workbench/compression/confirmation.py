@@ -17,9 +17,10 @@ import numpy as np
 
 from workbench.compression.tools import Split
 from workbench.core.records import Interval
-from workbench.evaluation import METRICS, paired_difference
+from workbench.evaluation import paired_difference
 from workbench.runtime.session import open_session
 from workbench.store import Context
+from workbench.tasks import METRICS
 
 _BATCH = 32
 _SEED = 0

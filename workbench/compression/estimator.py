@@ -6,8 +6,10 @@ often that held.
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -30,11 +32,11 @@ from workbench.compression.treatments import default_treatments, key_of, needs_t
 from workbench.compression.untrained import LEAST_REACH, NEAR, trained_points, untrained
 from workbench.core.records import Interval
 from workbench.store import Context, NullContext
+from workbench.tasks import METRICS
 
 _LOOKS = 60
 _ENOUGH = 5
-_REGRESSION_MOST = 300.0
-_ACCURACY = "accuracy"
+_UNBOUNDED_MOST = 300.0
 _PATIENCE_S = 0.1
 _SAVED_EACH = 10
 
@@ -104,7 +106,7 @@ class Estimator:
                 known = self.baseline
             if needs_training(parsed):
                 base = self.locator.locate(Recipe())
-                chance = self.baseline.score - self.most / 100
+                chance = self.baseline.score + self.point * self.most
                 return untrained(parsed, self.baseline, known, self.measured, base.macs, chance)
             located = self.locator.locate(parsed)
             return self._estimate_of(parsed, located, known)
@@ -206,13 +208,15 @@ class Estimator:
 
     def page_table(self) -> PageTable:
         """Returns the table as a page computes estimates from it; see `page_table`'s module."""
+        bounds = METRICS.get(self.baseline.metric).bounds
         with self._lock:
             facts = {
                 "metric": self.baseline.metric,
                 "score": self.baseline.score,
                 "higher_is_better": self.baseline.higher_is_better,
-                "top": 1.0 if self.baseline.metric == _ACCURACY else None,
-                "chance": self.baseline.score - self.most / 100,
+                "bounds": [b if math.isfinite(b) else None for b in bounds],
+                "point": self.point,
+                "chance": self.baseline.score + self.point * self.most,
                 "size_margin": SIZE_MARGIN,
                 "mixed_size_margin": MIXED_SIZE_MARGIN,
                 "baseline_bytes": self.baseline.size_bytes,
@@ -229,11 +233,15 @@ class Estimator:
     @property
     def most(self) -> float:
         """The drop to chance, in points."""
-        if self.engine.description.task == "regression":
-            return _REGRESSION_MOST
         targets = np.asarray(self.engine.dataset.val.targets)
-        chance = float(np.bincount(targets.astype(int)).max() / len(targets))
-        return 100 * (self.baseline.score - chance)
+        chance = METRICS.get(self.baseline.metric).chance(targets)
+        return _UNBOUNDED_MOST if chance is None else (chance - self.baseline.score) / self.point
+
+    @cached_property
+    def point(self) -> float:
+        """What a drop of one point does to the score: less, or more of an error."""
+        unit = METRICS.get(self.engine.metric).unit(np.asarray(self.engine.dataset.val.targets))
+        return -0.01 * unit if self.baseline.higher_is_better else 0.01 * unit
 
     # From the table to figures.
 
@@ -264,11 +272,10 @@ class Estimator:
         value, low, high = self.drop(located) if len(located.rows) else (0.0, 0.0, 0.0)
         if located.is_blind:
             high = max(high, self._drop_model().worst)
-        sign = -0.01 if self.baseline.higher_is_better else 0.01
-        ends = sorted(self.baseline.score + sign * end for end in (low, high))
-        top = 1.0 if self.baseline.metric == _ACCURACY else np.inf
-        middle = self.baseline.score + sign * value
-        return Interval(min(middle, top), ends[0], min(ends[1], top))
+        bounds = METRICS.get(self.baseline.metric).bounds
+        ends = sorted(self.baseline.score + self.point * end for end in (low, high))
+        middle = self.baseline.score + self.point * value
+        return Interval(*(float(np.clip(end, *bounds)) for end in (middle, *ends)))
 
     def _words(self, located: Located, known: Measured | None) -> tuple[bool, str]:
         if known is not None:
@@ -297,7 +304,6 @@ class Estimator:
         return [Known(self.locator.locate(la.recipe), la.drop, la.noise) for la in looks]
 
     def _observed(self) -> list[Known]:
-        sign = 100.0 if self.baseline.higher_is_better else -100.0
         found = []
         for measured in self.measured.values():
             recipe = parse(measured.recipe_json)
@@ -305,7 +311,8 @@ class Estimator:
                 continue
             located = self.locator.locate(recipe)
             if not located.is_blind:  # else the table does not explain its drop
-                found.append(Known(located, sign * (self.baseline.score - measured.score), 0.0))
+                drop = (measured.score - self.baseline.score) / self.point
+                found.append(Known(located, drop, 0.0))
         return found
 
     def _kinds_measured(self) -> frozenset[str]:

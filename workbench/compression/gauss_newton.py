@@ -1,7 +1,7 @@
 """Gauss-Newton projections: a first answer for any change of weights, from one backward pass.
 
-The loss changes by about ½ Δwᵀ Jᵀ S J Δw, where J is the Jacobian of the outputs and S their
-softmax covariance (Schraudolph 2002, doi:10.1162/08997660260028683). With v = S^½ r for random r,
+The loss changes by about ½ Δwᵀ Jᵀ S J Δw, where J is the Jacobian of the outputs and S the task's
+covariance of them (Schraudolph 2002, doi:10.1162/08997660260028683). With v = S^½ r for random r,
 one vector Jᵀv a sample turns that into a square of dot products, unbiased over r.
 """
 
@@ -13,11 +13,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from workbench.compression.batch_norm import with_state
-from workbench.compression.sensitivity import TEMPERATURE, answer_weights
+from workbench.compression.sensitivity import TEMPERATURE
 from workbench.core import optional
+from workbench.tasks import TASKS
 
 if TYPE_CHECKING:
     from workbench.compression.subject import Layer, Subject
+    from workbench.core.records import Description
 
 _FOR = "Gauss-Newton projections"
 _PLANE = 4
@@ -31,7 +33,6 @@ class Projections:
         layers: Layers with one initializer each.
         inputs: Samples, float32 [N, …].
         outputs: The model's outputs on them.
-        kind: Of the outputs.
         seed: For the projection.
     """
 
@@ -41,13 +42,10 @@ class Projections:
         layers: Sequence[Layer],
         inputs: np.ndarray,
         outputs: np.ndarray,
-        kind: str,
         seed: int = 0,
     ) -> None:
         self._scale = 1.0 / np.sqrt(len(inputs))
-        if kind != "value":
-            self._scale /= TEMPERATURE
-        self._vectors = _random_vectors(outputs, kind, seed)
+        self._vectors = _random_vectors(subject.description, outputs, seed)
         self._gradients = _gradients(subject, layers, inputs, self._vectors)
 
     def __contains__(self, layer: object) -> bool:
@@ -68,18 +66,10 @@ class Projections:
         return np.asarray((flat * self._vectors).sum(axis=1) * self._scale, np.float32)
 
 
-def _random_vectors(outputs: np.ndarray, kind: str, seed: int) -> np.ndarray:
+def _random_vectors(about: Description, outputs: np.ndarray, seed: int) -> np.ndarray:
     rng = np.random.default_rng(seed)
-    flat = outputs.reshape(len(outputs), -1)
-    noise = rng.standard_normal(flat.shape)
-    if kind == "value":
-        return np.asarray(noise / max(float(flat.std()), 1e-12), np.float32)
-    weights = answer_weights(outputs, kind)
-    roots = np.sqrt(weights)
-    vectors = roots * noise - weights * (roots * noise).sum(axis=1, keepdims=True)
-    if kind == "probabilities":
-        vectors = vectors / np.maximum(flat, 1e-6)
-    return np.asarray(vectors, np.float32)
+    vectors = TASKS.get(about.task).probes(outputs, about.output, TEMPERATURE, rng)
+    return np.asarray(vectors.reshape(len(outputs), -1), np.float32)
 
 
 def _gradients(

@@ -10,9 +10,9 @@ from typing import Any
 from workbench.compression.measured import Measured
 from workbench.core.errors import InputError, did_you_mean
 from workbench.core.units import parse_bytes, parse_seconds
+from workbench.tasks import is_share
 
 FIGURES = ("size_bytes", "latency_ms")
-SHARES = frozenset({"accuracy", "balanced_accuracy", "f1_macro"})
 _HINT = (
     "As in search(max_drop=0.01, max_size='60 kB', max_latency_ms=2, minimize='size_bytes', "
     "budget='60 s'): one point of accuracy is 0.01."
@@ -117,7 +117,7 @@ def _drop(value: Any, metric: str, problems: list[str]) -> float:
         return 0.0
     if value < 0:
         problems.append(f"max_drop is {value:g}; 0 or more would be right")
-    elif metric in SHARES and value >= 1:
+    elif is_share(metric) and value >= 1:
         problems.append(
             f"max_drop is {value:g}, but {metric} lies between 0 and 1; for {value:g} points "
             f"write {value / 100:g}"

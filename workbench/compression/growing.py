@@ -14,9 +14,10 @@ from typing import Any
 import numpy as np
 
 from workbench.compression.tools import Split
-from workbench.evaluation import METRICS, paired_difference
+from workbench.evaluation import paired_difference
 from workbench.runtime.session import Session
 from workbench.store import Context
+from workbench.tasks import METRICS
 
 _FIRST = 128
 _BATCH = 64

@@ -9,8 +9,8 @@ from torch import nn
 from torch.nn import functional
 
 from workbench.core.errors import UnsupportedError
-from workbench.core.records import Task
-from workbench.engine.losses import default_loss
+from workbench.engine.losses import default_loss, target_std
+from workbench.tasks import TASKS
 
 
 class Pupil(nn.Module):
@@ -67,20 +67,19 @@ class DistillationLoss:
 
     Args:
         pupil: Holds the teacher's answers to the batch.
-        task: Classification: KL divergence at `temperature`, times its square. Regression: squared
-            distance, in units of the targets' spread.
+        task: Key of the task, which knows the distance of two answers.
         temperature: Softens both outputs.
         soft: Weight of the teacher's answers.
         features: Weight of the squared distance of features, in units of the teacher's spread.
     """
 
     def __init__(
-        self, pupil: Pupil, task: Task, *, temperature: float, soft: float, features: float
+        self, pupil: Pupil, task: str, *, temperature: float, soft: float, features: float
     ) -> None:
         self._pupil = pupil
-        self._task = task
         self._hard = default_loss(task, pupil.student)
-        self._temperature, self._soft, self._features = temperature, soft, features
+        self._taught = TASKS.get(task).teaching(temperature, target_std(pupil.student))
+        self._soft, self._features = soft, features
 
     def __call__(self, outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         """Returns the loss; in evaluation that of the task alone."""
@@ -88,29 +87,13 @@ class DistillationLoss:
         taught = self._pupil.soft
         if taught is None:
             return hard
-        loss = (1 - self._soft) * hard + self._soft * self._distance(outputs, taught)
+        loss = (1 - self._soft) * hard + self._soft * self._taught(outputs, taught)
         if self._pupil.adapter is not None:
             wanted = self._pupil.seen["teacher"]
             given = self._pupil.adapter(self._pupil.seen["student"])
             spread = wanted.var().clamp_min(torch.finfo(wanted.dtype).eps)
             loss = loss + self._features * functional.mse_loss(given, wanted) / spread
         return loss
-
-    def _distance(self, outputs: torch.Tensor, taught: torch.Tensor) -> torch.Tensor:
-        if self._task == "regression":
-            spread = getattr(self._pupil.student, "target_std", None)
-            return functional.mse_loss(outputs, taught) / (1.0 if spread is None else spread**2)
-        return soft_cross_entropy(outputs, taught, self._temperature)
-
-
-def soft_cross_entropy(
-    outputs: torch.Tensor, taught: torch.Tensor, temperature: float
-) -> torch.Tensor:
-    """Returns T² · KL(softmax(taught/T) ‖ softmax(outputs/T)), mean over the batch."""
-    wanted = functional.log_softmax(taught / temperature, dim=1)
-    given = functional.log_softmax(outputs / temperature, dim=1)
-    divergence = functional.kl_div(given, wanted, reduction="batchmean", log_target=True)
-    return divergence * temperature**2
 
 
 def _last(module: nn.Module) -> nn.Linear:

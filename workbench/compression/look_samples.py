@@ -36,19 +36,18 @@ def spread_evenly(total: int, count: int) -> LookSamples:
     return LookSamples(indices, np.full(count, 1 / count), np.full(count, count / total))
 
 
-def by_margin(outputs: np.ndarray, count: int, start: float) -> LookSamples:
+def by_margin(margins: np.ndarray, count: int, start: float) -> LookSamples:
     """Returns `count` samples, most of them decided narrowly.
 
     Args:
-        outputs: The baseline's logits or probabilities [N, C].
+        margins: How narrowly the baseline decides each sample [N].
         count: Samples wanted; all if there are no more.
         start: In [0, 1); other starts give other samples, evenly spaced ones share the fewest.
     """
-    total = len(outputs)
+    total = len(margins)
     if count >= total:
         return spread_evenly(total, total)
-    top = np.partition(outputs, -2, axis=1)[:, -2:]
-    order = np.argsort(top[:, 1] - top[:, 0], kind="stable")
+    order = np.argsort(margins, kind="stable")
     chances = _chances(total, count)
     places = np.cumsum(chances)
     picked = np.searchsorted(places, np.arange(start, places[-1], 1.0))

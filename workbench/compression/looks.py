@@ -17,14 +17,13 @@ from workbench.compression.probing import Prober
 from workbench.compression.recipe import Recipe, parse
 from workbench.compression.study import StudyEngine
 from workbench.compression.treatments import Treatment, changes_weights, treatments_of
-from workbench.evaluation import METRICS
 from workbench.evaluation.compare import paired_bootstrap
 from workbench.exporting.graph import save_graph
 from workbench.runtime.session import open_session
+from workbench.tasks import METRICS, TASKS
 
 _SAMPLES, _QUICK_MACS = (64, 256), 1_000_000_000
 _MOST_BYTES = 600_000_000
-_ACCURACY = "accuracy"
 _NORMAL, _RESAMPLES, _SETS = 1.645, 100, 5
 _MIXED = 240
 _UNSEEN = 0.15  # of a flip
@@ -106,9 +105,16 @@ class _View:
     ) -> None:
         self._engine = engine
         self._prober = prober
-        self._is_weighted = engine.metric == _ACCURACY
-        chosen = by_margin(before, count, start) if self._is_weighted else None
-        self._samples = chosen or spread_evenly(len(before), count)
+        targets = np.asarray(engine.dataset.val.targets)
+        self._hits = METRICS.get(engine.metric).hits
+        has_hits = self._hits(before, targets) is not None
+        margins = TASKS.get(engine.description.task).margins(before) if has_hits else None
+        self._is_weighted = margins is not None
+        self._samples = (
+            spread_evenly(len(before), count)
+            if margins is None
+            else by_margin(margins, count, start)
+        )
         self._before = before[self._samples.indices]
         self._inputs, self._targets = engine.dataset.val.batch(self._samples.indices)
         self._runners = runners
@@ -122,13 +128,14 @@ class _View:
             found = paired_bootstrap(
                 metric.key, self._before, after, self._targets, resamples=_RESAMPLES
             )
-            drop = -found.value if metric.higher_is_better else found.value
-            noise = (found.high - found.low) / (2 * _NORMAL)
+            unit = metric.unit(np.asarray(self._engine.dataset.val.targets))
+            drop = (-found.value if metric.higher_is_better else found.value) / unit
+            noise = (found.high - found.low) / (2 * _NORMAL) / unit
         return Look(recipe, 100 * drop, 100 * noise, len(self._targets))
 
     def _flips(self, after: np.ndarray) -> tuple[float, float]:
-        right = [(found.argmax(axis=1) == self._targets) for found in (self._before, after)]
-        return drop_of(right[0].astype(float) - right[1], self._samples)
+        right = [np.asarray(self._hits(o, self._targets), float) for o in (self._before, after)]
+        return drop_of(right[0] - right[1], self._samples)
 
     def _answers(self, recipe: Recipe) -> np.ndarray:
         chosen = treatments_of(recipe, self._prober.subject)

@@ -40,7 +40,7 @@ w·d (0 without any); μ = c + k·alpha;
 σ² = max(amplitude² − kᵀ·inverse·k, 0) + noise²; half = width·σ, times `strange` if a kind of
 treatment (its methods joined by " + ") is not in `kinds`. The drop in points is unit·sinh(μ), its
 band unit·sinh(μ ∓ half); value and upper end are at most most·below_chance. The score is the
-baseline's less drop/100 (plus, where lower is better), at most `top`; without cells it is that.
+baseline's plus drop·`point`, within `bounds`; without cells it is the baseline's.
 
 Where the model `has_unseen` layers (they have no cells, as those of an LSTM) and a step for all or
 all other layers `changes` weights, the far end of the band is a drop of most·below_chance.

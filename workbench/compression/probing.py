@@ -67,7 +67,6 @@ class Prober:
 
     def __init__(self, subject: Subject, tools: Tools, samples: int | None = None) -> None:
         self.subject = subject
-        self.kind = subject.description.output
         self._tools = tools
         self._folder = Path(tempfile.mkdtemp(prefix="workbench-probe-"))
         weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
@@ -167,7 +166,6 @@ class Prober:
                 self.layers,
                 self._inputs[:count],
                 self._plain[0].outputs[:count],
-                self.kind,
                 self._tools.seed,
             )
         return self._projections
@@ -246,7 +244,8 @@ class Prober:
         if projected:
             return self.projections.of_outputs(change)
         before = self._plain[0].outputs
-        return change_vector(before, before + change, self.kind)
+        about = self.subject.description
+        return change_vector(about.task, before, before + change, about.output)
 
     def _projected(self, name: str, effect: Effect, effects: Effects) -> np.ndarray:
         before = effects.base[effects.layers[name].initializer]

@@ -1,8 +1,8 @@
 """The sensitivity table: how the answers move when one layer is treated, as a Gram matrix.
 
-A cell (layer, treatment) has a vector of output changes on held-out samples, weighted by the
-softmax at temperature 2, so that half its squared length is the second-order change of the
-loss. Only the products of these vectors are needed: a recipe's score is half the sum over all
+A cell (layer, treatment) has a vector of output changes on held-out samples, weighted by what they
+matter to the task (at temperature 2), so that half its squared length is the second-order change of
+the loss. Only the products of these vectors are needed: a recipe's score is half the sum over all
 pairs of its cells, cross-layer terms included. NumPy only.
 """
 
@@ -13,6 +13,9 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
+
+from workbench.core.records import OutputKind
+from workbench.tasks import TASKS
 
 TEMPERATURE = 2.0
 COMMON = ("", "re-estimated")
@@ -90,29 +93,14 @@ class SensitivityTable:
         return table
 
 
-def answer_weights(outputs: np.ndarray, kind: str) -> np.ndarray:
-    """Returns the probabilities [N, C] that weight changes of logits; ones for values."""
-    if kind == "value":
-        return np.ones_like(outputs.reshape(len(outputs), -1))
-    scaled = _logits(outputs, kind) / TEMPERATURE
-    scaled -= scaled.max(axis=1, keepdims=True)
-    shares = np.exp(scaled)
-    return np.asarray(shares / shares.sum(axis=1, keepdims=True))
+def change_vector(task: str, before: np.ndarray, after: np.ndarray, kind: OutputKind) -> np.ndarray:
+    """Returns the change of outputs [N, …], weighted by what it matters to the task, as [D].
 
-
-def change_vector(before: np.ndarray, after: np.ndarray, kind: str) -> np.ndarray:
-    """Returns the weighted change of the outputs [N, C] as one vector [N·C]."""
-    weights = answer_weights(before, kind)
-    if kind == "value":
-        spread = max(float(before.std()), _TINY)
-        change = (after - before).reshape(len(before), -1) / spread
-    else:
-        change = (_logits(after, kind) - _logits(before, kind)) / TEMPERATURE
-        change = change - (weights * change).sum(axis=1, keepdims=True)
-    vector = np.sqrt(weights) * change / np.sqrt(len(before))
-    return np.asarray(np.nan_to_num(vector.astype(np.float32).ravel(), posinf=1e6, neginf=-1e6))
-
-
-def _logits(outputs: np.ndarray, kind: str) -> np.ndarray:
-    flat = outputs.reshape(len(outputs), -1).astype(np.float64)
-    return np.log(np.maximum(flat, 1e-9)) if kind == "probabilities" else flat
+    Args:
+        task: Key of the task.
+        before: The outputs of the model as it is.
+        after: The outputs after a change.
+        kind: What they hold.
+    """
+    change = TASKS.get(task).whitened(before, after, kind, TEMPERATURE) / np.sqrt(len(before))
+    return np.asarray(np.nan_to_num(change.astype(np.float32).ravel(), posinf=1e6, neginf=-1e6))

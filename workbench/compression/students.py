@@ -13,6 +13,7 @@ from workbench.core import optional
 from workbench.core.config import Config, saved_config
 from workbench.core.errors import InputError, UnsupportedError
 from workbench.families import FAMILIES, Family
+from workbench.tasks import TASKS
 
 if TYPE_CHECKING:
     from torch import nn
@@ -170,19 +171,20 @@ def _network(planned: Mapping[str, Any], shape: tuple[int, ...], outputs: int) -
     return FAMILIES.get(key).build(FAMILIES.parse(key, options), shape, outputs)
 
 
-def _statistics(subject: Subject, tools: Tools) -> dict[str, float] | None:
+def _statistics(subject: Subject, tools: Tools) -> dict[str, Any] | None:
     """Returns mean and spread of the training data where the teacher does not hold them."""
     if hasattr(subject.module, "mean") and hasattr(subject.module, "std"):
         return None
     inputs = tools.train_inputs(_SAMPLES)
-    found = {"mean": float(inputs.mean()), "std": float(inputs.std())}
-    if subject.description.task == "regression":
-        targets = np.asarray(tools.data.train.targets, np.float64)
-        found |= {"target_mean": float(targets.mean()), "target_std": float(targets.std())}
+    found: dict[str, Any] = {"mean": float(inputs.mean()), "std": float(inputs.std())}
+    targets = np.asarray(tools.data.train.targets)
+    scale = TASKS.get(subject.description.task).scale(targets)
+    if scale is not None:
+        found |= {"target_mean": scale[0].tolist(), "target_std": scale[1].tolist()}
     return found
 
 
-def _normalized(net: nn.Module, teacher: Any, statistics: Mapping[str, float] | None) -> nn.Module:
+def _normalized(net: nn.Module, teacher: Any, statistics: Mapping[str, Any] | None) -> nn.Module:
     normalized = optional.require("workbench.families.network", for_=_FOR).Normalized
     if statistics is None:
         names = ("mean", "std", "target_mean", "target_std")
@@ -200,4 +202,4 @@ def _shape(subject: Subject) -> tuple[int, ...]:
 
 
 def _outputs(subject: Subject) -> int:
-    return int(subject.description.signature.outputs[0].shape[-1])
+    return int(subject.description.signature.outputs[0].shape[1])

@@ -30,11 +30,12 @@ from workbench.core.errors import InputError, NotFoundError, StateError
 from workbench.core.files import storing
 from workbench.core.ids import digest_json
 from workbench.core.records import Interval
-from workbench.evaluation import METRICS, paired_difference, primary_metric
+from workbench.evaluation import paired_difference
 from workbench.exporting.graph import initializers, save_graph
 from workbench.runtime.cpu import Cpu, describe_cpu
 from workbench.runtime.session import Session, open_session
 from workbench.store import Artifact, Context, NullContext, Store
+from workbench.tasks import METRICS, TASKS, primary_metric
 
 if TYPE_CHECKING:
     from torch import nn
@@ -58,6 +59,7 @@ class StudyEngine:
         batch: Samples in a timed call.
         seed: For fine-tuning.
         loss: For fine-tuning, of outputs and targets; by default that of the task.
+        metric: Key of what scores are; by default the task's first.
         cpu: The machine; by default this one.
     """
 
@@ -72,6 +74,7 @@ class StudyEngine:
         batch: int = 1,
         seed: int = 0,
         loss: Any = None,
+        metric: str | None = None,
         cpu: Cpu | None = None,
     ) -> None:
         self.store = store
@@ -81,7 +84,9 @@ class StudyEngine:
         self.threads, self.batch, self.seed = threads, batch, seed
         self.loss = loss
         self.cpu = cpu or describe_cpu()
-        self.metric = primary_metric(self.description.task)
+        first = primary_metric(self.description.task, self.description.labels)
+        self.metric = metric or first
+        self._other_metric = {} if self.metric == first else {"metric": self.metric}
         self.identity = model.digest if module is None else identity_of(model, module, loss)
         self._module = module
         self._libraries = library_versions()
@@ -89,8 +94,7 @@ class StudyEngine:
         self._calibrator = Calibrator(dataset.train, dataset.fingerprint, store.cache)
         self._recent: Recent[Subject] = Recent(_KEPT)
         self._base: Subject | None = None
-        key = self._key(Recipe()).removeprefix("measured:")
-        self._baseline_outputs = KeptOutputs(store, key)
+        self._baseline_outputs = KeptOutputs(store, digest_json(self._facts(Recipe())))
 
     def baseline(self, context: Context | None = None) -> Measured:
         """Measures the model itself, as an ONNX file."""
@@ -200,11 +204,8 @@ class StudyEngine:
         before = self._outputs_of_baseline(self.baseline(context), context)
         session = open_session(self.path(measured), self.threads)
         after = outputs_on(session, self.dataset.val, context)
-        about = self.description
         targets = np.asarray(self.dataset.val.targets)
-        return compared(
-            measured.recipe, self.metric, before, after, targets, about.labels, about.output
-        )
+        return compared(measured.recipe, self.metric, before, after, targets, self.description)
 
     def _measure(
         self, recipe: Recipe, context: Context, folder: Path, max_drop: float | None = None
@@ -274,7 +275,9 @@ class StudyEngine:
         context: Context,
     ) -> np.ndarray | Refused:
         if baseline is None or max_drop is None:
-            return outputs_on(session, self.dataset.val, context)
+            outputs = outputs_on(session, self.dataset.val, context)
+            TASKS.get(self.description.task).check(outputs, self.description.labels)
+            return outputs
         before = self._outputs_of_baseline(baseline, context)
         found = outputs_or_refusal(
             session, self.dataset.val, before, self.metric, max_drop, context, self.seed
@@ -326,20 +329,27 @@ class StudyEngine:
         except NotFoundError:
             return False
 
+    @property
+    def scored_by(self) -> dict[str, str]:
+        """What tells this study from others of the model: its metric, if not the task's first."""
+        return dict(self._other_metric)
+
     def _key(self, recipe: Recipe) -> str:
-        return "measured:" + digest_json(
-            {
-                "version": _VERSION,
-                "model": self.identity,
-                "data": self.dataset.fingerprint,
-                "recipe": recipe.to_json(),
-                "libraries": self._libraries,
-                "cpu": self.cpu.to_json(),
-                "threads": self.threads,
-                "batch": self.batch,
-                "seed": self.seed,
-            }
-        )
+        return "measured:" + digest_json({**self._facts(recipe), **self._other_metric})
+
+    def _facts(self, recipe: Recipe) -> dict[str, Any]:
+        """Returns all that the outputs of a variant, and its times, depend on."""
+        return {
+            "version": _VERSION,
+            "model": self.identity,
+            "data": self.dataset.fingerprint,
+            "recipe": recipe.to_json(),
+            "libraries": self._libraries,
+            "cpu": self.cpu.to_json(),
+            "threads": self.threads,
+            "batch": self.batch,
+            "seed": self.seed,
+        }
 
 
 def front(measured: Sequence[Measured], x: str = "size_bytes", y: str = "score") -> list[Measured]:

@@ -35,6 +35,7 @@ class TableStore:
                 "samples": samples,
                 "seed": seed,
                 "libraries": library_versions(),
+                **engine.scored_by,
             }
         )
         self._key, self._account_key = f"{_KIND}:{identity}", f"account:{identity}"

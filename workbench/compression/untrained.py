@@ -91,9 +91,11 @@ def _band(scores: list[float], known: Measured | None, chance: float, baseline: 
     if known is not None:
         return Interval(known.score, known.score, known.score)
     if not scores:
-        return Interval((chance + baseline) / 2, chance, baseline)
+        return Interval((chance + baseline) / 2, *sorted((chance, baseline)))
     middle = float(np.mean(scores))
     reach = max(LEAST_REACH, 2 * abs(max(scores) - min(scores)))
+    if chance > baseline:  # an error: less is better
+        return Interval(middle, middle - reach, min(chance, middle + reach))
     return Interval(middle, max(chance, middle - reach), middle + reach)
 
 

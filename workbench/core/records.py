@@ -8,7 +8,6 @@ from typing import Any, Literal
 
 from workbench.core.signature import Signature
 
-Task = Literal["classification", "regression"]
 OutputKind = Literal["logits", "probabilities", "value"]
 
 
@@ -53,16 +52,16 @@ class Description:
     """What a model artifact says of itself: enough to serve it without its training code.
 
     Attributes:
-        task: What it predicts.
+        task: Key of what it predicts.
         output: What its first output tensor holds.
-        labels: Class names in the order of the output; empty for regression.
+        labels: Names in the order of the output; empty where values are predicted.
         signature: Its tensors.
         modality: Key of the modality that decodes a person's input; None if only tensors are taken.
         preprocessing: That modality's saved config, `{"kind", "version", …}`; None likewise.
         family: Saved config of the family that rebuilds the network; None if it lives as ONNX only.
     """
 
-    task: Task
+    task: str
     output: OutputKind
     labels: tuple[str, ...]
     signature: Signature
@@ -98,8 +97,43 @@ class Description:
 
 @dataclass(frozen=True)
 class Prediction:
-    """One answer: a label with its scores by label, or a value."""
+    """One answer, as far as the task has it.
+
+    Attributes:
+        label: The likeliest class.
+        scores: By label.
+        value: A number; an array in the output's own shape where there are several.
+        labels: Every label that is likelier than not, of labels that may hold together.
+        label_map: The index of the likeliest label at every place.
+    """
 
     label: str | None = None
     scores: Mapping[str, float] = field(default_factory=dict)
-    value: float | None = None
+    value: Any = None
+    labels: tuple[str, ...] = ()
+    label_map: Any = None
+
+    @property
+    def words(self) -> str:
+        """What was answered, in a few words."""
+        if self.label is not None:
+            return self.label
+        if self.value is None:
+            return ", ".join(self.labels) or "none of the labels"
+        shape = getattr(self.value, "shape", ())
+        return f"values of shape {shape}" if shape else f"{self.value:.6g}"
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns the answer as the endpoint gave it: only what the task has."""
+        fields = {
+            "label": self.label,
+            "labels": list(self.labels) if self.label is None and self.value is None else None,
+            "scores": dict(self.scores) or None,
+            "value": _listed(self.value),
+            "label_map": _listed(self.label_map),
+        }
+        return {name: value for name, value in fields.items() if value is not None}
+
+
+def _listed(value: Any) -> Any:
+    return value.tolist() if hasattr(value, "tolist") else value

@@ -12,6 +12,7 @@ from workbench.core.config import Config, saved_config
 from workbench.core.errors import InputError, UnsupportedError
 from workbench.core.records import Finding
 from workbench.data.transforms import TRANSFORMS
+from workbench.tasks import TASKS
 
 
 @dataclass(frozen=True)
@@ -49,14 +50,20 @@ def parse_augment(value: Any) -> tuple[AugmentStep, ...]:
 
 
 def check_augment(
-    steps: Sequence[AugmentStep], modality: str, labels: Sequence[str]
+    steps: Sequence[AugmentStep], modality: str, task: str, labels: Sequence[str]
 ) -> tuple[Finding, ...]:
     """Returns what will be left out, as findings.
 
     Raises:
-        UnsupportedError: A transform cannot change this modality.
+        UnsupportedError: A transform cannot change this modality, or the task's targets, which lie
+            at places that it would move.
     """
     findings = []
+    if steps and TASKS.get(task).form == "places":
+        raise UnsupportedError(
+            f"A transform moves what the targets of '{task}' lie on, but not the targets.",
+            hint="Leave augment= out.",
+        )
     for step in steps:
         transform = TRANSFORMS.get(step.kind)
         if modality not in transform.modalities:

@@ -9,7 +9,7 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
-from workbench.core.records import Finding, Task
+from workbench.core.records import Finding
 
 Progress = Callable[[int, int, str], None]
 """Called with the number done, the total, and what is being done."""
@@ -33,9 +33,9 @@ class Collected:
     Attributes:
         modality: Key of the modality that decodes the samples.
         task: What is to be predicted.
-        labels: Class names; empty for regression.
+        labels: Names of what is told apart; empty where values are predicted.
         samples: N raw values as a person would give them; files stay unread.
-        targets: int64 or float32, shape (N,): indices into `labels`, or values.
+        targets: Shape (N, …), as the task stores them: indices into `labels`, values, ….
         place: Where sample i came from, in words: a file, a row.
         given: int8, shape (N,): 0 train, 1 val, 2 test, -1 undecided; None if no split is given.
         groups: Shape (N,): samples of one group stay in one split.
@@ -48,7 +48,7 @@ class Collected:
     """
 
     modality: str
-    task: Task
+    task: str
     labels: tuple[str, ...]
     samples: Sequence[Any] | np.ndarray
     targets: np.ndarray

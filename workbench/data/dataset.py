@@ -12,7 +12,7 @@ from typing import Any, overload
 import numpy as np
 
 from workbench.core.errors import NotFoundError
-from workbench.core.records import Finding, Sample, Task
+from workbench.core.records import Finding, Sample
 from workbench.core.shown import Shown
 from workbench.data.augment import Augment, AugmentStep, parse_augment
 from workbench.data.baseline import baseline_of
@@ -31,7 +31,7 @@ class Split(Sequence[Sample]):
         name: "train", "val" or "test".
         inputs: Prepared samples as stored, uint8 or float32, shape (N, *sample_shape),
             memory-mapped.
-        targets: int64 class indices or float32 values, shape (N,).
+        targets: Shape (N, …), as the task stores them: int64 class indices, float32 values, ….
         indices: int64, shape (N,): the number of each sample in its source.
     """
 
@@ -69,20 +69,21 @@ class Split(Sequence[Sample]):
         number = index + len(self) if index < 0 else index
         if not 0 <= number < len(self):
             raise IndexError(f"{self.name} has {len(self)} samples, no number {index}")
-        return Sample(self._raw(number), self.targets[number].item())
+        target = self.targets[number]
+        return Sample(self._raw(number), target.item() if target.ndim == 0 else target.copy())
 
     def __repr__(self) -> str:
         return f"<{self.name}: {len(self)} samples>"
 
     def batch(self, indices: Any) -> tuple[np.ndarray, np.ndarray]:
-        """Returns the samples at `indices`: inputs float32 (n, *sample_shape), and targets (n,)."""
+        """Returns samples at `indices`: inputs float32 (n, *sample_shape), targets (n, …)."""
         rows = np.asarray(indices)
         return np.array(self.inputs[rows], np.float32, order="C"), self.targets[rows]
 
     def batches(
         self, batch_size: int, *, seed: int | None = None, start: int = 0
     ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Yields inputs float32 (n, *sample_shape) and targets (n,); the last may be smaller.
+        """Yields inputs float32 (n, *sample_shape), targets (n, …); the last may be smaller.
 
         Args:
             batch_size: Samples in a batch.
@@ -152,14 +153,13 @@ class Dataset(Shown):
         return str(self.artifact.meta["modality"])
 
     @property
-    def task(self) -> Task:
+    def task(self) -> str:
         """What is to be predicted."""
-        task: Task = self.artifact.meta["task"]
-        return task
+        return str(self.artifact.meta["task"])
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """Class names in the order of the targets; empty for regression."""
+        """Names of what is told apart, in the order of the targets; empty for values."""
         return tuple(self.artifact.meta["labels"])
 
     @property

@@ -17,7 +17,7 @@ from workbench.core.errors import InputError
 from workbench.core.records import Finding
 from workbench.data.pictures import SUFFIXES
 from workbench.data.split import part_code
-from workbench.data.targets import sorted_names
+from workbench.tasks import sorted_names
 
 _SETTLED_S = 3.0
 _SHOWN = 50

@@ -26,6 +26,7 @@ from workbench.data.problems import Problems
 from workbench.data.source import SourceConfig
 from workbench.data.split import PARTS, assign, order_of
 from workbench.store import Blob, Store
+from workbench.tasks import TASKS
 
 _FORMAT = 1
 _JSON = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
@@ -99,7 +100,7 @@ def _plan(collected: Collected, config: SourceConfig, what: str) -> _Plan:
     problems.extend(_single_classes(collected))
     try:
         left_out = check_augment(
-            parse_augment(config.augment), collected.modality, collected.labels
+            parse_augment(config.augment), collected.modality, collected.task, collected.labels
         )
         codes, noticed = assign(collected, config.fractions, config.seed)
         modality = MODALITIES.get(collected.modality)
@@ -129,11 +130,9 @@ def _plan(collected: Collected, config: SourceConfig, what: str) -> _Plan:
 
 
 def _single_classes(collected: Collected) -> Iterator[str]:
-    if collected.task != "classification" or not len(collected.targets):
-        return
-    counts = np.bincount(collected.targets, minlength=len(collected.labels))
-    for label in np.flatnonzero(counts == 1):
-        where = collected.place(int(np.flatnonzero(collected.targets == label)[0]))
+    task = TASKS.get(collected.task)
+    for label in np.flatnonzero(task.counts(collected.targets, collected.labels) == 1):
+        where = collected.place(task.first_with(collected.targets, int(label)))
         yield (
             f"label '{collected.labels[label]}' has one sample ({where}); "
             "at least 2 are needed to train and to validate"

@@ -9,6 +9,7 @@ import numpy as np
 from workbench.core.errors import InputError
 from workbench.core.records import Finding
 from workbench.data.collected import Collected
+from workbench.tasks import TASKS
 
 PARTS = ("train", "val", "test")
 FRACTIONS = (0.7, 0.15, 0.15)
@@ -18,7 +19,6 @@ _WORDS = {
     2: ("test", "testing", "holdout", "测试", "测试集"),
 }
 _CODES = {word: code for code, words in _WORDS.items() for word in words}
-_BINS = 10
 
 
 def part_code(word: object) -> int | None:
@@ -155,10 +155,7 @@ def _every(total: int, share: float) -> np.ndarray:
 
 
 def _strata(collected: Collected) -> np.ndarray:
-    if collected.task == "classification":
-        return collected.targets
-    ranks = np.argsort(np.argsort(collected.targets, kind="stable"), kind="stable")
-    return ranks * _BINS // max(1, len(ranks))
+    return TASKS.get(collected.task).strata(collected.targets)
 
 
 def _complete(
@@ -196,22 +193,12 @@ def _check_parts(codes: np.ndarray, fractions: Sequence[float]) -> None:
 
 
 def _absent(collected: Collected, codes: np.ndarray) -> tuple[Finding, ...]:
-    findings = []
+    task, findings = TASKS.get(collected.task), []
     for part, name in enumerate(PARTS):
-        counts = (
-            np.bincount(collected.targets[codes == part], minlength=len(collected.labels))
-            if collected.task == "classification"
-            else np.ones(1)
-        )
-        missing = (
-            [collected.labels[i] for i in np.flatnonzero(counts == 0)] if collected.labels else []
-        )
-        if missing and (codes == part).any():
-            findings.append(
-                Finding(
-                    "split",
-                    f"{name} has no sample of {len(missing)} labels.",
-                    places=tuple(missing),
-                )
-            )
+        own = codes == part
+        counts = task.counts(collected.targets[own], collected.labels)
+        missing = tuple(collected.labels[i] for i in np.flatnonzero(counts == 0))
+        if missing and own.any():
+            text = f"{name} has no sample of {len(missing)} labels."
+            findings.append(Finding("split", text, places=missing))
     return tuple(findings)

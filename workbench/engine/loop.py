@@ -19,8 +19,6 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from workbench.core.energy import metered
 from workbench.core.errors import CancelledError, InputError, RunFailedError
-from workbench.core.records import Task
-from workbench.engine import scores
 from workbench.engine.callbacks import BatchReport, Callback, Control, EpochReport, FitState
 from workbench.engine.config import FitConfig
 from workbench.engine.losses import Loss, default_loss
@@ -33,9 +31,9 @@ from workbench.engine.optimizers import (
 from workbench.engine.schedules import rate_factor
 from workbench.engine.tensors import device_of, input_tensor, output_tensor, target_tensor
 from workbench.engine.threads import torch_threads
+from workbench.tasks import METRICS, TASKS
 
 Batches = Iterable[tuple[Any, Any]]
-PRIMARY: Mapping[Task, str] = {"classification": "accuracy", "regression": "r2"}
 
 
 class DivergedError(RunFailedError):
@@ -70,7 +68,7 @@ def fit(
     val_batches: Callable[[], Batches] | None,
     config: FitConfig,
     *,
-    task: Task,
+    task: str,
     context: Control | None = None,
     loss: Loss | None = None,
     callbacks: Sequence[Callback] = (),
@@ -83,14 +81,14 @@ def fit(
     threads: going on from the `state` of any epoch gives bit-equal weights.
 
     Args:
-        model: Takes float32 [N, *sample_shape]; gives [N, classes], or [N] or [N, 1].
+        model: Takes float32 [N, *sample_shape]; gives what the task wants [N, …].
         train_batches: Called with the epoch (from 0), gives (inputs, targets) in NumPy or torch.
             To be resumable, its order must depend on the epoch only: see `epoch_seed`.
         val_batches: Gives the validation batches; without, the last weights count as the best.
         config: How to fit.
         task: What is predicted.
         context: Asked at each batch whether to stop or pause.
-        loss: Of outputs and targets; by default cross-entropy or squared error.
+        loss: Of outputs and targets; by default the task's.
         callbacks: Watchers.
         state: Where to go on; None starts anew.
         steps_per_epoch: Batches of an epoch; by default the length of the first epoch's iterable,
@@ -107,9 +105,9 @@ def fit(
 
 
 def evaluate(
-    model: nn.Module, batches: Batches, task: Task, *, loss: Loss | None = None
+    model: nn.Module, batches: Batches, task: str, *, loss: Loss | None = None
 ) -> dict[str, float]:
-    """Returns "loss" and "accuracy", or "loss", "r2" and "rmse", over all batches.
+    """Returns "loss", then the task's metrics, over all batches.
 
     Args:
         model: As in `fit`.
@@ -122,13 +120,15 @@ def evaluate(
         torch.from_numpy(outputs).to(device_of(model)),
         target_tensor(targets, task, device_of(model)),
     )
-    if task == "classification":
-        return {"loss": float(value), "accuracy": scores.accuracy(outputs, targets)}
     return {
         "loss": float(value),
-        "r2": scores.r2(outputs, targets),
-        "rmse": scores.rmse(outputs, targets),
+        **{key: METRICS.get(key).compute(outputs, targets) for key in shown_metrics(task, targets)},
     }
+
+
+def shown_metrics(task: str, targets: NDArray[Any]) -> tuple[str, ...]:
+    """Returns the keys of the metrics of each epoch; the best epoch is chosen by the first."""
+    return TASKS.get(task).metrics(labeled=targets.dtype.kind != "f")
 
 
 def predict(model: nn.Module, batches: Batches) -> tuple[NDArray[np.float32], NDArray[Any]]:
@@ -162,7 +162,7 @@ class _Fit:
         self,
         model: nn.Module,
         config: FitConfig,
-        task: Task,
+        task: str,
         context: Control | None,
         loss: Loss | None,
         callbacks: tuple[Callback, ...],
@@ -240,7 +240,7 @@ class _Fit:
             if not math.isfinite(found["loss"]):
                 raise self.diverged(found["loss"])
             row |= {f"val_{name}": value for name, value in found.items()}
-            rank = (found[PRIMARY[self.task]], -found["loss"])
+            rank = (_goodness(found), -found["loss"])
         row["samples_per_s"] = samples / max(seconds, 1e-9)
         return row, rank
 
@@ -347,6 +347,12 @@ class _Fit:
 
 def _never() -> None:
     """Stands in for a context: nobody can stop this run."""
+
+
+def _goodness(found: Mapping[str, float]) -> float:
+    """Returns the first metric of an evaluation, so that more is better."""
+    key = next(name for name in found if name != "loss")
+    return found[key] if METRICS.get(key).higher_is_better else -found[key]
 
 
 def _copy(model: nn.Module) -> dict[str, torch.Tensor]:

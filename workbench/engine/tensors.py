@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from workbench.core.errors import InputError
-from workbench.core.records import Task
+from workbench.tasks import TASKS
 
 
 def input_tensor(array: Any, device: torch.device) -> torch.Tensor:
@@ -17,9 +17,11 @@ def input_tensor(array: Any, device: torch.device) -> torch.Tensor:
     return _tensor(array, torch.float32).to(device)
 
 
-def target_tensor(array: Any, task: Task, device: torch.device) -> torch.Tensor:
-    """Returns targets [N] on `device`: int64 class indices or float32 values; [N, 1] is [N]."""
-    tensor = _tensor(array, torch.int64 if task == "classification" else torch.float32)
+def target_tensor(array: Any, task: str, device: torch.device) -> torch.Tensor:
+    """Returns targets [N, …] of a task on `device`; [N, 1] is [N]."""
+    is_whole = "int" in str(getattr(array, "dtype", np.asarray(array).dtype))
+    dtype = TASKS.get(task).dtype or ("int64" if is_whole else "float32")
+    tensor = _tensor(array, getattr(torch, dtype))
     if tensor.ndim == 2 and tensor.shape[1] == 1:
         tensor = tensor[:, 0]
     return tensor.to(device)

@@ -11,8 +11,7 @@ from numpy.typing import NDArray
 
 from workbench.core.errors import InputError
 from workbench.core.records import Interval
-from workbench.engine import scores
-from workbench.evaluation.metrics import METRICS
+from workbench.tasks import METRICS
 
 CONFIDENCE = 0.9
 _RESAMPLES = 1000
@@ -30,14 +29,14 @@ def paired_difference(
     """Returns the candidate's metric minus the baseline's, with its interval.
 
     Both models answered the same samples, so what they have in common cancels: the interval is far
-    narrower than that of two separate scores. Accuracy uses `bonett_price`, every other metric
-    `paired_bootstrap`.
+    narrower than that of two separate scores. A share of right samples uses `bonett_price`,
+    every other metric `paired_bootstrap`.
 
     Args:
         metric: Key of the metric.
-        baseline: The baseline's outputs, [N, classes] or [N].
+        baseline: The baseline's outputs [N, …].
         candidate: The candidate's outputs, same samples in the same order.
-        targets: Class indices or values [N].
+        targets: Stored targets [N, …].
         confidence: Of the interval, 0 to 1.
         seed: Draws the resamples.
     """
@@ -46,10 +45,9 @@ def paired_difference(
             f"The baseline answered {len(baseline)} samples, the candidate {len(candidate)}.",
             hint="Compare on the same samples.",
         )
-    if METRICS.get(metric).mean_of_hits:
-        truth = scores.column(targets, "targets")
-        hits = [scores.class_indices(outputs) == truth for outputs in (baseline, candidate)]
-        return bonett_price(hits[0], hits[1], confidence=confidence)
+    before, after = (METRICS.get(metric).hits(o, targets) for o in (baseline, candidate))
+    if before is not None and after is not None:
+        return bonett_price(before, after, confidence=confidence)
     return paired_bootstrap(metric, baseline, candidate, targets, confidence=confidence, seed=seed)
 
 
@@ -103,7 +101,7 @@ def paired_bootstrap(
         metric: Key of the metric.
         baseline: The baseline's outputs.
         candidate: The candidate's outputs, same samples in the same order.
-        targets: Class indices or values [N].
+        targets: Stored targets [N, …].
         confidence: Of the interval, 0 to 1.
         resamples: Number of draws.
         seed: Seed of the draws.

@@ -11,10 +11,8 @@ from numpy.typing import NDArray
 
 from workbench.core.errors import InputError, UnsupportedError
 from workbench.core.optional import require
-from workbench.core.records import Task
 from workbench.engine.batch_size import affordable_batch
-from workbench.evaluation.confusion import confusion_matrix, share
-from workbench.evaluation.metrics import METRICS
+from workbench.tasks import METRICS, TASKS, primary_metric
 
 if TYPE_CHECKING:
     from torch import nn
@@ -23,7 +21,6 @@ if TYPE_CHECKING:
 
 SplitName = Literal["train", "val", "test"]
 Predict = Callable[[NDArray[np.float32]], NDArray[np.floating]]
-_PRIMARY: Mapping[Task, str] = {"classification": "accuracy", "regression": "r2"}
 _BATCH = 256
 
 
@@ -35,8 +32,8 @@ class Evaluation:
         split: Which one.
         samples: How many samples it has.
         metrics: Value by metric; the primary one comes first.
-        labels: Class names; empty for regression.
-        confusion: Counts, rows are the true class, columns the answer; empty for regression.
+        labels: Names of what is told apart; empty where values are predicted.
+        confusion: Counts, rows are the true class, columns the answer; empty without classes.
     """
 
     split: str
@@ -51,7 +48,7 @@ class Evaluation:
         if not self.confusion:
             return {}
         counts = np.array(self.confusion)
-        found = share(np.diag(counts), counts.sum(1))
+        found = np.diag(counts) / np.maximum(counts.sum(1), 1)
         return dict(zip(self.labels, found.tolist(), strict=True))
 
     def to_json(self) -> dict[str, Any]:
@@ -63,11 +60,6 @@ class Evaluation:
             "labels": list(self.labels),
             "confusion": [list(row) for row in self.confusion],
         }
-
-
-def primary_metric(task: Task) -> str:
-    """Returns the metric by which models of this task are chosen."""
-    return _PRIMARY[task]
 
 
 def evaluate(
@@ -89,16 +81,17 @@ def evaluate(
         InputError: The split is unknown or empty.
         UnsupportedError: A metric does not judge this task.
     """
-    keys = _checked(metrics, dataset.task)
+    task = TASKS.get(dataset.task)
+    keys = checked_metrics(metrics, dataset.task, dataset.labels)
     outputs, targets = predict_split(as_predict(model), _split(dataset, split))
-    is_classifier = dataset.task == "classification"
-    confusion = confusion_matrix(outputs, targets).tolist() if is_classifier else []
+    task.check(outputs, dataset.labels)
+    counts = task.confusion(outputs, targets)
     return Evaluation(
         split=split,
         samples=len(targets),
         metrics={key: METRICS.get(key).compute(outputs, targets) for key in keys},
-        labels=tuple(dataset.labels) if is_classifier else (),
-        confusion=tuple(tuple(row) for row in confusion),
+        labels=tuple(dataset.labels),
+        confusion=() if counts is None else tuple(tuple(row) for row in counts.tolist()),
     )
 
 
@@ -128,14 +121,19 @@ def _split(dataset: Dataset, name: str) -> Split:
     return split
 
 
-def _checked(metrics: Sequence[str] | None, task: Task) -> list[str]:
-    """Returns the keys to compute, the task's primary metric first."""
-    primary = primary_metric(task)
+def checked_metrics(metrics: Sequence[str] | None, task: str, labels: Sequence[str]) -> list[str]:
+    """Returns the keys to compute; by default all that judge the task, its primary one first.
+
+    Raises:
+        UnsupportedError: Some do not judge the task.
+    """
+    is_labeled, asked = bool(labels), metrics or METRICS
+    reasons = {key: METRICS.get(key).supports(task, labeled=is_labeled) for key in asked}
     if metrics is None:
-        fitting = [key for key in METRICS if METRICS.get(key).supports(task) is None]
-        return sorted(fitting, key=lambda key: (key != primary, key))
-    reasons = [METRICS.get(key).supports(task) for key in metrics]
-    problems = [reason for reason in reasons if reason is not None]
+        first = primary_metric(task, labels)
+        fitting = [key for key, reason in reasons.items() if reason is None]
+        return sorted(fitting, key=lambda key: (key != first, key))
+    problems = [reason for reason in reasons.values() if reason is not None]
     if problems:
         raise UnsupportedError("Some metrics do not judge this model.", hint=" ".join(problems))
     return list(metrics)

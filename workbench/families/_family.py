@@ -6,25 +6,39 @@ from abc import abstractmethod
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from workbench.core.plugins import Plugin
-from workbench.core.records import Task
+from workbench.tasks import TASKS
+from workbench.tasks._task import Form
 
 if TYPE_CHECKING:
     from torch import nn
+
+_FORMS = {"vector": "a vector for a whole sample", "places": "something at every place of it"}
 
 
 class Family(Plugin):
     """Base of every family. A network takes normalised float32 [batch, *sample_shape].
 
-    It gives float32 [batch, outputs]: logits by class, or one value for regression.
+    It gives float32 [batch, outputs], or [batch, outputs, *places]: what the task says.
 
     Attributes:
         rate: The learning rate of AdamW that suits it, unless the user gives one.
+        form: Whether it answers a vector a sample, or something at every place of it.
     """
 
     rate: ClassVar[float] = 2e-3
+    form: ClassVar[Form] = "vector"
+
+    def supports(self, sample_shape: tuple[int, ...], task: str) -> str | None:
+        """Returns why samples of this shape, or the task, do not fit; None if they fit."""
+        wanted = TASKS.get(task).form
+        if wanted != self.form:
+            return (
+                f"{self.key} answers {_FORMS[self.form]}; the task '{task}' needs {_FORMS[wanted]}."
+            )
+        return self.shape_reason(sample_shape)
 
     @abstractmethod
-    def supports(self, sample_shape: tuple[int, ...], task: Task) -> str | None:
+    def shape_reason(self, sample_shape: tuple[int, ...]) -> str | None:
         """Returns why samples of this shape do not fit, and which do; None if they fit."""
 
     @abstractmethod
@@ -34,7 +48,7 @@ class Family(Plugin):
         Args:
             config: An instance of this family's `Config`.
             sample_shape: Shape of one prepared sample, without the batch.
-            outputs: Number of classes, or 1 for regression.
+            outputs: Numbers in an answer, at each place if it answers places.
         """
 
 

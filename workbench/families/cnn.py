@@ -8,7 +8,6 @@ from pydantic import Field
 
 from workbench.core.config import Config
 from workbench.core.optional import require
-from workbench.core.records import Task
 from workbench.families._family import Family, image_reason
 
 if TYPE_CHECKING:
@@ -38,7 +37,7 @@ class Cnn(Family):
     requires = ("torch",)
     Config = CnnConfig
 
-    def supports(self, sample_shape: tuple[int, ...], task: Task) -> str | None:
+    def shape_reason(self, sample_shape: tuple[int, ...]) -> str | None:
         """Images of at least 4×4 pixels fit, with any number of channels."""
         return image_reason("cnn", sample_shape, 4)
 

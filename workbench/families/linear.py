@@ -9,7 +9,6 @@ from pydantic import Field
 
 from workbench.core.config import Config
 from workbench.core.optional import require
-from workbench.core.records import Task
 from workbench.families._family import Family, size_reason
 
 if TYPE_CHECKING:
@@ -30,7 +29,7 @@ class Linear(Family):
     rate = 2e-2
     Config = LinearConfig
 
-    def supports(self, sample_shape: tuple[int, ...], task: Task) -> str | None:
+    def shape_reason(self, sample_shape: tuple[int, ...]) -> str | None:
         """Any shape that holds a value fits."""
         return size_reason(sample_shape)
 

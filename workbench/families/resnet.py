@@ -8,7 +8,6 @@ from pydantic import Field, field_validator
 
 from workbench.core.config import Config
 from workbench.core.optional import require
-from workbench.core.records import Task
 from workbench.families._family import Family, image_reason
 
 if TYPE_CHECKING:
@@ -40,7 +39,7 @@ class Resnet(Family):
     requires = ("torch",)
     Config = ResnetConfig
 
-    def supports(self, sample_shape: tuple[int, ...], task: Task) -> str | None:
+    def shape_reason(self, sample_shape: tuple[int, ...]) -> str | None:
         """Images of at least 4×4 pixels fit, with any number of channels."""
         return image_reason("resnet", sample_shape, 4)
 

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 from workbench.compression.blame import blame_of
 from workbench.compression.comparison import Blame, Change, ClassHarm, Comparison, Flip
-from workbench.compression.goal import SHARES
 from workbench.compression.recipe import parse
 from workbench.core.records import Sample
 from workbench.data.dataset import Dataset
 from workbench.flow.measuring import EventSink
 from workbench.flow.variant import Variant
+from workbench.tasks import is_share
 
 if TYPE_CHECKING:
     from workbench.flow.study import Study
@@ -105,7 +105,7 @@ def compare(study: Study, variant: Variant, tell: EventSink) -> VariantCompariso
 
 
 def _interval(metric: str, record: Comparison) -> str:
-    scale, unit = (100, " points") if metric in SHARES else (1, "")
+    scale, unit = (100, " points") if is_share(metric) else (1, "")
     change = record.difference
     text = (
         f"{scale * change.value:+.3g}{unit} [{scale * change.low:+.3g}, {scale * change.high:+.3g}]"

@@ -11,17 +11,17 @@ import numpy as np
 
 from workbench.core.errors import InputError, NotFoundError
 from workbench.core.lazy import lazy
-from workbench.core.records import Description, OutputKind
+from workbench.core.records import Description
 from workbench.core.signature import Signature, TensorSpec
-from workbench.evaluation import METRICS
 from workbench.evaluation.step import evaluate as evaluate_predictor
-from workbench.evaluation.step import predict_split, primary_metric
+from workbench.evaluation.step import predict_split
 from workbench.flow import exports
 from workbench.flow.evaluating import check_fit
 from workbench.flow.resolve import ONNX, ONNX_FILE, looks_like_file
 from workbench.flow.run import Run
 from workbench.runtime.session import Session, open_session
 from workbench.store import Artifact, Context, RunRecord, Store
+from workbench.tasks import METRICS, TASKS, primary_metric
 
 if TYPE_CHECKING:
     from workbench.data.dataset import Dataset
@@ -34,7 +34,6 @@ else:
     training_step = lazy("workbench.training.step")
 
 _PROBES = 32
-_RANK_OF_SCORES = 2
 
 
 def import_model(
@@ -97,8 +96,8 @@ def _import_module(store: Store, context: Context, work: _Import) -> Artifact:
         raise InputError("A module cannot be imported without data.")
     context.progress(0, 2, "exporting")
     module = own_module.trained(store, work.model, None)
-    outputs = training_step.outputs_of(work.dataset)
-    module_check.check_module(module, work.dataset.sample_shape, outputs, work.dataset.task)
+    outputs = training_step.output_shape(work.dataset)
+    module_check.check_module(module, work.dataset.sample_shape, outputs)
     description = training_step.describe(work.dataset, None)
     artifact = own_module.save_own(store, context, module, description, work.dataset)
     context.progress(1, 2, "scoring")
@@ -148,7 +147,7 @@ def _score(context: Context, path: Path, work: _Import) -> None:
         metrics[f"val_{name}"] = float(work.metric(*predict_split(session.run, dataset.val)))
     context.set_metrics(**metrics)
     context.progress(2, 2, "done")
-    shown = primary_metric(dataset.task) if keys is None else keys[0]
+    shown = primary_metric(dataset.task, dataset.labels) if keys is None else keys[0]
     context.event("score", metric=shown, value=metrics[f"val_{shown}"], samples=evaluation.samples)
 
 
@@ -181,17 +180,10 @@ def _described(session: Session, dataset: Dataset) -> Description:
     """Returns the description of a file that works on `dataset`, judged by what it answers."""
     count = min(_PROBES, len(dataset.val))
     outputs = _try_run(session, dataset.val.batch(np.arange(count))[0], dataset)
-    is_classifier = dataset.task == "classification"
-    if is_classifier and (outputs.ndim != _RANK_OF_SCORES or outputs.shape[1] < _classes(dataset)):
-        raise InputError(
-            f"The model answers {outputs.shape[1:]} for a sample, "
-            f"but {dataset.ref} has {len(dataset.labels)} labels.",
-            hint="Its first output should be one score a label, [batch, labels].",
-        )
+    task = TASKS.get(dataset.task)
+    task.check(outputs, dataset.labels)
+    kind = task.output_kind(outputs, dataset.labels)
     base = training_step.describe(dataset, None)
-    kind: OutputKind = "value"
-    if is_classifier:
-        kind = "probabilities" if _sums_to_one(outputs) else "logits"
     return replace(base, output=kind, signature=_batched(session.signature, outputs))
 
 
@@ -207,14 +199,6 @@ def _try_run(session: Session, inputs: np.ndarray, dataset: Dataset) -> np.ndarr
             hint="Load the data in the shape the model takes, or export the model with a reshape.",
         )
     return session.run(inputs)
-
-
-def _classes(dataset: Dataset) -> int:
-    return len(dataset.labels)
-
-
-def _sums_to_one(outputs: np.ndarray) -> bool:
-    return bool((outputs >= 0).all() and np.allclose(outputs.sum(axis=1), 1, atol=1e-3))
 
 
 def _batched(signature: Signature, outputs: np.ndarray) -> Signature:

@@ -70,6 +70,7 @@ def main(root: str, study_id: str, payload_bytes: str) -> int:
         open_dataset(store, record.dataset),
         module,
         loss=loss,
+        metric=record.config.get("metric"),
     )
     context = _Work(store.home.scratch, store.artifacts, tell)
     signal.signal(signal.SIGUSR1, context.cancel)

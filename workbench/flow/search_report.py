@@ -7,8 +7,9 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from workbench.compression.confirmation import Confirmed
-from workbench.compression.goal import SHARES, Goal, drop_of
+from workbench.compression.goal import Goal, drop_of
 from workbench.compression.measured import Measured
+from workbench.tasks import is_share
 
 _UNITS = {"size_bytes": "kB", "latency_ms": "ms"}
 _LIMITS = {"max_size": "size_bytes", "max_latency_ms": "latency_ms"}
@@ -108,7 +109,7 @@ def _confirmation(goal: Goal, confirmed: Confirmed | None) -> str:
 
 
 def _most(goal: Goal, confirmed: Confirmed) -> str:
-    if confirmed.metric not in SHARES:
+    if not is_share(confirmed.metric):
         return f"the {goal.max_drop:g}"
     points = 100 * goal.max_drop
     return f"the {points:g} point{'s' * (points != 1)}"
@@ -120,13 +121,13 @@ def _loss(measured: Measured, drop: float) -> str:
 
 def _amount(confirmed: Confirmed, drop: float) -> str:
     low, high = confirmed.difference.low, confirmed.difference.high
-    scale, unit = (100, " pt") if confirmed.metric in SHARES else (1, "")
+    scale, unit = (100, " pt") if is_share(confirmed.metric) else (1, "")
     reach = f"90 % interval {scale * low:+.2g} to {scale * high:+.2g}{unit}"
     return f"{_lost(confirmed.metric, drop)} ({reach})".replace("-", "−")
 
 
 def _lost(metric: str, drop: float) -> str:
-    scale, unit = (100, " points of") if metric in SHARES else (1, "")
+    scale, unit = (100, " points of") if is_share(metric) else (1, "")
     amount = round(scale * abs(drop), 2 if unit else 4)
     if not amount:
         return f"keeps its {metric}"

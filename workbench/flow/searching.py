@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from workbench.compression.confirmation import Confirmed
-from workbench.compression.goal import SHARES, Goal, drop_of
+from workbench.compression.goal import Goal, drop_of
 from workbench.compression.growing import Refused
 from workbench.compression.measured import Measured
 from workbench.compression.methods import METHODS
@@ -34,6 +34,7 @@ from workbench.flow.preparing import Preparing
 from workbench.flow.search_report import SearchReport, words_of
 from workbench.flow.timed_context import OutOfTimeError, TimedContext
 from workbench.store import RunContext, Store
+from workbench.tasks import is_share
 
 KIND = "search"
 _PREPARE = 0.45
@@ -390,7 +391,7 @@ def _figures(measured: Measured) -> dict[str, float]:
 
 
 def _words(measured: Measured) -> str:
-    scale, unit = (100, " pt") if measured.metric in SHARES else (1, "")
+    scale, unit = (100, " pt") if is_share(measured.metric) else (1, "")
     change = -scale * drop_of(measured)
     return f"{measured.size_bytes / 1000:.1f} kB at {change:+.2g}{unit}".replace("-", "−")
 

@@ -12,6 +12,7 @@ from workbench.core.errors import InputError, StateError
 from workbench.core.lazy import lazy
 from workbench.core.shown import Shown
 from workbench.data.dataset import Dataset, open_dataset
+from workbench.evaluation import checked_metrics
 from workbench.flow.measuring import EventSink
 from workbench.flow.progress import Bar
 from workbench.flow.refining import Refining
@@ -20,6 +21,7 @@ from workbench.flow.study_work import StudyWork
 from workbench.flow.variant import Variant, confirmed_key
 from workbench.store import Context, Store
 from workbench.store.studies import StudyRecord
+from workbench.tasks import primary_metric
 
 if TYPE_CHECKING:
     from workbench.compression import estimator as estimators
@@ -66,6 +68,7 @@ class Study(Shown):
     ) -> None:
         self._store = store
         self._record = record
+        self._model = model
         self._work = StudyWork(store, record, model, inline=inline)
         self._search_id: str | None = None
 
@@ -91,6 +94,32 @@ class Study(Shown):
     def data(self) -> Dataset:
         """The dataset."""
         return open_dataset(self._store, self._record.dataset)
+
+    @property
+    def metric(self) -> str:
+        """Key of what scores are."""
+        data = self.data
+        return str(self._record.config.get("metric") or primary_metric(data.task, data.labels))
+
+    def scored_by(self, metric: str) -> Study:
+        """Returns the study of the same model on the same data with another score.
+
+        Args:
+            metric: Key of a metric that judges the task.
+
+        Raises:
+            UnsupportedError: It does not judge the task.
+        """
+        data, record = self.data, self._record
+        checked_metrics([metric], data.task, data.labels)
+        is_first = metric == primary_metric(data.task, data.labels)
+        asked = {"loss": record.config.get("loss"), "metric": None if is_first else metric}
+        own = {name: value for name, value in asked.items() if value is not None}
+        config = {"model_ref": record.config.get("model_ref"), **own}
+        opened = self._store.studies.open(record.model, record.dataset, config, **own)
+        study = Study(self._store, opened, self._model, inline=self.is_inline)
+        study.measure("")
+        return study
 
     @property
     def baseline(self) -> Variant:
@@ -139,6 +168,7 @@ class Study(Shown):
         minimize: str = "size_bytes",
         budget: str | float = "60 s",
         *,
+        metric: str | None = None,
         on_event: EventSink | None = None,
     ) -> Variant:
         """Returns the best variant that it finds within the limits and the time.
@@ -156,18 +186,22 @@ class Study(Shown):
             max_latency_ms: Largest accepted latency in milliseconds; None for any.
             minimize: "size_bytes" or "latency_ms".
             budget: Wall time as "60 s", "2 min" or in seconds, the confirmation included.
+            metric: What the score is, if another than this study's: then the study that is
+                `scored_by` it searches, and keeps what it measures.
             on_event: Called with each event; by default a bar shows them.
 
         Raises:
             InputError: With everything that is wrong with these values.
         """
-        limits = {
+        limits: dict[str, Any] = {
             "max_drop": max_drop,
             "max_size": max_size,
             "max_latency_ms": max_latency_ms,
             "minimize": minimize,
             "budget": budget,
         }
+        if metric is not None and metric != self.metric:
+            return self.scored_by(metric).search(**limits, on_event=on_event)
         work = study_bench.searching_of(self, limits)
         self._search_id = work.run_id
         try:

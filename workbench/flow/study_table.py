@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from workbench.core.records import Interval
 from workbench.flow.variant import Variant
 from workbench.runtime.latency import is_faster, is_slower
+from workbench.tasks import is_share
 
 _KB = 1000
 _DRIFT_LIMIT = 1.25
@@ -14,7 +15,6 @@ _DRIFT = (
     "The machine was busier while some rows were measured: compare latencies by their ratio, "
     "which is measured side by side with the baseline, not by p50."
 )
-_POINTS = {"accuracy", "balanced_accuracy", "f1_macro"}
 HEADER = (
     f"{'variant':<12}  {'score':>7}  {'difference (90 %)':>22}  {'kB':>8}  {'stored':>8}  "
     f"{'p50 ms':>7}  {'latency':>16}  recipe"
@@ -75,7 +75,7 @@ def sentence(chosen: Variant) -> str:
 
 
 def _changed(change: Interval, metric: str) -> str:
-    if metric in _POINTS:
+    if is_share(metric):
         return f"{_signed(100 * change.value, 1)} [{_range(change, 100, 1)}] pt"
     return f"{_signed(change.value, 3)} [{_range(change, 1, 3)}]"
 
@@ -87,8 +87,7 @@ def _agrees(quotient: float, variant: Variant) -> bool:
 
 def _change_in_words(variant: Variant) -> str:
     change = variant.difference
-    is_share = variant.metric in _POINTS
-    scale, digits, unit = (100, 1, " pt") if is_share else (1, 3, "")
+    scale, digits, unit = (100, 1, " pt") if is_share(variant.metric) else (1, 3, "")
     if round(change.value * scale, digits) == 0:
         reach = max(-change.low, change.high) * scale
         return f"the same {variant.metric} (90 % interval ±{reach:.{digits}f}{unit})"
@@ -98,7 +97,7 @@ def _change_in_words(variant: Variant) -> str:
 
 
 def _score(variant: Variant) -> str:
-    if variant.metric in _POINTS:
+    if is_share(variant.metric):
         return f"{100 * variant.score:.1f} %"
     return f"{variant.score:.4g}"
 

@@ -102,7 +102,12 @@ class StudyWork:
             artifact = self._store.artifacts.get(self._record.model)
             data = open_dataset(self._store, self._record.dataset)
             self._engine = engines.StudyEngine(
-                self._store, artifact, data, self._module, loss=self._loss
+                self._store,
+                artifact,
+                data,
+                self._module,
+                loss=self._loss,
+                metric=self._record.config.get("metric"),
             )
         return self._engine
 

@@ -144,21 +144,25 @@ class Workspace:
         done = exports.export_model(self.store, found, dataset, exporter)  # type: ignore[arg-type]
         return done if path is None else exports.copied(done, Path(path))
 
-    def study(self, model: Any, data: Any = None) -> Study:
+    def study(self, model: Any, data: Any = None, *, metric: str | None = None) -> Study:
         """Opens the compression study of a model on its data; the same pair is the same study.
 
         Args:
             model: A run, version or ref; or the ref of a study.
             data: A dataset or ref; by default the one the model was made from.
+            metric: What scores are; by default the first of the task. Another makes another study.
 
         Returns:
             The study, with `.baseline` measured, `.measure(recipe)`, `.variants`, `.front()`.
         """
         if isinstance(model, str) and model.startswith("study:"):
-            return flow_studies.open_study(self.store, parse_ref(model).name, inline=self.inline)
+            opened = flow_studies.open_study(self.store, parse_ref(model).name, inline=self.inline)
+            return opened if metric is None else opened.scored_by(metric)
         found = resolve.resolve_model(self.store, model)
         dataset = resolve.resolve_data(self.store, data, found)
-        return flow_studies.make_study(self.store, found, dataset, inline=self.inline)
+        return flow_studies.make_study(
+            self.store, found, dataset, metric=metric, inline=self.inline
+        )
 
     def compress(
         self,
@@ -170,6 +174,7 @@ class Workspace:
         max_latency_ms: float | None = None,
         minimize: str = "size_bytes",
         budget: str | float = "60 s",
+        metric: str | None = None,
     ) -> Variant:
         """Returns the best compressed variant of a model: study and search in one.
 
@@ -182,6 +187,7 @@ class Workspace:
             max_latency_ms: Largest accepted latency; None for any.
             minimize: "size_bytes" or "latency_ms".
             budget: Wall time of the search, as "60 s" or in seconds.
+            metric: What scores are; by default the first of the task.
 
         Returns:
             The variant, with `.score`, `.confirmed` on unseen samples, `.path`, and
@@ -192,7 +198,7 @@ class Workspace:
         """
         if resolve.is_own(model):
             model = self.import_model(model, data)
-        return self.study(model, data).search(
+        return self.study(model, data, metric=metric).search(
             max_drop=max_drop,
             max_size=max_size,
             max_latency_ms=max_latency_ms,

@@ -241,10 +241,7 @@ class Client:
 
     def _post(self, path: str, body: bytes, content_type: str) -> list[Prediction]:
         answer = self._call("POST", path, body, {"content-type": content_type})
-        return [
-            Prediction(item.get("label"), item.get("scores") or {}, item.get("value"))
-            for item in answer["predictions"]
-        ]
+        return [_prediction(item) for item in answer["predictions"]]
 
     def _call(
         self,
@@ -316,6 +313,21 @@ class _Connection(http.client.HTTPConnection):
     def connect(self) -> None:
         super().connect()
         self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+
+def _prediction(item: Mapping[str, Any]) -> Prediction:
+    places = item.get("label_map")
+    return Prediction(
+        label=item.get("label"),
+        scores=item.get("scores") or {},
+        value=_array_if_several(item.get("value")),
+        labels=tuple(item.get("labels") or ()),
+        label_map=None if places is None else np.asarray(places),
+    )
+
+
+def _array_if_several(value: Any) -> Any:
+    return np.asarray(value) if isinstance(value, list) else value
 
 
 def _one_each(found: list[Prediction], count: int) -> list[Prediction]:

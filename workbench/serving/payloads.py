@@ -26,7 +26,7 @@ from workbench.core.config import Config
 from workbench.core.errors import WorkbenchError
 from workbench.core.ids import new_id
 from workbench.serving.batching import Job
-from workbench.serving.predictions import predictions_of
+from workbench.serving.predictions import answered, predictions_of
 from workbench.serving.reading import json_value
 
 if TYPE_CHECKING:
@@ -136,7 +136,7 @@ class PayloadLog:
                 "task": description.task if description else None,
                 "labels": list(description.labels) if description else [],
                 **self._samples(samples),
-                "answers": [answer.get("label", answer.get("value")) for answer in answers],
+                "answers": [answered(answer) for answer in answers],
                 "scores": [_score(answer) for answer in answers],
             }
         )

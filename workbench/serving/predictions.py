@@ -8,11 +8,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from workbench.core.errors import InputError
 from workbench.core.records import Description
 from workbench.core.signature import Signature
 from workbench.serving.errors import ModelError
+from workbench.tasks import TASKS
 
 Answers = list[dict[str, Any]]
+_RANK_OF_SCORES = 2
+_SAID = ("label", "labels", "label_map", "value")
 
 
 def predictions_of(
@@ -36,46 +40,37 @@ def to_predictions(output: NDArray[Any], description: Description | None) -> Ans
     Args:
         output: The model's first output, `[rows, …]`.
         description: What the model says of itself; None for a bare file, whose numbers are
-            returned as scores by position (or as a value, if a row has one number).
+            returned as scores by position, as a value if a row has one number or several axes.
 
     Raises:
-        ModelError: The model gave numbers that are not finite, or not one a label.
+        ModelError: The model gave numbers that are not finite, or no answers of its task.
     """
     if output.dtype.kind == "f" and not np.isfinite(output).all():
         raise ModelError(
             "The model answered with values that are not finite (NaN or infinity).",
             hint="Check the model on this input; half precision can overflow.",
         )
-    rows = output.reshape(len(output), -1) if output.ndim else output.reshape(1, 1)
-    if description is not None and description.task == "classification":
-        return _labelled(rows, description)
+    rows = output if output.ndim else output.reshape(1, 1)
+    if description is None or rows.dtype.kind in "OUS":
+        return _bare(rows)
+    try:
+        return TASKS.get(description.task).answers(rows, description)
+    except InputError as error:
+        hint = "Register it again with the task and labels it was trained on."
+        raise ModelError(error.message, hint=hint) from error
+
+
+def answered(answer: Mapping[str, Any]) -> Any:
+    """Returns what an answer says, without its scores: a label, several, or a value."""
+    return next((answer[name] for name in _SAID if name in answer), None)
+
+
+def _bare(rows: NDArray[Any]) -> Answers:
+    if rows.ndim > _RANK_OF_SCORES:
+        return [{"value": row} for row in rows.tolist()]
+    flat = rows.reshape(len(rows), -1)
     if rows.dtype.kind in "OUS":
-        return [{"label": str(row[0])} for row in rows]
-    if rows.shape[1] == 1:
-        return [{"value": row[0]} for row in rows.tolist()]
-    return [{"scores": {str(i): v for i, v in enumerate(row)}} for row in rows.tolist()]
-
-
-def _labelled(rows: NDArray[Any], description: Description) -> Answers:
-    scores = rows.astype(np.float64)
-    labels = description.labels
-    if scores.shape[1] == 1 and len(labels) == 2:
-        positive = 1 / (1 + np.exp(-scores)) if description.output == "logits" else scores
-        scores = np.concatenate([1 - positive, positive], axis=1)
-    elif description.output == "logits":
-        scores = _softmax(scores)
-    if scores.shape[1] != len(labels):
-        raise ModelError(
-            f"The model gave {scores.shape[1]} scores for {len(labels)} labels.",
-            hint="Register it again with the labels it was trained on.",
-        )
-    best = scores.argmax(axis=1)
-    return [
-        {"label": labels[winner], "scores": dict(zip(labels, row, strict=True))}
-        for winner, row in zip(best.tolist(), scores.tolist(), strict=True)
-    ]
-
-
-def _softmax(logits: NDArray[Any]) -> NDArray[Any]:
-    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return np.asarray(powers / powers.sum(axis=1, keepdims=True))
+        return [{"label": str(row[0])} for row in flat]
+    if flat.shape[1] == 1:
+        return [{"value": row[0]} for row in flat.tolist()]
+    return [{"scores": {str(i): v for i, v in enumerate(row)}} for row in flat.tolist()]

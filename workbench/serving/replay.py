@@ -11,7 +11,7 @@ from typing import Any
 
 from workbench.core.errors import NotFoundError
 from workbench.data.sources.request_log import kept_array
-from workbench.serving.predictions import predictions_of
+from workbench.serving.predictions import answered, predictions_of
 from workbench.serving.repository import load_source
 from workbench.serving.served import Source
 
@@ -104,7 +104,7 @@ def replay(line: Mapping[str, Any], source: Source) -> Replayed:
         answers = predictions_of(outputs, loaded.model.signature, source.description)
     finally:
         loaded.model.close()
-    now = [answer.get("label", answer.get("value")) for answer in answers]
+    now = [answered(answer) for answer in answers]
     gaps = [
         abs(found - before)
         for found, before in zip(_numbers(answers), _kept_numbers(line), strict=False)
@@ -115,12 +115,13 @@ def replay(line: Mapping[str, Any], source: Source) -> Replayed:
 
 
 def _numbers(answers: list[dict[str, Any]]) -> list[float | None]:
-    return [
+    found = (
         answer["scores"].get(answer["label"])
         if "label" in answer and "scores" in answer
         else answer.get("value")
         for answer in answers
-    ]
+    )
+    return [number if isinstance(number, int | float) else None for number in found]
 
 
 def _kept_numbers(line: Mapping[str, Any]) -> list[float | None]:

@@ -10,6 +10,7 @@ import numpy as np
 from workbench.core.records import Description
 from workbench.core.signature import TensorSpec
 from workbench.serving.served import Served
+from workbench.tasks import TASKS
 
 Schema = dict[str, Any]
 
@@ -47,10 +48,10 @@ def sample_schema(served: Served) -> Schema:
 
 def answer_schema(description: Description | None) -> Schema:
     """Returns the schema of one answer of plain /predict."""
+    if description is not None:
+        task = TASKS.get(description.task)
+        return object_schema(task.answer_schema(description.labels))
     scores = {"type": "object", "additionalProperties": {"type": "number"}}
-    if description is not None and description.task == "classification":
-        label = {"enum": list(description.labels)}
-        return object_schema({"label": label, "scores": scores})
     value = object_schema({"value": {}})
     return {"anyOf": [value, object_schema({"scores": scores}), object_schema({"label": {}})]}
 

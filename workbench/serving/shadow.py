@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import random
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,10 +20,12 @@ from workbench.core.records import Description
 from workbench.serving.batching import Job, Outputs
 from workbench.serving.served import Served
 from workbench.serving.tensors import check_tensors
+from workbench.tasks import TASKS
 
 OUTCOMES = ("agreed", "differed", "failed", "dropped")
 _MOST_WAITING = 8
 _MOST_COMPARED = 100_000
+Decide = Callable[[NDArray[Any]], NDArray[Any] | None]
 _STEP = (math.sqrt(5) - 1) / 2
 
 
@@ -50,7 +53,7 @@ class Mirror:
         self._shadow = shadow
         self._counts = counts
         self._share = share
-        self._compares_labels = description is not None and description.task == "classification"
+        self._decide = None if description is None else TASKS.get(description.task).decisions
         self._place = random.random()
         self._waiting = 0
 
@@ -77,19 +80,21 @@ class Mirror:
         if job.outputs is None:
             counts.outcomes["failed"] += 1
             return
-        agrees, difference = compare(expected, job.outputs, labels=self._compares_labels)
+        agrees, difference = compare(expected, job.outputs, self._decide)
         counts.outcomes["agreed" if agrees else "differed"] += 1
         if difference is not None:
             counts.max_difference = max(difference, counts.max_difference or 0.0)
 
 
-def compare(expected: Outputs, got: Outputs, *, labels: bool = False) -> tuple[bool, float | None]:
+def compare(
+    expected: Outputs, got: Outputs, decide: Decide | None = None
+) -> tuple[bool, float | None]:
     """Returns whether two answers agree, and the largest absolute difference of the first output.
 
     Args:
         expected: The outputs that were answered.
         got: The outputs of the shadow.
-        labels: Agree means the same largest score in each row; else equal within 0.1 %.
+        decide: What is answered [N], to be the same; where it says None, equal within 0.1 %.
     """
     one, other = next(iter(expected.values())), next(iter(got.values()))
     if one.shape != other.shape:
@@ -99,8 +104,10 @@ def compare(expected: Outputs, got: Outputs, *, labels: bool = False) -> tuple[b
     left, right = _some(one), _some(other)
     with np.errstate(invalid="ignore"):  # infinity less infinity
         difference = float(np.nanmax(np.abs(left - right), initial=0.0))
-    if labels and left.ndim > 1 and left.shape[-1] > 1:
-        return bool((left.argmax(-1) == right.argmax(-1)).all()), difference
+    if decide is not None and left.ndim > 1 and left.shape[-1] > 1:
+        answers, others = decide(left), decide(right)
+        if answers is not None and others is not None:
+            return bool(np.array_equal(answers, others)), difference
     return bool(np.allclose(left, right, rtol=1e-3, atol=1e-6, equal_nan=True)), difference
 
 

@@ -57,7 +57,13 @@ class Studies:
         self._db = db
 
     def open(
-        self, model: str, dataset: str, config: Mapping[str, Any], *, loss: str | None = None
+        self,
+        model: str,
+        dataset: str,
+        config: Mapping[str, Any],
+        *,
+        loss: str | None = None,
+        metric: str | None = None,
     ) -> StudyRecord:
         """Returns the study of this model on this dataset, making it if it is new.
 
@@ -66,9 +72,10 @@ class Studies:
             dataset: Digest of the dataset's artifact.
             config: What belongs to the study.
             loss: Digest of the user's own loss, which makes it another study.
+            metric: Key of what scores are, likewise; None for the task's first.
         """
-        own_loss = {} if loss is None else {"loss": loss}
-        content = digest_json({"model": model, "dataset": dataset, **own_loss})
+        own = {k: v for k, v in (("loss", loss), ("metric", metric)) if v is not None}
+        content = digest_json({"model": model, "dataset": dataset, **own})
         self._db.execute(
             "INSERT INTO studies VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT(content) DO NOTHING",
             new_id(),

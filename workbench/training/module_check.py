@@ -9,7 +9,6 @@ import torch
 from torch import nn
 
 from workbench.core.errors import InputError
-from workbench.core.records import Task
 from workbench.engine.tensors import device_of, output_tensor
 
 _BATCH = 3
@@ -17,27 +16,35 @@ _TORCH = Path(torch.__file__).parent
 
 
 def check_module(
-    module: nn.Module, sample_shape: tuple[int, ...], outputs: int, task: Task
+    module: nn.Module, sample_shape: tuple[int, ...], outputs: tuple[int, ...]
 ) -> None:
     """Runs a batch of zeros through `module`, which gives lazy layers their sizes.
 
     Args:
         module: Should take float32 [N, *sample_shape].
         sample_shape: Shape of one prepared sample.
-        outputs: Classes, or 1 for regression.
-        task: What is predicted.
+        outputs: Shape of the answer to one sample.
 
     Raises:
         InputError: The module fails, with the line, or gives another shape.
     """
     got = _output_shape(module, sample_shape)
-    if got == (_BATCH, outputs) or (task == "regression" and got == (_BATCH,)):
+    wanted = (_BATCH, *outputs)
+    if got == wanted or (outputs == (1,) and got == (_BATCH,)):
         return
     raise InputError(
         f"For {_BATCH} samples of shape {sample_shape} the module gave an output of shape "
-        f"{got}; {(_BATCH, outputs)} is needed.",
-        hint="Flatten with nn.Flatten() (it keeps the batch) and give the last layer "
-        f"{outputs} output{'s' if outputs > 1 else ''}.",
+        f"{got}; {wanted} is needed.",
+        hint=_hint(outputs),
+    )
+
+
+def _hint(outputs: tuple[int, ...]) -> str:
+    if len(outputs) > 1:
+        return f"The last layer should keep the places and have {outputs[0]} channels."
+    return (
+        "Flatten with nn.Flatten() (it keeps the batch) and give the last layer "
+        f"{outputs[0]} output{'s' if outputs[0] > 1 else ''}."
     )
 
 

@@ -11,17 +11,18 @@ import torch
 from torch import nn
 
 from workbench.core.config import Config, saved_config
-from workbench.core.errors import CancelledError, InputError, UnsupportedError
+from workbench.core.errors import CancelledError, UnsupportedError
 from workbench.core.ids import digest_json
 from workbench.core.records import Description
 from workbench.core.signature import Signature, TensorSpec
 from workbench.engine.batch_size import affordable_batch
 from workbench.engine.callbacks import Callback, EpochReport, FitState, Reporter
 from workbench.engine.loop import epoch_seed, fit
-from workbench.engine.losses import Loss, balanced_weights, make_loss
+from workbench.engine.losses import Loss, balanced_weights, target_std
 from workbench.engine.threads import default_threads
 from workbench.families import FAMILIES
 from workbench.families.network import Normalized, save_network
+from workbench.tasks import TASKS, LossOptions
 from workbench.training.checkpoint import FILE, Checkpointer, resumable_state
 from workbench.training.config import TrainConfig, checked_class_weights
 from workbench.training.module_check import check_module
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 
 OUTPUT = "model"
 _VAL_BATCH = 256
-_IMAGE_RANK = 3
+_FIRST = ("cnn", "unet", "mlp")
 
 
 @dataclass(frozen=True)
@@ -115,15 +116,13 @@ def describe(dataset: Dataset, family: Mapping[str, Any] | None) -> Description:
         dataset: What it is trained on.
         family: Saved config of its family; None if it has none.
     """
-    is_classifier = dataset.task == "classification"
-    shape: tuple[int | str, ...] = ("batch", *dataset.sample_shape)
     return Description(
         task=dataset.task,
-        output="logits" if is_classifier else "value",
-        labels=tuple(dataset.labels) if is_classifier else (),
+        output=TASKS.get(dataset.task).output_kind(None, dataset.labels),
+        labels=tuple(dataset.labels),
         signature=Signature(
-            inputs=(TensorSpec("input", "float32", shape),),
-            outputs=(TensorSpec("output", "float32", ("batch", outputs_of(dataset))),),
+            inputs=(TensorSpec("input", "float32", ("batch", *dataset.sample_shape)),),
+            outputs=(TensorSpec("output", "float32", ("batch", *output_shape(dataset))),),
         ),
         modality=dataset.modality,
         preprocessing=saved_config(dataset.modality, dataset.preprocessing),
@@ -131,17 +130,19 @@ def describe(dataset: Dataset, family: Mapping[str, Any] | None) -> Description:
     )
 
 
-def outputs_of(dataset: Dataset) -> int:
-    """Returns how many outputs a network for `dataset` has: its classes, or 1 for regression."""
-    return len(dataset.labels) if dataset.task == "classification" else 1
+def output_shape(dataset: Dataset) -> tuple[int, ...]:
+    """Returns the shape of a network's answer to one sample of `dataset`."""
+    return TASKS.get(dataset.task).output_shape(dataset.labels, dataset.train.targets.shape[1:])
 
 
 def default_family(dataset: Dataset) -> str:
-    """Returns the family to start with: cnn for images it can take, else mlp."""
-    if len(dataset.sample_shape) == _IMAGE_RANK:
-        is_fine = FAMILIES.get("cnn").supports(dataset.sample_shape, dataset.task) is None
-        return "cnn" if is_fine else "mlp"
-    return "mlp"
+    """Returns the family to start with: the first of a few that fits the data."""
+    fitting = (key for key in _FIRST if _fits(key, dataset))
+    return next(fitting, _FIRST[-1])
+
+
+def _fits(key: str, dataset: Dataset) -> bool:
+    return FAMILIES.get(key).supports(dataset.sample_shape, dataset.task) is None
 
 
 class _Watch(Callback):
@@ -162,7 +163,7 @@ def _network(
 ) -> tuple[Normalized, Mapping[str, Any] | None]:
     """Returns the network to train, and its family's saved config (None for the user's own)."""
     if module is not None:
-        check_module(module, dataset.sample_shape, outputs_of(dataset), dataset.task)
+        check_module(module, dataset.sample_shape, output_shape(dataset))
         return module if isinstance(module, Normalized) else _wrapped(module, dataset), None
     key = config.family or default_family(dataset)
     family = FAMILIES.get(key)
@@ -175,16 +176,14 @@ def _network(
         )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
-        net = family.build(options, dataset.sample_shape, outputs_of(dataset))
+        net = family.build(options, dataset.sample_shape, output_shape(dataset)[0])
     return _wrapped(net, dataset), saved_config(key, options)
 
 
 def _wrapped(net: nn.Module, dataset: Dataset) -> Normalized:
     mean, std = dataset.normalization
-    if dataset.task == "classification":
-        return Normalized(net, mean, std)
-    targets = dataset.train.targets
-    return Normalized(net, mean, std, targets.mean(), targets.std())
+    scale = TASKS.get(dataset.task).scale(dataset.train.targets)
+    return Normalized(net, mean, std, *(scale or ()))
 
 
 def _fit(
@@ -219,23 +218,12 @@ def _fit(
 
 
 def _loss(config: TrainConfig, dataset: Dataset, network: Normalized) -> Loss:
-    weights = config.class_weights
-    if dataset.task == "regression":
-        if weights is not None or config.label_smoothing:
-            raise InputError(
-                f"{dataset.ref} has values as targets, not classes.",
-                hint="Leave class_weights and label_smoothing out: they are for classification.",
-            )
-        spread = network.target_std
-        return make_loss("regression", target_std=1.0 if spread is None else spread)
-    classes = len(dataset.labels)
+    task, weights = TASKS.get(dataset.task), config.class_weights
     if weights == "balanced":
-        weights = balanced_weights(dataset.train.targets, classes)
-    elif weights is not None:
-        weights = checked_class_weights(weights, classes)
-    return make_loss(
-        "classification", class_weights=weights, label_smoothing=config.label_smoothing
-    )
+        weights = balanced_weights(task.counts(dataset.train.targets, dataset.labels))
+    elif weights is not None and dataset.labels:
+        weights = checked_class_weights(weights, len(dataset.labels))
+    return task.loss(LossOptions(weights, config.label_smoothing, target_std(network)))
 
 
 def _facts(config: TrainConfig, description: Description, network: Normalized) -> dict[str, Any]:

@@ -4,22 +4,20 @@ from __future__ import annotations
 
 from workbench.flow.endpoint import Endpoint
 from workbench.flow.version import ModelVersion
+from workbench.tasks import is_share
 from workbench.widgets import pictures
 from workbench.widgets.cards import Card
-
-_SHARES = ("val_accuracy", "val_balanced_accuracy", "val_f1_macro")
 
 
 def version_card(version: ModelVersion) -> Card:
     """Returns a version: aliases, score, size, where it came from."""
     metrics, manifest = version.metrics, version.manifest
-    name, score = next(
-        ((k, v) for k, v in metrics.items() if k.startswith("val_")), ("score", None)
-    )
-    words = "–" if score is None else f"{100 * score:.1f} %" if name in _SHARES else f"{score:.4g}"
+    found = ((k[4:], v) for k, v in metrics.items() if k.startswith("val_"))
+    name, score = next(found, ("score", None))
+    words = "–" if score is None else f"{100 * score:.1f} %" if is_share(name) else f"{score:.4g}"
     rows = [
         ("aliases", ", ".join(version.aliases) or "none"),
-        (name.removeprefix("val_"), words),
+        (name, words),
         ("size", f"{version.size_bytes / 1000:.1f} kB"),
         ("latency", f"{metrics['latency_ms']:.3f} ms" if "latency_ms" in metrics else "–"),
         ("data", str((manifest.get("data") or {}).get("ref") or "–")),
@@ -28,8 +26,8 @@ def version_card(version: ModelVersion) -> Card:
         ("manifest", f"{version.digest[:16]}…"),
     ]
     blocks: list[pictures.Picture] = []
-    if score is not None and name in _SHARES:
-        blocks = [pictures.bars([(name.removeprefix("val_"), score, words)], f"{name}: {words}")]
+    if score is not None and is_share(name):
+        blocks = [pictures.bars([(name, score, words)], f"{name}: {words}")]
     return Card(f"{version.name}, version {version.number}", version.ref, blocks, rows)
 
 

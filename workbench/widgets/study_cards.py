@@ -6,9 +6,10 @@ from workbench.compression.recipe_words import by_layer, summary
 from workbench.flow.study import Study
 from workbench.flow.study_table import difference, latency, sentence
 from workbench.flow.variant import Variant
+from workbench.tasks import is_share
 from workbench.widgets import pictures
 from workbench.widgets.cards import Card
-from workbench.widgets.views.study import SHARES, recommended, verdict
+from workbench.widgets.views.study import recommended, verdict
 
 
 def study_card(study: Study) -> Card:
@@ -55,7 +56,7 @@ def _beside_baseline(variant: Variant) -> pictures.Drawing:
 
 def _plot(study: Study, best: Variant) -> pictures.Drawing:
     variants = study.variants
-    factor = 100.0 if best.metric in SHARES else 1.0
+    factor = 100.0 if is_share(best.metric) else 1.0
     scores = [factor * v.score for v in variants]
     sizes = [v.size_bytes / 1000 for v in variants]
     pad = 0.08 * ((max(scores) - min(scores)) or 1)
@@ -82,6 +83,6 @@ def _figures(variant: Variant) -> str:
 
 
 def _score(variant: Variant) -> str:
-    if variant.metric in SHARES:
+    if is_share(variant.metric):
         return f"{100 * variant.score:.1f} %"
     return f"{variant.score:.4g}"

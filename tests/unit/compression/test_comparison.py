@@ -4,8 +4,14 @@ import numpy as np
 from sklearn.calibration import calibration_curve
 
 from workbench.compression.comparison import Comparison, calibration_error, compared
+from workbench.core.records import Description
+from workbench.core.signature import Signature
 
 LABELS = ("a", "b", "c")
+
+
+def about(task, labels=(), output="value"):
+    return Description(task, output, labels, Signature((), ()))
 
 
 def outputs_of(answers, strength=4.0):
@@ -18,9 +24,8 @@ def test_flips_and_harm_are_those_counted_by_hand():
     before[0], after[1] = 1, 2  # one is won, one lost
     after[20:26] = 0  # six of class b are lost
     before[59], after[59] = 0, 1  # wrong both times
-    found = compared(
-        "x", "accuracy", outputs_of(before), outputs_of(after), targets, LABELS, "logits"
-    )
+    classes = about("classification", LABELS, "logits")
+    found = compared("x", "accuracy", outputs_of(before), outputs_of(after), targets, classes)
     assert found.flip_counts == {"lost": 7, "won": 1, "other": 1}
     assert [f.index for f in found.flips][:7] == [1, 20, 21, 22, 23, 24, 25]
     assert found.flips[-1].index == 59
@@ -49,7 +54,7 @@ def test_values_have_largest_changes_and_no_flips():
     before = rng.normal(size=(50, 1)).astype(np.float32)
     after = before.copy()
     after[[7, 31], 0] += np.array([0.5, -2.0], np.float32)
-    found = compared("x", "rmse", before, after, before[:, 0], (), "value")
+    found = compared("x", "rmse", before, after, before[:, 0], about("regression"))
     assert [c.index for c in found.changes] == [31, 7]
     assert not found.flips
     assert found.flip_counts is None

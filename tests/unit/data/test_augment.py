@@ -30,12 +30,12 @@ def test_wrong_text_names_the_nearest():
 
 def test_tables_cannot_be_shifted():
     with pytest.raises(UnsupportedError, match="image"):
-        check_augment(parse_augment("shift"), "table", ("a",))
+        check_augment(parse_augment("shift"), "table", "classification", ("a",))
 
 
 def test_labels_left_alone_are_told_and_stay_as_they_are():
     steps, labels = parse_augment("flip"), ("6", "cat")
-    (finding,) = check_augment(steps, "image", labels)
+    (finding,) = check_augment(steps, "image", "classification", labels)
     assert finding.places == ("6",)
     inputs = np.random.default_rng(0).random((40, 1, 4, 4), np.float32)
     targets = np.arange(40) % 2

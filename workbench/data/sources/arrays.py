@@ -13,13 +13,12 @@ from pydantic import Field
 from workbench.core.config import Config
 from workbench.core.errors import InputError
 from workbench.core.ids import digest_json
-from workbench.core.records import Task
 from workbench.data.chunks import chunks
 from workbench.data.collected import Collected, Progress, Reader
 from workbench.data.source import Source, SourceConfig
 from workbench.data.split import part_code
-from workbench.data.targets import as_classes, as_values, infer_task
 from workbench.store import Store
+from workbench.tasks import TASKS, infer_task
 
 
 class ArraysConfig(SourceConfig):
@@ -30,13 +29,15 @@ class ArraysConfig(SourceConfig):
         description="Images N×H×W or N×H×W×C (uint8 or float), or rows N×F; an array or a list.",
     )
     targets: Any = Field(
-        exclude=True, description="N class indices into labels, N label names, or N values."
+        exclude=True,
+        description="N class indices into labels, N label names, N values (or N×k of several), "
+        "N lists of label names (or N×labels of 0 and 1), or what each place of N samples is.",
     )
     modality: Literal["image", "table"] | None = Field(
         default=None, description="What the inputs are; by default rows if they have two axes."
     )
     labels: tuple[str, ...] | None = Field(default=None, description="Class names.")
-    task: Task | None = Field(default=None, description="By default inferred from the targets.")
+    task: str | None = Field(default=None, description="By default inferred from the targets.")
     columns: tuple[str, ...] | None = Field(
         default=None, description="Names of the columns of rows."
     )
@@ -74,7 +75,7 @@ class ArraysReader(Reader):
         self._place = place or (lambda index: f"row {index}")
         self._problems: list[str] = []
         self._inputs = self._stacked(config.inputs)
-        self._targets = _listed(config.targets, "targets")
+        self._targets = _targets(config.targets)
 
     def fingerprint(self, progress: Progress) -> str:
         """Hashes dtype, shape and bytes of everything given."""
@@ -85,10 +86,10 @@ class ArraysReader(Reader):
                 sha.update(np.ascontiguousarray(self._inputs[rows]).tobytes())
         extras = {
             name: [repr(value) for value in _listed(given, name)]
-            for name in ("targets", "parts", "groups", "time")
+            for name in ("parts", "groups", "time")
             if (given := getattr(self._config, name)) is not None
         }
-        return digest_json({"inputs": sha.hexdigest(), **extras})
+        return digest_json({"inputs": sha.hexdigest(), "targets": _digest(self._targets), **extras})
 
     def collect(self, progress: Progress) -> Collected:
         """Checks lengths, numbers and targets, and gathers what is wrong."""
@@ -101,24 +102,21 @@ class ArraysReader(Reader):
             problems += _not_finite(self._inputs, self._place)
             if self._inputs.ndim == 1:
                 problems.append("inputs have one axis; give N×F rows or N×H×W images")
-        task: Task = config.task or ("classification" if config.labels else self._inferred())
-        labels: tuple[str, ...] = ()
-        if task == "classification":
-            targets, labels, bad = as_classes(self._targets, config.labels, self._place)
-        else:
-            targets, bad = as_values(self._targets, self._place)
+        task = config.task or self._inferred()
+        axes = 0 if self._inputs is None or self._inputs.ndim < 3 else 2
+        targets = TASKS.get(task).targets(self._targets, config.labels, self._place, axes)
         given, bad_parts = _given(config.parts, self._place)
-        problems += bad + bad_parts
-        if problems and (self._inputs is None or len(targets) != count):
+        problems += targets.problems + bad_parts
+        if problems and (self._inputs is None or len(targets.values) != count):
             self._raise(problems)
         modality = config.modality or ("table" if self._inputs.ndim == 2 else "image")  # type: ignore[union-attr]
         self._check_rank(modality, problems)
         return Collected(
             modality=modality,
             task=task,
-            labels=labels,
+            labels=targets.labels,
             samples=self._inputs,  # type: ignore[arg-type]
-            targets=targets,
+            targets=targets.values,
             place=self._place,
             given=given,
             groups=None if config.groups is None else np.asarray(config.groups),
@@ -144,8 +142,8 @@ class ArraysReader(Reader):
             )
         return array if array.dtype == np.uint8 else array.astype(np.float32)
 
-    def _inferred(self) -> Task:
-        return infer_task(self._targets) if len(self._targets) else "classification"
+    def _inferred(self) -> str:
+        return infer_task(self._targets, is_labeled=self._config.labels is not None)
 
     def _lengths(self, count: int) -> list[str]:
         given = {
@@ -173,6 +171,32 @@ class ArraysReader(Reader):
             problems=problems[:1000],
             hint="Mend or remove these places and load again.",
         )
+
+
+def _targets(values: Any) -> list[Any] | np.ndarray:
+    """Returns targets of one value a sample, or lists of names, as a list; others as an array."""
+    if hasattr(values, "detach"):
+        values = values.detach().cpu().numpy()
+    if isinstance(values, (list, tuple)) and not any(hasattr(v, "__len__") for v in values):
+        return list(values)
+    try:
+        array = np.asarray(values)
+    except ValueError:  # lists of different lengths
+        return list(values)
+    if array.ndim == 0:
+        raise InputError("The targets have no axis; give one target a sample.")
+    if array.dtype.kind not in "biuf" and array.ndim > 1:
+        return list(values)
+    if array.ndim == 1 or array.shape[1:] == (1,):
+        return list(array.reshape(-1).tolist())
+    return array
+
+
+def _digest(targets: list[Any] | np.ndarray) -> Any:
+    if isinstance(targets, list):
+        return [repr(value) for value in targets]
+    content = np.ascontiguousarray(targets).tobytes()
+    return f"{targets.dtype.str}{targets.shape}{hashlib.sha256(content).hexdigest()}"
 
 
 def _listed(values: Any, name: str) -> list[Any]:

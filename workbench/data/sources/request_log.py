@@ -124,13 +124,12 @@ class _LogReader(Reader):
                 f"The kept samples have {len(shapes)} shapes: {sorted(shapes)}.",
                 hint="Choose one version of the model: number=.",
             )
-        is_classes = first["task"] == "classification"
         config = ArraysConfig(
             **_shared(self._config),
             inputs=np.concatenate([kept_array(kept.line["array"]) for kept in self._kept]),
             targets=self._targets(),
             modality=first["modality"] if first["modality"] in ("image", "table") else None,
-            labels=tuple(first["labels"]) or None if is_classes else None,
+            labels=tuple(first["labels"]) or None,
             task=first["task"],
         )
         return ArraysReader(config, self.name, lambda index: self._places[index])

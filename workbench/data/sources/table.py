@@ -12,7 +12,7 @@ from pydantic import Field, model_validator
 from workbench.core.config import Config
 from workbench.core.errors import InputError, NotFoundError, did_you_mean
 from workbench.core.ids import digest_file, digest_json
-from workbench.core.records import Finding, Task
+from workbench.core.records import Finding
 from workbench.data.cells import is_missing, to_number
 from workbench.data.collected import Collected, Progress, Reader
 from workbench.data.columns import moment_of
@@ -23,8 +23,8 @@ from workbench.data.rows import Rows, frame_columns
 from workbench.data.source import Source, SourceConfig
 from workbench.data.split import part_code
 from workbench.data.table_files import RawTable, from_columns, read_table
-from workbench.data.targets import as_classes, as_values, infer_task
 from workbench.store import Store
+from workbench.tasks import TASKS, Targets, infer_task
 
 _SPLIT_NAMES = ("split", "subset", "partition")
 
@@ -35,7 +35,7 @@ class TableSourceConfig(SourceConfig):
     path: Path | None = Field(default=None, exclude=True, description="A CSV or Parquet file.")
     frame: Any = Field(default=None, exclude=True, description="A DataFrame.")
     target: str | None = Field(default=None, description="Name of the column to predict.")
-    task: Task | None = Field(
+    task: str | None = Field(
         default=None, description="By default classification for text, bools and few whole numbers."
     )
     split: tuple[float, float, float] | str | None = Field(  # type: ignore[assignment]
@@ -108,7 +108,7 @@ class _TableReader(Reader):
         if not table.lines:
             table.problems.raise_if_any(f"The table '{self.name}'")
             raise InputError(f"The table '{self.name}' has no rows.", hint="Give at least a few.")
-        task, targets, labels = self._targets(table)
+        task, targets = self._targets(table)
         given, split_column = self._given(table)
         time = None if config.time is None else _moments(table, config.time)
         groups = (
@@ -123,9 +123,9 @@ class _TableReader(Reader):
         return Collected(
             modality="table",
             task=task,
-            labels=labels,
+            labels=targets.labels,
             samples=Rows(features, len(table.lines)),
-            targets=targets,
+            targets=targets.values,
             place=table.place,
             given=given,
             groups=groups,
@@ -179,7 +179,7 @@ class _TableReader(Reader):
                 hint=f"Its columns: {names}.",
             )
 
-    def _targets(self, table: RawTable) -> tuple[Task, np.ndarray, tuple[str, ...]]:
+    def _targets(self, table: RawTable) -> tuple[str, Targets]:
         cells = [
             None if is_missing(cell) else cell for cell in table.columns[self._config.target or ""]
         ]
@@ -191,13 +191,11 @@ class _TableReader(Reader):
                 hint="Give a target for each row.",
             )
         task = self._config.task or infer_task(present)
-        labels: tuple[str, ...] = ()
-        if task == "classification":
-            targets, labels, bad = as_classes(values, None, table.place)
-        else:
-            targets, bad = as_values(values, table.place)
-        table.problems.extend(f"{text} in column '{self._config.target}'" for text in bad)
-        return task, targets, labels
+        targets = TASKS.get(task).targets(values, None, table.place)
+        table.problems.extend(
+            f"{text} in column '{self._config.target}'" for text in targets.problems
+        )
+        return task, targets
 
     def _given(self, table: RawTable) -> tuple[np.ndarray | None, str | None]:
         named = self._config.split if isinstance(self._config.split, str) else None

@@ -13,7 +13,7 @@ from pydantic import Field, model_validator
 
 from workbench.core.config import Config
 from workbench.core.errors import InputError
-from workbench.core.records import Finding, Task
+from workbench.core.records import Finding
 from workbench.data import pictures
 from workbench.data.collected import Collected, Progress, Reader
 from workbench.data.problems import Problems
@@ -41,7 +41,7 @@ class TorchDatasetConfig(SourceConfig):
     labels: tuple[str, ...] | None = Field(
         default=None, description="Class names; by default the dataset's `classes`."
     )
-    task: Task | None = Field(default=None, description="By default inferred from the targets.")
+    task: str | None = Field(default=None, description="By default inferred from the targets.")
     groups: Any = Field(
         default=None,
         exclude=True,

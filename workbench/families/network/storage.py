@@ -113,7 +113,7 @@ def build_network(description: Description) -> nn.Module:
             f"this workbench reads up to {family.Config.version}.",
             hint="Update the workbench: pip install -U maas-workbench",
         )
-    outputs = int(description.signature.outputs[0].shape[-1])
+    outputs = int(description.signature.outputs[0].shape[1])
     return family.build(FAMILIES.parse(kind, options), sample_shape(description), outputs)
 
 

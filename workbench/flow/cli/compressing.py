@@ -27,6 +27,7 @@ def compress(
     max_latency_ms: Annotated[float | None, typer.Option(help="Largest latency.")] = None,
     minimize: Annotated[str, typer.Option(help="size_bytes or latency_ms.")] = "size_bytes",
     budget: Annotated[str, typer.Option(help="Wall time, as in 60s or 2min.")] = "60 s",
+    metric: Annotated[str | None, typer.Option(help="What the score is.")] = None,
     as_json: Json = False,
 ) -> None:
     """Search the best compressed variant within limits and a time; Ctrl-C returns the best yet."""
@@ -39,6 +40,7 @@ def compress(
         max_latency_ms=max_latency_ms,
         minimize=minimize,
         budget=budget,
+        metric=metric,
     )
     words = best.found.words if best.found is not None else ""
     emit(best.to_json(), as_json, f"{best.ref}  {best}\n{words}")

@@ -54,9 +54,9 @@ def predict(
 ) -> None:
     """Ask a running endpoint."""
     found = flow_endpoint.find(workspace().store, endpoint)
-    answers = [_plain(item) for text in inputs for item in found.predict(_read(text))]
-    shown = [{**a, "scores": _top(a["scores"])} if "scores" in a else a for a in answers]
-    emit(answers, as_json, table(shown))
+    answers = [item for text in inputs for item in found.predict(_read(text))]
+    shown = [{"answer": a.words, "scores": _top(dict(a.scores))} for a in answers]
+    emit([answer.to_json() for answer in answers], as_json, table(shown))
 
 
 @app.command()
@@ -196,12 +196,6 @@ def _read(text: str) -> Any:
             raise InputError(f"This is not JSON: {text[:80]}", hint=str(error)) from error
     path = Path(text)
     return [path] if path.is_file() else [text]
-
-
-def _plain(prediction: Any) -> dict[str, Any]:
-    if prediction.label is None:
-        return {"value": prediction.value}
-    return {"label": prediction.label, "scores": dict(prediction.scores)}
 
 
 def _top(scores: dict[str, float], count: int = 3) -> str:

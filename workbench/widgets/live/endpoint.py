@@ -195,15 +195,15 @@ class EndpointWidget(LivePanel):
         self._sent = (value, {"source": source, **facts})
         self.answer = {
             **facts,
-            "label": prediction.label,
-            "value": prediction.value,
+            "label": None if isinstance(prediction.value, int | float) else prediction.words,
+            "value": prediction.value if isinstance(prediction.value, int | float) else None,
             "scores": sorted(prediction.scores.items(), key=lambda item: -item[1])[:8],
             "total_ms": total,
             "split": _split(total, spent),
         }
         self.did(
             f'wb.endpoint("{self._shown.ref}").predict({source})',
-            f"answer: {prediction.label or prediction.value}",
+            f"answer: {prediction.words}",
         )
 
     def _example(self) -> dict[str, Any]:

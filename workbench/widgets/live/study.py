@@ -17,6 +17,7 @@ from workbench.core.errors import StateError, WorkbenchError
 from workbench.flow.study import Study
 from workbench.flow.variant import Variant
 from workbench.flow.workspace import Workspace
+from workbench.tasks import is_share
 from workbench.widgets.live.base import STATIC, LivePanel, script, sheet
 from workbench.widgets.live.estimates import Estimates
 from workbench.widgets.live.shelf import shelf
@@ -346,9 +347,7 @@ def _label(store: Any, record: Any) -> str:
 
 
 def _spoken(variant: Variant) -> str:
-    return (
-        f"{100 * variant.score:.1f} %" if variant.metric in view.SHARES else f"{variant.score:.4g}"
-    )
+    return f"{100 * variant.score:.1f} %" if is_share(variant.metric) else f"{variant.score:.4g}"
 
 
 def _best(state: Mapping[str, Any], budget: Mapping[str, Any]) -> str:

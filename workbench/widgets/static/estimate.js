@@ -240,8 +240,8 @@ function sensitivity(table, cells) {
 
 function blinded(table, score, isBlind) {
   if (!isBlind) return score;
-  const worst = (table.drop.most * table.drop.below_chance) / 100, isBetter = table.higher_is_better;
-  return isBetter ? { ...score, low: Math.min(score.low, table.score - worst) } : { ...score, high: Math.max(score.high, table.score + worst) };
+  const worst = table.score + table.point * table.drop.most * table.drop.below_chance;
+  return table.point < 0 ? { ...score, low: Math.min(score.low, worst) } : { ...score, high: Math.max(score.high, worst) };
 }
 
 function placed(table, cells, shares) {
@@ -275,9 +275,10 @@ function scored(table, sensitivity, place, kinds) {
   const spread = Math.sqrt(Math.max(d.amplitude ** 2 - explained, 0) + d.noise ** 2);
   const half = d.width * spread * ([...kinds].some((kind) => !table.known.has(kind)) ? d.strange : 1);
   const most = d.most * d.below_chance, back = (value) => d.unit * Math.sinh(value);
-  const sign = table.higher_is_better ? -0.01 : 0.01, top = table.top ?? Infinity;
-  const ends = [back(middle - half), Math.min(back(middle + half), most)].map((e) => table.score + sign * e).sort((a, b) => a - b);
-  return band(Math.min(table.score + sign * Math.min(back(middle), most), top), ends[0], Math.min(ends[1], top));
+  const [least, top] = table.bounds;
+  const kept = (drop) => Math.min(Math.max(table.score + table.point * drop, least ?? -Infinity), top ?? Infinity);
+  const ends = [back(middle - half), Math.min(back(middle + half), most)].map(kept).sort((a, b) => a - b);
+  return band(kept(Math.min(back(middle), most)), ends[0], ends[1]);
 }
 
 function latency(table, int8, others) {
@@ -330,5 +331,6 @@ function trainedScore(table, scores) {
     return band((ends[0] + ends[1]) / 2, ends[0], ends[1]);
   }
   const middle = mean(scores), reach = Math.max(table.least_reach, 2 * (Math.max(...scores) - Math.min(...scores)));
+  if (table.chance > table.score) return band(middle, middle - reach, Math.min(table.chance, middle + reach));
   return band(middle, Math.max(table.chance, middle - reach), middle + reach);
 }

@@ -5,7 +5,7 @@ function buildVersion(panel) {
   panel.body.classList.add("wb-two");
   panel.body.append(left, right);
   const chips = (row) => row.aliases.map((a) => h("span", { class: "wb-chip", text: a }));
-  const isShare = (row) => ["accuracy", "balanced_accuracy", "f1_macro"].includes(row.metric);
+  const isShare = (row) => row.is_share;
   const beside = (own, other, words) => (other === null || other === undefined || own === null || own === undefined ? "–" : words(own, other));
 
   function list() {

@@ -11,9 +11,8 @@ import numpy as np
 from workbench.core.clock import now
 from workbench.core.events import Event, EventReader
 from workbench.flow.run import Run
+from workbench.tasks import higher_is_better, is_share
 
-_SHARES = ("accuracy", "balanced_accuracy", "f1_macro")
-_LOWER = ("rmse", "mae", "loss")
 _MOST_POINTS = 1200
 _HIDDEN = ("options", "version", "kind", "needs_module")
 _CAN: Mapping[str, tuple[str, ...]] = {
@@ -75,7 +74,7 @@ class RunView:
             "can": list(_CAN.get(record.status, ())),
             "can_study": record.status == "succeeded" and bool(record.outputs),
             "metric_name": metric,
-            "is_share": metric in _SHARES,
+            "is_share": metric is not None and is_share(metric),
             "best": self._best(metric),
             "epochs": self._facts.get("epochs") or record.config.get("epochs") or len(self.rows),
             "params": self._facts.get("params"),
@@ -133,7 +132,7 @@ class RunView:
         for value, epoch in scored:
             if int(epoch) == kept:
                 return {"value": value, "epoch": kept}
-        pick = min if metric in _LOWER else max
+        pick = max if higher_is_better(metric) else min
         value, epoch = pick(scored, key=lambda pair: pair[0])
         return {"value": value, "epoch": int(epoch)}
 

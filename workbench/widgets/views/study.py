@@ -12,10 +12,10 @@ from workbench.exporting.graph import initializers, load_graph
 from workbench.flow.study import Study
 from workbench.flow.study_table import difference, latency, sentence
 from workbench.flow.variant import Variant
+from workbench.tasks import is_share
 from workbench.widgets.forms import knobs_of
 
 CHAMPION = "champion"
-SHARES = ("accuracy", "balanced_accuracy", "f1_macro")
 
 
 def point(variant: Variant) -> dict[str, Any]:
@@ -59,7 +59,7 @@ def state(study: Study) -> dict[str, Any]:
         "model": study.record.config.get("model_ref"),
         "metric": shown.metric if shown else "score",
         "higher_is_better": shown.higher_is_better if shown else True,
-        "is_share": bool(shown and shown.metric in SHARES),
+        "is_share": bool(shown and is_share(shown.metric)),
         "samples": shown.samples if shown else None,
         "machine": _machine(shown.cpu, shown.threads, shown.batch) if shown else "",
         "points": points,
@@ -123,8 +123,8 @@ def recommended(study: Study, max_drop: float = 0.01) -> Variant:
 def verdict(study: Study, max_drop: float = 0.01) -> str:
     """Returns one sentence: the recommended version, what it loses and gains, and why."""
     best = recommended(study, max_drop)
-    is_share = best.metric in SHARES
-    score = f"{100 * best.score:.1f} %" if is_share else f"{best.score:.4g}"
+    in_percent = is_share(best.metric)
+    score = f"{100 * best.score:.1f} %" if in_percent else f"{best.score:.4g}"
     if best.is_baseline:
         return (
             f"Keep the model as it is ({score} {best.metric}): no measured variant within the "

@@ -7,11 +7,10 @@ from typing import Any
 
 from workbench.compression.recipe_words import summary
 from workbench.core.errors import WorkbenchError
-from workbench.core.records import Task
-from workbench.evaluation.step import primary_metric
 from workbench.flow.version import ModelVersion
 from workbench.flow.workspace import Workspace
 from workbench.store.audit import AuditEntry
+from workbench.tasks import TASKS, is_share, primary_metric
 
 _MOST_AUDIT = 12
 
@@ -38,23 +37,31 @@ def state(workspace: Workspace, name: str | None, selected: str | None) -> dict[
 def row(version: ModelVersion) -> dict[str, Any]:
     """Returns a version as a line of the table."""
     metrics = version.metrics
-    about = version.manifest.get("description") or {}
-    task: Task = "regression" if about.get("task") == "regression" else "classification"
-    scores = {k[4:]: v for k, v in metrics.items() if k.startswith("val_") and k != "val_loss"}
-    names = sorted(scores, key=lambda name: (name != primary_metric(task), name))
-    score = (names[0], scores[names[0]]) if names else (None, None)
+    metric, score = _score(metrics, version.manifest.get("description") or {})
     return {
         "ref": version.ref,
         "name": version.name,
         "number": version.number,
         "aliases": version.aliases,
-        "metric": score[0],
-        "score": score[1],
+        "metric": metric,
+        "score": score,
+        "is_share": metric is not None and is_share(metric),
         "size_bytes": version.size_bytes,
         "latency_ms": metrics.get("latency_ms"),
         "recipe": summary(version.manifest.get("recipe") or ""),
         "created": version.created,
     }
+
+
+def _score(
+    metrics: Mapping[str, float], about: Mapping[str, Any]
+) -> tuple[str | None, float | None]:
+    """Returns name and value of the score to show: the task's first metric if it is there."""
+    scores = {k[4:]: v for k, v in metrics.items() if k.startswith("val_") and k != "val_loss"}
+    task = str(about.get("task"))
+    first = primary_metric(task, about.get("labels") or ()) if task in TASKS else None
+    name = min(scores, key=lambda name: (name != first, name), default=None)
+    return name, scores.get(name) if name is not None else None
 
 
 def detail(

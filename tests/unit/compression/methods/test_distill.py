@@ -6,10 +6,11 @@ import torch
 from torch import nn
 
 from tests.unit.compression.trained import cnn_study, digits, network
-from workbench.compression.lesson import DistillationLoss, Pupil, soft_cross_entropy
+from workbench.compression.lesson import DistillationLoss, Pupil
 from workbench.compression.study import StudyEngine
 from workbench.core.errors import UnsupportedError
 from workbench.exporting.graph import initializers
+from workbench.tasks.losses import soft_cross_entropy
 
 
 def logits(seed: int) -> np.ndarray:

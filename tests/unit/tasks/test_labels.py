@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 
 from workbench.core.errors import InputError
-from workbench.data.targets import as_classes, as_values, infer_task, sorted_names
+from workbench.tasks._infer import infer_task
+from workbench.tasks._labels import as_classes, sorted_names
+from workbench.tasks.regression import as_values
 
 
 def place(index):

@@ -1,4 +1,4 @@
-"""Targets of any sort → class indices or values, with every bad place named."""
+"""Names of classes → indices, with every bad place named."""
 
 from __future__ import annotations
 
@@ -9,40 +9,6 @@ from typing import Any
 import numpy as np
 
 from workbench.core.errors import InputError
-from workbench.core.records import Task
-
-_FEW = 20
-
-
-def infer_task(values: Sequence[Any]) -> Task:
-    """Returns classification for text, bools and few whole numbers, else regression.
-
-    Missing values do not count.
-    """
-    if any(isinstance(value, (str, bool, np.bool_)) for value in values):
-        return "classification"
-    numbers = [float(value) for value in values if value is not None]
-    distinct = {number for number in numbers if math.isfinite(number)}
-    whole = all(number.is_integer() for number in distinct)
-    is_few = len(distinct) <= _FEW and len(distinct) < max(3, len(numbers) / 2)
-    return "classification" if whole and is_few else "regression"
-
-
-def as_values(values: Sequence[Any], place: Callable[[int], str]) -> tuple[np.ndarray, list[str]]:
-    """Returns float32 targets of a regression, and the places of what is no finite number."""
-    result = np.zeros(len(values), np.float32)
-    problems = []
-    for index, value in enumerate(values):
-        try:
-            number = float(value)
-        except (TypeError, ValueError):
-            number = math.nan
-        if not math.isfinite(number):
-            what = "the target is missing" if value is None else f"target {value!r} is no number"
-            problems.append(f"{place(index)}: {what}")
-        else:
-            result[index] = number
-    return result, problems
 
 
 def as_classes(
@@ -70,7 +36,7 @@ def as_classes(
         known = sorted_names(names)
     else:
         known = tuple(str(label) for label in labels)
-        _check_labels(known)
+        check_labels(known)
     positions = {name: i for i, name in enumerate(known)}
     if labels is not None and numeric:
         positions = {str(i): i for i in range(len(known))}
@@ -109,7 +75,12 @@ def sorted_names(names: Iterable[str]) -> tuple[str, ...]:
         return tuple(sorted(distinct))
 
 
-def _check_labels(labels: Sequence[str]) -> None:
+def check_labels(labels: Sequence[str]) -> None:
+    """Checks that labels are distinct.
+
+    Raises:
+        InputError: Some appear twice.
+    """
     twice = sorted({label for label in labels if list(labels).count(label) > 1})
     if twice:
         raise InputError(f"Labels appear twice: {', '.join(twice)}.", hint="Give distinct labels.")

@@ -1,7 +1,7 @@
 """Metrics, one a file."""
 
 from workbench.core.plugins import Registry
-from workbench.evaluation.metric import Metric
+from workbench.tasks._metric import Metric
 
 METRICS: Registry[Metric] = Registry("metrics", __name__, Metric)  # type: ignore[type-abstract]
 
