@@ -58,13 +58,13 @@ def export_model(store: Store, model: Model, dataset: Dataset, exporter: str = "
         }
     )
     known = store.cache.get(key)
-    if known is None:
+    artifact = None if known is None else store.artifacts.adopt(known["artifact"])
+    if artifact is None:
         module = networks.load_network(store, model.artifact)
         meta = {"parent": model.artifact.digest}
         artifact = export_module(store, module, model.description, dataset, meta, exporter)
         store.cache.put(key, {"artifact": artifact.digest})
-        return as_export(store, artifact)
-    return as_export(store, store.artifacts.get(known["artifact"]))
+    return as_export(store, artifact)
 
 
 def export_module(

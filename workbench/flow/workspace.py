@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -388,5 +387,4 @@ class Workspace:
         record = self.store.runs.get(run_id)
         if not record.is_finished:
             raise StateError(f"{record.ref} is {record.status}.", hint="Stop it first.")
-        self.store.db.execute("DELETE FROM runs WHERE id = ?", run_id)
-        shutil.rmtree(self.store.runs.directory(run_id), ignore_errors=True)
+        self.store.runs.delete(run_id)

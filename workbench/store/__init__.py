@@ -9,12 +9,15 @@ from workbench.store.artifacts import Artifact, Artifacts
 from workbench.store.audit import Audit
 from workbench.store.blobs import Blob, Blobs
 from workbench.store.cache import Cache
+from workbench.store.checkpoints import Checkpoints
 from workbench.store.database import Database
 from workbench.store.datasets import DatasetRecord, Datasets
 from workbench.store.home import Home, find_home
 from workbench.store.models import Models, Version
 from workbench.store.run_context import Context, NullContext, RunContext
 from workbench.store.runs import RunRecord, Runs
+from workbench.store.sealing import begin
+from workbench.store.seals import Seals
 from workbench.store.signing import Signer
 from workbench.store.studies import Studies
 
@@ -44,7 +47,9 @@ class Store:
     runs: Runs
     models: Models
     audit: Audit
+    seals: Seals
     cache: Cache
+    checkpoints: Checkpoints
     datasets: Datasets
     studies: Studies
 
@@ -57,17 +62,22 @@ def open_store(root: Path | None = None) -> Store:
     """
     home = (find_home() if root is None else Home(Path(root).absolute())).create()
     db = Database(home.database)
-    blobs, signer = Blobs(home), Signer(home)
-    audit = Audit(db, signer)
+    blobs, signer = Blobs(home, db), Signer(home)
+    seals = Seals(db, signer)
+    audit = Audit(db, signer, seals)
+    models = Models(db, blobs, signer, audit)
+    begin(home, db, signer, seals, audit, models.trail)
     return Store(
         home=home,
         db=db,
         blobs=blobs,
-        artifacts=Artifacts(db, blobs),
-        runs=Runs(home, db),
-        models=Models(db, blobs, signer, audit),
+        artifacts=Artifacts(db, blobs, seals),
+        runs=Runs(home, db, seals),
+        models=models,
         audit=audit,
-        cache=Cache(db),
-        datasets=Datasets(db),
-        studies=Studies(db),
+        seals=seals,
+        cache=Cache(db, seals),
+        checkpoints=Checkpoints(home, db, seals),
+        datasets=Datasets(db, seals),
+        studies=Studies(db, seals),
     )

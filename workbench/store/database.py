@@ -51,6 +51,19 @@ class Database:
             raise
         connection.commit()
 
+    @contextmanager
+    def snapshot(self) -> Iterator[sqlite3.Connection]:
+        """Gives a connection whose SELECTs all see one moment; within a transaction, that one's."""
+        connection = self._connection()
+        if connection.in_transaction:
+            yield connection
+            return
+        connection.execute("BEGIN")
+        try:
+            yield connection
+        finally:
+            connection.rollback()
+
     def execute(self, sql: str, *values: Any) -> int:
         """Runs one writing statement as a transaction; returns how many rows it changed."""
         with self.transaction() as connection:

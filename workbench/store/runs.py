@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import platform
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ from workbench.core.host import is_locked, process_start
 from workbench.core.ids import new_id
 from workbench.store.database import Database
 from workbench.store.home import Home
+from workbench.store.seals import Seals
 
 Status = Literal["created", "running", "paused", "succeeded", "failed", "cancelled", "interrupted"]
 Control = Literal["run", "pause", "stop"]
@@ -56,23 +58,23 @@ class RunRecord:
 class Runs:
     """All runs of one workspace."""
 
-    def __init__(self, home: Home, db: Database) -> None:
+    def __init__(self, home: Home, db: Database, seals: Seals) -> None:
         self._home = home
         self._db = db
+        self._seals = seals
 
     def create(self, kind: str, config: Mapping[str, Any], inputs: Mapping[str, str]) -> RunRecord:
         """Adds a run that has not started."""
         run_id = new_id()
         self.directory(run_id).mkdir(parents=True)
-        self._db.execute(
-            "INSERT INTO runs (id, kind, status, config, inputs, created) "
-            "VALUES (?, ?, 'created', ?, ?, ?)",
-            run_id,
-            kind,
-            json.dumps(dict(config), ensure_ascii=False),
-            json.dumps(dict(inputs), ensure_ascii=False),
-            now(),
-        )
+        texts = [json.dumps(dict(part), ensure_ascii=False) for part in (config, inputs)]
+        with self._db.transaction() as connection:
+            connection.execute(
+                "INSERT INTO runs (id, kind, status, config, inputs, created) "
+                "VALUES (?, ?, 'created', ?, ?, ?)",
+                (run_id, kind, *texts, now()),
+            )
+            self._seals.seal(connection, "run", run_id)
         return self.get(run_id)
 
     def get(self, run_id: str) -> RunRecord:
@@ -85,6 +87,24 @@ class Runs:
         if row is None:
             raise NotFoundError(f"No run '{run_id}'.", hint="`workbench runs` lists them.")
         return self._record(row)
+
+    def proven(self, run_id: str) -> RunRecord:
+        """Returns a run whose config, inputs, outputs and metrics will be believed.
+
+        Raises:
+            NotFoundError: There is none with this id.
+            IntegrityError: They were changed behind the workspace's back.
+        """
+        for row in self._seals.query("run", "WHERE id = ?", run_id):
+            return self._record(self._seals.checked("run", row))
+        return self.get(run_id)
+
+    def delete(self, run_id: str) -> None:
+        """Deletes an ended run and its folder."""
+        with self._db.transaction() as connection:
+            connection.execute("DELETE FROM runs WHERE id = ?", (run_id,))
+            self._seals.drop(connection, "run", run_id)
+        shutil.rmtree(self.directory(run_id), ignore_errors=True)
 
     def has(self, run_id: str) -> bool:
         """Returns whether there is a run with this id; it may have been deleted."""
@@ -183,6 +203,7 @@ class Runs:
                 f"UPDATE runs SET {column} = ? WHERE id = ?",
                 (json.dumps(merged, ensure_ascii=False), run_id),
             )
+            self._seals.seal(connection, "run", run_id)
 
     def _process_path(self, run_id: str) -> Path:
         return self.directory(run_id) / "process.json"
