@@ -26,7 +26,7 @@ from workbench.compression.structures import Structures, imported_subject
 from workbench.compression.subject import Subject
 from workbench.compression.tools import Data, Tools, spread
 from workbench.core import optional
-from workbench.core.errors import StateError
+from workbench.core.errors import InputError, StateError
 from workbench.core.files import storing
 from workbench.core.ids import digest_json
 from workbench.core.records import Interval

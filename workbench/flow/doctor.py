@@ -9,11 +9,12 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from workbench.compression.saturation import measure_saturation
-from workbench.core.errors import MissingDependencyError, WorkbenchError
+from workbench.core.errors import MissingDependencyError
 from workbench.core.host import usable_cores
 from workbench.runtime.cpu import describe_cpu
 from workbench.store import Store
 from workbench.store.database import file_system
+from workbench.store.findings import tampered
 
 _LIBRARIES = ("torch", "onnx", "onnxruntime", "numpy", "jupyterlab", "ipywidgets", "papermill")
 _LITTLE_DISK = 2e9
@@ -30,7 +31,7 @@ def examine(store: Store) -> list[dict[str, Any]]:
         _row("workspace", str(store.home.root), True),
         _row("file system", file_system(store.home.root) or "unknown", True),
         _disk(store),
-        _audit(store),
+        *_stored(store),
     ]
 
 
@@ -73,8 +74,13 @@ def _disk(store: Store) -> dict[str, Any]:
     return _row("free disk", f"{free / 1e9:.1f} GB", free > _LITTLE_DISK, "workbench gc frees some")
 
 
-def _audit(store: Store) -> dict[str, Any]:
-    try:
-        return _row("audit log", f"{store.audit.verify()} entries, unbroken", True)
-    except WorkbenchError as error:
-        return _row("audit log", error.message, False, error.hint)
+def _stored(store: Store) -> list[dict[str, Any]]:
+    """Returns what is not what the workspace wrote, or that everything is."""
+    found = [_row(item.kind, item.words, False, item.remedy) for item in tampered(store)]
+    if found:
+        return found
+    entries = len(store.audit.entries())
+    return [
+        _row("audit log", f"{entries} entries, unbroken", True),
+        _row("stored", "every record and file is what was written", True),
+    ]

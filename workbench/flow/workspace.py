@@ -263,11 +263,12 @@ class Workspace:
         return self._version(self.store.models.rollback(name, alias, reason=why))
 
     def verify(self, ref: Any) -> ModelVersion:
-        """Re-hashes a version's manifest and files and checks its signature.
+        """Re-hashes a version's manifest and files, checks its signature and the audit log.
 
         Raises:
-            IntegrityError: Something is not what was registered.
+            IntegrityError: Something is not what was registered, or it was deleted since.
         """
+        self.store.audit.verify()
         version = self.store.models.resolve(ref if isinstance(ref, str) else ref.ref)
         return self._version(self.store.models.verify(version))
 

@@ -48,6 +48,7 @@ class Store:
     models: Models
     audit: Audit
     seals: Seals
+    signer: Signer
     cache: Cache
     checkpoints: Checkpoints
     datasets: Datasets
@@ -76,6 +77,7 @@ def open_store(root: Path | None = None) -> Store:
         models=models,
         audit=audit,
         seals=seals,
+        signer=signer,
         cache=Cache(db, seals),
         checkpoints=Checkpoints(home, db, seals),
         datasets=Datasets(db, seals),

@@ -366,7 +366,8 @@ class Models:
     ) -> None:
         key = (name, alias, number)
         where = "FROM alias_revoked WHERE name = ? AND alias = ? AND number = ?"
-        if connection.execute(f"SELECT 1 {where}", key).fetchone() is None:
+        is_revoked = connection.execute(f"SELECT 1 {where}", key).fetchone() is not None
+        if not is_revoked and number not in self.trail.state(connection, name, alias).revoked:
             return
         if not force:
             raise StateError(

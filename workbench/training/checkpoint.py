@@ -37,9 +37,7 @@ class Checkpoint:
     state: FitState
 
 
-def save_checkpoint(
-    path: Path, checkpoint: Checkpoint, kept: Checkpoints | None = None
-) -> None:
+def save_checkpoint(path: Path, checkpoint: Checkpoint, kept: Checkpoints | None = None) -> None:
     """Writes a checkpoint; a reader sees the old one or the new one, never a part.
 
     Args:

@@ -55,7 +55,7 @@ def _register_many(root, worker, count):
     for number in range(count):
         name = f"m{worker}-{number}"
         model = _model(store, name)
-        _age(export_model(store, model, None).path)  # it was exported long ago, and nothing has needed it since
+        _age(export_model(store, model, None).path)  # long ago, and nothing has needed it since
         export = export_model(store, model, None)
         blob = export.artifact.files[ONNX_FILE]
         store.models.register(name, {"files": {ONNX_FILE: blob.to_json()}})
