@@ -157,6 +157,7 @@ class Audit:
             "SELECT seal FROM seals WHERE kind = 'audit' AND key = ?", (_HEAD,)
         ).fetchone()
         if row is None:
+            self._seals.of("audit", [])  # without its key an older workspace has no head yet
             raise _broken("has lost its head", id=None)
         number, newest, seal = str(row["seal"]).split(" ")
         if not self._seals.holds("audit", [int(number), newest], seal):

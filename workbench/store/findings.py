@@ -30,12 +30,11 @@ def tampered(store: Store) -> Iterator[Tampered]:
     """Yields each thing that is not what the workspace wrote; without the key, only that."""
     try:
         store.signer.mac(b"")
-    except IntegrityError as error:
-        yield _said("key", error)
+    except IntegrityError as missing:
+        yield _said("key", missing)
         return
     for kind, check in CHECKS.items():
-        for error in check(store):
-            yield _said(kind, error)
+        yield from (_said(kind, error) for error in check(store))
     for kind in KINDS:
         remedy = KINDS[kind].remedy
         yield from (Tampered(kind, words, remedy) for _, words in store.seals.broken(kind))

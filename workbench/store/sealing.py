@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import sqlite3
 from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from workbench.core.clock import now
 from workbench.core.errors import StorageError
@@ -19,14 +21,18 @@ from workbench.store.seals import Seals
 from workbench.store.signing import Signer
 from workbench.store.trail import Trail
 
-_WHY = "sealed by the first workbench that seals, as it was found"
+if TYPE_CHECKING:
+    from workbench.store import Store
+
+_WHY = "taken as it was found when the workspace was sealed"
+_NEVER = "audit_never_forgets"
 
 
 def begin(
     home: Home, db: Database, signer: Signer, seals: Seals, audit: Audit, trail: Trail
 ) -> None:
     """Makes the key and the seals of a workspace that has none, and notes that it has them."""
-    noted = home.keys / "sealed"
+    noted = _note(home)
     if noted.exists():
         return
     with suppress(OSError, sqlite3.OperationalError, StorageError):  # it can only be read from here
@@ -35,6 +41,27 @@ def begin(
             if not is_sealed and not _seal(home, connection, signer, seals, audit, trail):
                 return
         noted.write_text(now() + "\n")
+
+
+def leave_keyless(store: Store) -> None:
+    """Takes away key, seals and log of a workspace that somebody else will open first, and sign.
+
+    Its versions keep the signatures of where they came from. The log of a key that stays behind
+    would be worth nothing there.
+    """
+    with store.db.transaction() as connection:
+        never = connection.execute("SELECT sql FROM sqlite_schema WHERE name = ?", (_NEVER,))
+        trigger = never.fetchone()["sql"]
+        connection.execute(f"DROP TRIGGER {_NEVER}")
+        connection.execute("DELETE FROM audit")
+        connection.execute(trigger)
+        connection.execute("DELETE FROM seals")
+    for path in (*store.home.keys.glob("signing.*"), _note(store.home)):
+        path.unlink(missing_ok=True)
+
+
+def _note(home: Home) -> Path:
+    return home.keys / "sealed"
 
 
 def _seal(
@@ -46,10 +73,10 @@ def _seal(
     trail: Trail,
 ) -> bool:
     """Returns whether it could: what an older workspace signed needs the key it signed with."""
-    names = [row["name"] for row in connection.execute("SELECT name FROM models").fetchall()]
-    has_signed = names or connection.execute("SELECT 1 FROM audit LIMIT 1").fetchone()
+    has_signed = connection.execute("SELECT 1 FROM audit LIMIT 1").fetchone() is not None
     if has_signed and not signer.has_key:
         return False
+    names = [row["name"] for row in connection.execute("SELECT name FROM models").fetchall()]
     signer.create()
     audit.begin(connection)
     count = seals.seal_all(connection)
