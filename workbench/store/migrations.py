@@ -67,6 +67,6 @@ SCRIPTS: tuple[str, ...] = (
     CREATE TABLE seals (
         kind TEXT NOT NULL, key TEXT NOT NULL, seal TEXT NOT NULL, PRIMARY KEY (kind, key)
     ) WITHOUT ROWID;
-    CREATE INDEX audit_by_subject ON audit(subject, id);
+    CREATE INDEX audit_by_subject ON audit(subject, action, id);
     """,
 )

@@ -20,6 +20,7 @@ from workbench.core.errors import (
 from workbench.core.ids import canonical_json, digest_bytes, digest_json
 from workbench.core.reason import check_reason
 from workbench.core.refs import check_name, parse_ref
+from workbench.store import alias_rows
 from workbench.store.audit import Audit
 from workbench.store.blobs import Blob, Blobs
 from workbench.store.database import Database
@@ -165,7 +166,7 @@ class Models:
             IntegrityError: It was moved behind the registry's back.
         """
         with self._db.snapshot() as connection:
-            number = _current(connection, name, alias)
+            number = alias_rows.current(connection, name, alias)
             self.trail.check_alias(connection, name, alias, number)
         return number
 
@@ -215,7 +216,7 @@ class Models:
         reason = check_reason(reason)
         version = self.get(name, number)
         with self._db.transaction() as connection:
-            current = _current(connection, name, alias)
+            current = alias_rows.current(connection, name, alias)
             if expected is not None and current != expected:
                 raise ConflictError(
                     f"'{alias}' of '{name}' points at {current}, not at {expected}.",
@@ -223,7 +224,7 @@ class Models:
                 )
             self._refuse_revoked(connection, name, alias, number, force)
             if current != number or self.trail.last_move(connection, name, alias) != number:
-                _set_alias(connection, name, alias, number)
+                alias_rows.point(connection, name, alias, number)
                 connection.execute(
                     "INSERT INTO alias_history (name, alias, number, created) VALUES (?, ?, ?, ?)",
                     (name, alias, number, now()),
@@ -249,11 +250,11 @@ class Models:
         self._require(name)
         reason = check_reason(reason)
         with self._db.transaction() as connection:
-            current = _current(connection, name, alias)
+            current = alias_rows.current(connection, name, alias)
             if current is None:
                 raise NotFoundError(f"'{name}' has no alias '{alias}'.")
             self.trail.check_state(connection, name, alias)
-            target = _previous(connection, name, alias, current)
+            target = alias_rows.previous(connection, name, alias, current)
             if target is None:
                 raise StateError(
                     f"'{alias}' of '{name}' has nothing to go back to: version {current} is the "
@@ -268,7 +269,7 @@ class Models:
                 "UPDATE alias_history SET on_stack = 0 WHERE name = ? AND alias = ? AND id > ?",
                 (name, alias, target["id"]),
             )
-            _set_alias(connection, name, alias, target["number"])
+            alias_rows.point(connection, name, alias, target["number"])
             self._audit.add(
                 connection,
                 "rollback",
@@ -390,31 +391,3 @@ def _version(row: sqlite3.Row) -> Version:
 
 def _signed(name: str, number: int, digest: str) -> bytes:
     return canonical_json({"name": name, "number": number, "digest": digest})
-
-
-def _current(connection: sqlite3.Connection, name: str, alias: str) -> int | None:
-    row = connection.execute(
-        "SELECT number FROM aliases WHERE name = ? AND alias = ?", (name, alias)
-    ).fetchone()
-    return None if row is None else int(row["number"])
-
-
-def _previous(
-    connection: sqlite3.Connection, name: str, alias: str, current: int
-) -> sqlite3.Row | None:
-    row: sqlite3.Row | None = connection.execute(
-        "SELECT h.id, h.number FROM alias_history h "
-        "LEFT JOIN alias_revoked r USING (name, alias, number) "
-        "WHERE h.name = ? AND h.alias = ? AND h.on_stack = 1 AND r.number IS NULL "
-        "AND h.number != ? ORDER BY h.id DESC LIMIT 1",
-        (name, alias, current),
-    ).fetchone()
-    return row
-
-
-def _set_alias(connection: sqlite3.Connection, name: str, alias: str, number: int) -> None:
-    connection.execute(
-        "INSERT INTO aliases VALUES (?, ?, ?) "
-        "ON CONFLICT(name, alias) DO UPDATE SET number = excluded.number",
-        (name, alias, number),
-    )

@@ -137,10 +137,10 @@ class Trail:
     def _newest(
         self, connection: sqlite3.Connection, subject: str, actions: tuple[str, ...]
     ) -> AuditEntry | None:
+        places = ", ".join("?" * len(actions))
+        newest = f"SELECT max(id) FROM audit WHERE subject = ? AND action IN ({places})"
         row = connection.execute(
-            f"SELECT * FROM audit WHERE subject = ? AND action IN ({', '.join('?' * len(actions))})"
-            " ORDER BY id DESC LIMIT 1",
-            (subject, *actions),
+            f"SELECT * FROM audit WHERE id = ({newest})", (subject, *actions)
         ).fetchone()
         return None if row is None else self._audit.check_entry(row)
 
