@@ -39,7 +39,7 @@ def execute(
         store.runs.start(run_id)
         context = RunContext(store.runs, run_id, on_event)
         try:
-            run_step(store, context, store.runs.get(run_id), payload)
+            run_step(store, context, store.runs.proven(run_id), payload)
         except CancelledError:
             store.runs.finish(run_id, "cancelled")
         except WorkbenchError as error:

@@ -136,7 +136,10 @@ class Blobs:
         """
         path = self.path(blob)
         try:
+            is_proven = self._proven.get(path) == _identity(path)
             os.utime(path)
+            if is_proven:
+                self._proven[path] = _identity(path)
         except FileNotFoundError:
             return False
         except PermissionError:  # somebody else's file in a folder that is shared
@@ -160,10 +163,12 @@ class Blobs:
         target = self.path(blob)
         is_stored = target.exists() and digest_file(target) == blob.digest
         with self._db.transaction():  # gc removes nothing between the look and the renewal
-            if is_stored and self.renew(blob):
-                return blob
-            self._place(source, target)
-        sync_folder(target.parent)
+            is_renewed = is_stored and self.renew(blob)
+            if not is_renewed:
+                self._place(source, target)
+        self._proven[target] = _identity(target)  # its bytes were just hashed
+        if not is_renewed:
+            sync_folder(target.parent)
         return blob
 
     @contextmanager

@@ -222,6 +222,7 @@ class Models:
                     f"'{alias}' of '{name}' points at {current}, not at {expected}.",
                     hint="Somebody moved it; look again and repeat.",
                 )
+            self.trail.check_version(connection, name, number)
             self._refuse_revoked(connection, name, alias, number, force)
             if current != number or self.trail.last_move(connection, name, alias) != number:
                 alias_rows.point(connection, name, alias, number)

@@ -194,13 +194,10 @@ class Runs:
 
     def _merge(self, run_id: str, column: str, values: Mapping[str, Any]) -> None:
         with self._db.transaction() as connection:
-            row = connection.execute(
-                f"SELECT {column} FROM runs WHERE id = ?",  # column is one of two constants
-                (run_id,),
-            ).fetchone()
+            row = self._seals.checked("run", self._seals.query("run", "WHERE id = ?", run_id)[0])
             merged = {**json.loads(row[column]), **values}
             connection.execute(
-                f"UPDATE runs SET {column} = ? WHERE id = ?",
+                f"UPDATE runs SET {column} = ? WHERE id = ?",  # column is one of two constants
                 (json.dumps(merged, ensure_ascii=False), run_id),
             )
             self._seals.seal(connection, "run", run_id)

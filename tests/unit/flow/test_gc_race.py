@@ -14,7 +14,7 @@ from workbench.core.signature import Signature
 from workbench.flow import exports
 from workbench.flow.exports import export_model
 from workbench.flow.resolve import NETWORK, ONNX, ONNX_FILE, Model
-from workbench.store import open_store
+from workbench.store import gc, open_store
 from workbench.store.gc import collect
 
 _FEW, _MANY, _WORKERS = 60, 1000, 2
@@ -96,3 +96,51 @@ def test_nothing_is_lost_beside_gc(tmp_path):
 @pytest.mark.full
 def test_a_thousand_exports_and_registers_beside_gc_lose_nothing(tmp_path):
     assert _race(tmp_path / ".workbench", _MANY) == _MANY
+
+
+def test_what_is_stored_again_between_the_decision_and_the_removal_stays(store, monkeypatch):
+    first = store.artifacts.save(ONNX, {ONNX_FILE: b"model"}, {})
+    _age(store.artifacts.path(first, ONNX_FILE))
+    decide = gc._doomed
+
+    def decide_and_be_overtaken(*values):
+        found = decide(*values)
+        assert len(found) == 1
+        assert store.artifacts.adopt(first.digest) is None, "its record is gone: make it again"
+        assert store.artifacts.save(ONNX, {ONNX_FILE: b"model"}, {}).digest == first.digest
+        return found
+
+    monkeypatch.setattr(gc, "_doomed", decide_and_be_overtaken)
+    assert collect(store)["files"] == 0
+    store.artifacts.verify(store.artifacts.get(first.digest))
+
+
+def test_an_end_in_the_middle_leaves_no_record_without_its_files(store, monkeypatch):
+    made = [store.artifacts.save(ONNX, {ONNX_FILE: b"%d" % n}, {}) for n in range(3)]
+    for artifact in made:
+        _age(store.artifacts.path(artifact, ONNX_FILE))
+
+    def end(path):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(Path, "unlink", end)
+        collect(store)
+    assert store.db.query("SELECT * FROM artifacts") == []
+    assert len(list(store.blobs.all())) == 3
+    assert collect(store)["files"] == 3
+
+
+def test_a_file_of_somebody_else_in_a_shared_folder_is_renewed_by_a_copy(store, monkeypatch):
+    blob = store.blobs.put_bytes(b"model", ".onnx")
+    _age(store.blobs.path(blob))
+    own, refused = os.utime, [store.blobs.path(blob)]
+
+    def utime(path, *values, **named):
+        if path in refused:
+            raise PermissionError(path)
+        own(path, *values, **named)
+
+    monkeypatch.setattr(os, "utime", utime)
+    assert store.blobs.renew(blob)
+    assert time.time() - store.blobs.verify(blob).stat().st_mtime < 600
