@@ -64,7 +64,7 @@ def _register_many(root, worker, count):
 
 def _collect_until(root, ended):
     store = open_store(root)
-    while not ended.is_set():
+    while not ended.wait(0.005):  # others have the lock now and then
         collect(store)
 
 
