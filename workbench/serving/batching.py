@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from workbench.core.errors import CancelledError, OverloadedError, WorkbenchError
 from workbench.serving.engine import LoadedModel, Tensors
 from workbench.serving.errors import DeadlineError, ModelError
+from workbench.serving.isolation import each
 
 Outputs = dict[str, NDArray[Any]]
 Done = Callable[["Job"], None]
@@ -263,11 +264,14 @@ class Batcher:
         if not self.pending:
             self._idle.set()
         if self._on_batch is not None:
-            self._on_batch(batch)
-        for job in batch:
-            done, job.done = job.done, _nothing  # or answer and job would keep each other alive
-            if not job.is_dropped:
-                done(job)
+            each((batch,), self._on_batch)
+        each(batch, _tell)
+
+
+def _tell(job: Job) -> None:
+    done, job.done = job.done, _nothing  # or answer and job would keep each other alive
+    if not job.is_dropped:
+        done(job)
 
 
 def _nothing(job: Job) -> None:
