@@ -19,12 +19,13 @@ from typing import TYPE_CHECKING
 from workbench.core.clock import now
 from workbench.core.errors import InputError, WorkbenchError
 from workbench.core.files import storing
-from workbench.core.host import process_start
+from workbench.core.host import open_files, process_start
 from workbench.core.ids import new_id
 from workbench.core.lazy import lazy
 from workbench.core.refs import check_name
 from workbench.serving import discovery
 from workbench.serving.discovery import EndpointInfo
+from workbench.serving.limits import Limits
 from workbench.serving.options import Options
 from workbench.serving.rates import SharedCells
 from workbench.serving.repository import load_source
@@ -46,6 +47,7 @@ else:
 
 FAILED = 1
 _RATES = "rates"
+_OTHER_FILES = 128
 
 
 @dataclass(frozen=True)
@@ -129,10 +131,15 @@ def build(options: Options, place: Place, token: str, team: Team | None = None) 
         gate = Gate(tokens, hosts, jwts=jwts)
     else:
         gate = Gate(tokens, hosts, SharedCells(place.folder / _RATES).cell, jwts)
+    ports = 1 if settings.grpc_port is None else 2
     service = Service(
         [load_source(source, settings.threads, settings.batch.rows) for source in sources],
         gate,
-        replace(settings, traffic=_traffic_by_name(options, sources)),
+        replace(
+            settings,
+            traffic=_traffic_by_name(options, sources),
+            limits=fitting(settings.limits, ports),
+        ),
         registry=None if store is None else StoreRegistry(store),
         log_folder=store.home.requests if store is not None and options.keeps_log else None,
         folder=place.folder,
@@ -141,6 +148,13 @@ def build(options: Options, place: Place, token: str, team: Team | None = None) 
     )
     service.models.on_change = partial(discovery.tell_models, place.id)
     return service
+
+
+def fitting(limits: Limits, ports: int) -> Limits:
+    """Returns limits whose connections on each port fit into the files that may be open."""
+    files = open_files(ports * limits.connections + _OTHER_FILES)
+    room = max(1, (files - _OTHER_FILES) // ports)
+    return replace(limits, connections=min(limits.connections, room))
 
 
 def record(

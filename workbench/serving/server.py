@@ -230,11 +230,7 @@ class Server:
     def _fail_unexpectedly(self, answer: Answer, error: Exception) -> None:
         path = answer.request.path.decode("latin-1")
         _LOGGER.exception("%s %s failed", answer.request.method, path, exc_info=error)
-        problem = UnexpectedError(
-            f"The endpoint failed on this request: {type(error).__name__}.",
-            hint="The trace is in the endpoint's log; please report it.",
-        )
-        answer.fail(problem)
+        answer.fail(unexpected(error))
 
     # counting ------------------------------------------------------------------------------
 
@@ -286,6 +282,14 @@ class Server:
         if perf_counter() - self._last_asked > self._idle_s:
             self._idle_s = float("inf")
             self._on_idle()
+
+
+def unexpected(error: Exception) -> UnexpectedError:
+    """Returns what a caller is told of a defect."""
+    return UnexpectedError(
+        f"The endpoint failed on this request: {type(error).__name__}.",
+        hint="The trace is in the endpoint's log; please report it.",
+    )
 
 
 async def _send(work: Coroutine[Any, Any, Response], answer: Answer) -> None:
