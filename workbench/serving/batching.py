@@ -95,6 +95,7 @@ class Batcher:
         self.can_batch = can_batch
         self.limits = limits or BatchLimits()
         self.pending = 0
+        self._began: float | None = None
         self._is_fixed = is_fixed
         self._check = check
         self._model = model
@@ -144,6 +145,12 @@ class Batcher:
                 hint="Try again after the time in Retry-After.",
                 context={"queue": self.limits.queue, "retry_after_s": 1},
             )
+
+    @property
+    def busy_s(self) -> float:
+        """Seconds since the run under way began; 0 if there is none."""
+        began = self._began
+        return 0.0 if began is None else perf_counter() - began
 
     def _hand_over(self) -> None:
         """Wakes the thread once for all requests that came in the same turn of the loop."""
@@ -208,7 +215,9 @@ class Batcher:
         for job in batch:
             job.started, job.batch_rows = started, rows
         if live:
+            self._began = started
             self._predict_live(live)
+            self._began = None
         finished = perf_counter()
         for job in batch:
             job.finished = finished

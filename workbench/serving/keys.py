@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from workbench.core.errors import InputError, unknown_name
@@ -21,6 +22,10 @@ class Keys:
         state: Where further tokens are kept, as hashes.
         registry: For the audit log; None has none.
         subject: The endpoint's ref, for the audit log.
+
+    Attributes:
+        followed: Returns once the other workers have taken a revision's tokens up, with the
+            numbers of those that did not confirm it and are replaced.
     """
 
     def __init__(
@@ -32,13 +37,17 @@ class Keys:
         self._subject = subject
         self._first = {token.name: token for token in gate.tokens()}
         self._lock = asyncio.Lock()
+        self.followed: Callable[[int], Awaitable[tuple[int, ...]]] = _alone
 
     def grants(self) -> list[Grant]:
         """Returns what each token allows."""
         return [token.grant for token in self._gate.tokens()]
 
-    async def add(self, grant: Grant, *, by: Asker) -> str:
-        """Makes a token and returns its text, which is kept nowhere.
+    async def add(self, grant: Grant, *, by: Asker) -> tuple[str, tuple[int, ...]]:
+        """Makes a token.
+
+        Returns:
+            Its text, which is kept nowhere, and the workers that did not confirm it.
 
         Raises:
             InputError: The name is taken.
@@ -51,13 +60,15 @@ class Keys:
                 raise InputError(f"The token name '{grant.name}' is taken.", hint="Choose another.")
             return state.model_copy(update={"tokens": (*state.tokens, token)})
 
-        async with self._lock:
-            self.adopt(await asyncio.to_thread(self._state.update, change))
+        late = await self._change(change)
         await self._note("token_added", grant.to_json(), by)
-        return clear
+        return clear, late
 
-    async def revoke(self, name: str, *, by: Asker) -> None:
-        """Shuts a token out: here from the next request on, in other workers within a second.
+    async def revoke(self, name: str, *, by: Asker) -> tuple[int, ...]:
+        """Shuts a token out from the next request on, also in the other workers.
+
+        Returns:
+            The workers that did not confirm it: they answer nothing, and others take their place.
 
         Raises:
             NotFoundError: No such token.
@@ -72,9 +83,9 @@ class Keys:
                 raise unknown_name("token", name, [token.name for token in self._gate.tokens()])
             return state.model_copy(update={"tokens": kept})
 
-        async with self._lock:
-            self.adopt(await asyncio.to_thread(self._state.update, change))
+        late = await self._change(change)
         await self._note("token_revoked", {"name": name}, by)
+        return late
 
     def adopt(self, state: State) -> None:
         """Lets in and shuts out what the state says."""
@@ -90,7 +101,28 @@ class Keys:
             if name not in known:
                 self._gate.add(token)
 
+    async def take_up(self) -> int:
+        """Takes up the tokens as they are kept now, and returns the revision they are of.
+
+        Waits for nothing that is being loaded.
+        """
+        state = await asyncio.to_thread(self._state.peek)
+        if state.revision >= self._state.revision:
+            self.adopt(state)
+        return state.revision
+
+    async def _change(self, change: Callable[[State], State]) -> tuple[int, ...]:
+        async with self._lock:
+            state = await asyncio.to_thread(self._state.update, change)
+            self.adopt(state)
+        return await self.followed(state.revision)
+
     async def _note(self, action: str, data: dict[str, Any], by: Asker) -> None:
         if self._registry is not None:
             told = by.told(data)
             await asyncio.to_thread(self._registry.note, action, self._subject, told, by.who)
+
+
+async def _alone(revision: int) -> tuple[int, ...]:
+    """There are no other workers."""
+    return ()

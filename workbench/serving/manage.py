@@ -54,15 +54,20 @@ def token_routes(keys: Keys) -> list[Route]:
 
     async def add(request: Request, answer: Any) -> Response:
         grant = parse_config(request.body, Grant, what="the token")
-        clear = await keys.add(grant, by=asker(request))
-        return json_response({**grant.to_json(), "token": clear}, 201)
+        clear, late = await keys.add(grant, by=asker(request))
+        return json_response({**grant.to_json(), "token": clear, **_unconfirmed(late)}, 201)
 
     async def revoke(request: Request, answer: Any) -> Response:
-        await keys.revoke(request.params["name"], by=asker(request))
-        return json_response({"revoked": request.params["name"]})
+        late = await keys.revoke(request.params["name"], by=asker(request))
+        return json_response({"revoked": request.params["name"], **_unconfirmed(late)})
 
     return [
         Route("GET", _TOKENS, "manage", show, summary="List the tokens"),
         Route("POST", _TOKENS, "manage", add, summary="Make a token", takes=Grant, status=201),
         Route("DELETE", f"{_TOKENS}/{{name}}", "manage", revoke, summary="Revoke one"),
     ]
+
+
+def _unconfirmed(late: tuple[int, ...]) -> dict[str, list[int]]:
+    """Names the workers that did not say that they do so, too."""
+    return {"unconfirmed": list(late)} if late else {}

@@ -264,8 +264,9 @@ class Server:
                 answer.kept = self._payloads.offer(answer)
             if served.watch is not None:
                 served.watch(answer.status, seconds)
-        if self._log is not None and route is not None and route.scope is not None:
-            self._log.add(self._lines.of(answer, dialect, seconds, around))
+        log = self._log
+        if log is not None and route is not None and route.scope and not log.leave_out(answer):
+            log.add(self._lines.of(answer, dialect, seconds, around))
 
     def _sweep(self) -> None:
         loop = asyncio.get_running_loop()

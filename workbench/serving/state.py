@@ -112,6 +112,12 @@ class StateFile:
         if self._path is None:
             return self._memory
         self._seen = self._stamp()
+        return self.peek()
+
+    def peek(self) -> State:
+        """Returns the state as `read` does, but it stays news."""
+        if self._path is None:
+            return self._memory
         try:
             values = json.loads(self._path.read_text(encoding="utf-8"))
         except FileNotFoundError:
@@ -125,6 +131,10 @@ class StateFile:
     def is_news(self) -> bool:
         """Returns whether another process changed the state since it was last read here."""
         return self._path is not None and self._stamp() != self._seen
+
+    def forget(self) -> None:
+        """Lets what was read be news again: it could not be taken up."""
+        self._seen = ()
 
     def update(self, change: Callable[[State], State]) -> State:
         """Replaces the state by `change(state)` and returns it.

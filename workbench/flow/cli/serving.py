@@ -167,7 +167,7 @@ def _list(as_json: bool, *, with_runs: bool = False) -> None:
         {
             "ref": e.ref,
             "what": ", ".join(e.models),
-            "at": e.url,
+            "at": f"failed: {e.failure}" if e.failure else e.url,
             "pid": e.info.pid,
             "since": e.info.started[:19].replace("T", " "),
         }
