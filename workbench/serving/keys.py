@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import Any
 
 from workbench.core.errors import InputError, unknown_name
@@ -12,6 +14,21 @@ from workbench.serving.follow import Registry
 from workbench.serving.security import Gate
 from workbench.serving.state import State, StateFile
 from workbench.serving.tokens import Grant, Token, new_token, with_digest
+
+_LOGGER = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Change:
+    """What came of a change that is in force.
+
+    Attributes:
+        late: Workers that did not confirm it: they answer nothing, and others take their place.
+        is_noted: Whether the audit log tells of it.
+    """
+
+    late: tuple[int, ...]
+    is_noted: bool
 
 
 class Keys:
@@ -43,11 +60,11 @@ class Keys:
         """Returns what each token allows."""
         return [token.grant for token in self._gate.tokens()]
 
-    async def add(self, grant: Grant, *, by: Asker) -> tuple[str, tuple[int, ...]]:
+    async def add(self, grant: Grant, *, by: Asker) -> tuple[str, Change]:
         """Makes a token.
 
         Returns:
-            Its text, which is kept nowhere, and the workers that did not confirm it.
+            Its text, which is kept nowhere, and what came of the change.
 
         Raises:
             InputError: The name is taken.
@@ -61,14 +78,12 @@ class Keys:
             return state.model_copy(update={"tokens": (*state.tokens, token)})
 
         late = await self._change(change)
-        await self._note("token_added", grant.to_json(), by)
-        return clear, late
+        return clear, Change(late, await self._note("token_added", grant.to_json(), by))
 
-    async def revoke(self, name: str, *, by: Asker) -> tuple[int, ...]:
+    async def revoke(self, name: str, *, by: Asker) -> Change:
         """Shuts a token out from the next request on, also in the other workers.
 
-        Returns:
-            The workers that did not confirm it: they answer nothing, and others take their place.
+        Also on a full disk, where the audit log cannot tell of it.
 
         Raises:
             NotFoundError: No such token.
@@ -84,8 +99,7 @@ class Keys:
             return state.model_copy(update={"tokens": kept})
 
         late = await self._change(change)
-        await self._note("token_revoked", {"name": name}, by)
-        return late
+        return Change(late, await self._note("token_revoked", {"name": name}, by))
 
     def adopt(self, state: State) -> None:
         """Lets in and shuts out what the state says."""
@@ -117,10 +131,17 @@ class Keys:
             self.adopt(state)
         return await self.followed(state.revision)
 
-    async def _note(self, action: str, data: dict[str, Any], by: Asker) -> None:
-        if self._registry is not None:
+    async def _note(self, action: str, data: dict[str, Any], by: Asker) -> bool:
+        """Writes what is in force already to the audit log; returns whether that went well."""
+        if self._registry is None:
+            return True
+        try:
             told = by.told(data)
             await asyncio.to_thread(self._registry.note, action, self._subject, told, by.who)
+        except Exception:
+            _LOGGER.exception("%s of %s is not in the audit log", action, data.get("name"))
+            return False
+        return True
 
 
 async def _alone(revision: int) -> tuple[int, ...]:

@@ -7,7 +7,7 @@ from typing import Any
 from workbench.serving.asker import asker
 from workbench.serving.control import TrafficControl
 from workbench.serving.json_config import parse_config
-from workbench.serving.keys import Keys
+from workbench.serving.keys import Change, Keys
 from workbench.serving.messages import Request, Response, json_response
 from workbench.serving.routes import Route
 from workbench.serving.tokens import Grant
@@ -54,12 +54,12 @@ def token_routes(keys: Keys) -> list[Route]:
 
     async def add(request: Request, answer: Any) -> Response:
         grant = parse_config(request.body, Grant, what="the token")
-        clear, late = await keys.add(grant, by=asker(request))
-        return json_response({**grant.to_json(), "token": clear, **_unconfirmed(late)}, 201)
+        clear, change = await keys.add(grant, by=asker(request))
+        return json_response({**grant.to_json(), "token": clear, **_told(change)}, 201)
 
     async def revoke(request: Request, answer: Any) -> Response:
-        late = await keys.revoke(request.params["name"], by=asker(request))
-        return json_response({"revoked": request.params["name"], **_unconfirmed(late)})
+        change = await keys.revoke(request.params["name"], by=asker(request))
+        return json_response({"revoked": request.params["name"], **_told(change)})
 
     return [
         Route("GET", _TOKENS, "manage", show, summary="List the tokens"),
@@ -68,6 +68,7 @@ def token_routes(keys: Keys) -> list[Route]:
     ]
 
 
-def _unconfirmed(late: tuple[int, ...]) -> dict[str, list[int]]:
-    """Names the workers that did not say that they do so, too."""
-    return {"unconfirmed": list(late)} if late else {}
+def _told(change: Change) -> dict[str, Any]:
+    """Names the workers that did not confirm a change, and says if the audit log lacks it."""
+    told: dict[str, Any] = {"unconfirmed": list(change.late)} if change.late else {}
+    return told if change.is_noted else {**told, "audit": "not written; see the endpoint's log"}

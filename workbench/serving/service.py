@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -173,6 +174,8 @@ class Service:
             WorkbenchError: The traffic asked for cannot be served.
         """
         self.repository.start()
+        with suppress(OSError):  # the workspace is read-only, or full already
+            await asyncio.to_thread(self._state.prepare)
         if sets_traffic:
             await self.models.begin()
         await self._adopt(self._state.read())

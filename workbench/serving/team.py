@@ -37,6 +37,7 @@ _LINE = re.compile(r"^(\S+?)(\{.*\})? (\S+)$")
 _NOT_SUMMED = (
     "workbench_ready",
     "workbench_limit",
+    "workbench_run_seconds",
     "workbench_traffic_share",
     "workbench_shadow_max_difference",
     "workbench_workers",
