@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from workbench.core.clock import now
-from workbench.core.errors import InputError, WorkbenchError
+from workbench.core.errors import InputError, StateError, WorkbenchError
 from workbench.core.files import storing
-from workbench.core.host import open_files, process_start
+from workbench.core.host import FileLock, open_files, process_start
 from workbench.core.ids import new_id
 from workbench.core.lazy import lazy
 from workbench.core.refs import check_name
@@ -39,6 +39,7 @@ from workbench.serving.tokens import hash_token
 from workbench.serving.traffic import Traffic
 from workbench.store import Store, open_store
 from workbench.store.home import find_home
+from workbench.store.in_use import hold
 
 if TYPE_CHECKING:
     from workbench.serving import jwks
@@ -60,6 +61,7 @@ class Place:
         folder: Of what it keeps.
         certificate: None speaks plain HTTP.
         is_passing: Whether the folder goes with the process, for want of a workspace.
+        lock: Held while the endpoint runs; None for one of its workers.
     """
 
     store: Store | None
@@ -67,6 +69,7 @@ class Place:
     folder: Path | None
     certificate: Certificate | None = None
     is_passing: bool = False
+    lock: FileLock | None = None
 
     @property
     def home(self) -> str:
@@ -80,7 +83,13 @@ def find_place(options: Options) -> Place:
     Raises:
         InputError: The id cannot be one, or the certificate is none.
         StorageError: The folder cannot be made.
+        StateError: The folder that all workers share is not there any more.
     """
+    if options.folder is not None and not options.folder.is_dir():
+        raise StateError(
+            f"The endpoint's folder {options.folder} is gone: the workspace was moved or removed.",
+            hint="Move it back, or stop the endpoint and start it where the workspace is now.",
+        )
     id_ = check_name(options.id or new_id(), what="an endpoint")
     store: Store | None = None
     if all(ref.lower().endswith(".onnx") for ref in options.refs):
@@ -91,19 +100,23 @@ def find_place(options: Options) -> Place:
     folder = options.folder
     if folder is None and store is not None:
         folder = store.home.root / "endpoints" / id_
+    lock = None
     if folder is not None:
         with storing("The endpoint's folder"):
             folder.mkdir(parents=True, exist_ok=True)
+            lock = hold(folder, options.refs) if options.folder is None else None
     is_passing = folder is None and (bool(options.tls) or options.workers > 1)
     if is_passing:
         folder = Path(tempfile.mkdtemp(prefix="workbench-"))
     names = [options.host, *options.allowed_hosts]
     certificate = None if folder is None else find_certificate(options.tls, folder, names)
-    return Place(store, id_, folder, certificate, is_passing)
+    return Place(store, id_, folder, certificate, is_passing, lock)
 
 
 def leave(place: Place) -> None:
     """Removes what was only for the time of this process."""
+    if place.lock is not None:
+        place.lock.release()
     if place.is_passing and place.folder is not None:
         shutil.rmtree(place.folder, ignore_errors=True)
 

@@ -139,6 +139,7 @@ class RequestLog:
         self._told_at = monotonic()
         self._told_lost = 0
         self._pruned = ""
+        self._is_failing = False
         self.written = 0
         self.lost = 0
 
@@ -217,8 +218,12 @@ class RequestLog:
                 self._folder.mkdir(exist_ok=True)
                 append(self._part(day), texts)
                 self.written += len(texts)
-            except OSError:
+                self._is_failing = False
+            except OSError as error:
                 self.lost += len(texts)
+                if not self._is_failing:
+                    _LOGGER.warning("the request log cannot be written: %s", error)
+                self._is_failing = True
 
     def _part(self, day: str) -> Path:
         """Returns where to write; a new file is the time to see what must go."""

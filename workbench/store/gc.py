@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from workbench.store.artifacts import Artifact
+from workbench.store.in_use import in_use
 
 if TYPE_CHECKING:
     from workbench.store import Store
@@ -20,13 +21,16 @@ def collect(store: Store, *, dry_run: bool = False, young_s: float = _YOUNG_S) -
     """Removes what nothing needs.
 
     An artifact is needed by runs (inputs, outputs), studies, variants and datasets; a file by
-    needed artifacts and by versions. Files younger than `young_s` are left, since somebody may be
-    about to refer to them.
+    needed artifacts and by versions. What running endpoints serve stays, too. Files younger than
+    `young_s` are left, since somebody may be about to refer to them.
 
     Returns:
-        "files" and "bytes" that were (or would be) freed, and "artifacts".
+        "files" and "bytes" that were (or would be) freed, and "artifacts"; "in_use" are the files
+        that stay only since a running endpoint serves them.
     """
     needed = set(_roots(store))
+    kept_anyway = _blob_names(store, needed)
+    needed |= in_use(store)
     rows = store.db.query("SELECT digest FROM artifacts")
     unneeded = [row["digest"] for row in rows if row["digest"] not in needed]
     kept = _blob_names(store, needed)
@@ -34,6 +38,7 @@ def collect(store: Store, *, dry_run: bool = False, young_s: float = _YOUNG_S) -
     freed = {
         "artifacts": 0,
         "files": len(doomed),
+        "in_use": len(kept - kept_anyway),
         "bytes": sum(path.stat().st_size for path in doomed),
     }
     young = {p.parent.name + p.stem for p in store.blobs.all()} - {

@@ -10,6 +10,7 @@ import pytest
 from tests.unit.serving.harness import raw_request, running, wait_for
 from workbench.core.jsonl import Reader, append, part, parts
 from workbench.serving.log_limits import LogLimits
+from workbench.serving.own_log import turn_over
 from workbench.serving.request_log import RequestLog
 
 DAY = "2026-11-22"
@@ -110,3 +111,17 @@ def test_a_log_makes_no_folder_where_a_workspace_was(tmp_path):
     wait_for(lambda: log.lost)
     log.close()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_log_of_its_own_words_is_turned_over_and_nobody_elses(tmp_path):
+    place = tmp_path / "endpoints" / "e"
+    place.mkdir(parents=True)
+    for path in (place / "log", tmp_path / "log"):
+        with path.open("wb") as file:
+            file.write(b"old\n" * 1000)
+            file.flush()
+            turn_over(file.fileno(), 1000)
+            file.write(b"new\n")
+    assert (place / "log").read_bytes() == b"new\n"
+    assert (place / "log.1").read_bytes() == b"old\n" * 1000
+    assert (tmp_path / "log").stat().st_size == 4004

@@ -118,7 +118,9 @@ def gc(
     """Remove files that nothing needs."""
     freed = workspace().gc(dry_run=dry_run)
     word = "would free" if dry_run else "freed"
-    emit(freed, as_json, f"{word} {freed['files']} files, {freed['bytes'] / 1e6:.1f} MB")
+    used = freed["in_use"]
+    served = f"; {used} more stay, since a running endpoint serves them" if used else ""
+    emit(freed, as_json, f"{word} {freed['files']} files, {freed['bytes'] / 1e6:.1f} MB{served}")
 
 
 def _emit_version(version: ModelVersion, as_json: bool) -> None:
