@@ -197,8 +197,9 @@ class RequestLog:
         if not is_news or (monotonic() - self._told_at < self._tell_s and not self._stop.is_set()):
             return []
         left_out, self._left_out = self._left_out, {}
+        at = now()
         told = {
-            "time": now(),
+            "time": at,
             "since": self._since,
             "left_out": [
                 {"status": status, "error": error, "caller": caller, "count": count}
@@ -206,7 +207,7 @@ class RequestLog:
             ],
             "lost": self.lost - self._told_lost,
         }
-        self._since, self._told_at, self._told_lost = told["time"], monotonic(), self.lost
+        self._since, self._told_at, self._told_lost = at, monotonic(), self.lost
         return [orjson.dumps(told)]
 
     def _write(self, lines: list[bytes]) -> None:

@@ -34,6 +34,7 @@ def serve(
     """Serve a model in the foreground, until SIGTERM or Ctrl-C.
 
     Further options: --threads, --max-batch, --max-queue, --max-body, --drain, --no-log,
+    --log-size, --log-days, --hung-after, --run-hung-after,
     --token-file, --allow-host, --id, --traffic, --workers, --keep-payloads, --redact, --idle-stop,
     --tls, --root-path, --trusted-proxy, --identity-header, --jwks, --jwt-issuer,
     --jwt-audience, --grpc-port.
