@@ -346,10 +346,11 @@ class Workspace:
             )
 
     def gc(self, *, dry_run: bool = False) -> dict[str, int]:
-        """Removes files that no version, run, study or dataset needs.
+        """Removes files that no version, run, study, dataset or running endpoint needs.
 
         Returns:
-            How many files and bytes were (or would be) freed.
+            How many files and bytes were (or would be) freed, and how many files stay only since
+            a running endpoint serves them ("in_use").
         """
         return collect(self.store, dry_run=dry_run)
 

@@ -122,6 +122,8 @@ class TrafficControl:
                     await self._serve_missing(name, traffic)
                 except WorkbenchError as error:
                     _LOGGER.warning("%s: a version of its traffic is not served: %s", name, error)
+                except Exception:
+                    _LOGGER.exception("%s: a version of its traffic is not served", name)
                 self._apply(name, traffic)
 
     async def _serve_missing(self, name: str, traffic: Traffic | None) -> list[Served]:
@@ -346,6 +348,8 @@ async def _logged(work: Coroutine[Any, Any, None]) -> None:
         await work
     except WorkbenchError as error:
         _LOGGER.warning("a change of traffic could not be completed or noted: %s", error)
+    except Exception:
+        _LOGGER.exception("a change of traffic could not be completed or noted")
 
 
 def _is_named(served: Served, selector: str) -> bool:

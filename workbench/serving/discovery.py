@@ -10,6 +10,7 @@ import json
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,7 @@ class EndpointInfo:
         home: The workspace.
         certificate: PEM text that a client trusts; empty without TLS.
         grpc: Host and port for gRPC; empty if that is not answered.
+        failed: Why nothing answers though the process is there; empty if it does.
     """
 
     id: str
@@ -50,6 +52,7 @@ class EndpointInfo:
     home: str
     certificate: str = ""
     grpc: str = ""
+    failed: str = ""
 
     def __repr__(self) -> str:
         return f"EndpointInfo(id={self.id!r}, url={self.url!r}, models={self.models!r})"
@@ -60,6 +63,13 @@ def tell_models(id_: str, models: Sequence[str]) -> None:
     info = read(id_)
     if info is not None and info.models != tuple(models):
         write(replace(info, models=tuple(models)))
+
+
+def tell_failed(id_: str, reason: str) -> None:
+    """Notes in an endpoint's discovery file that nothing answers, and why; "" if it does."""
+    info = read(id_)
+    if info is not None and info.failed != reason:
+        write(replace(info, failed=reason))
 
 
 def runtime_folder() -> Path:
@@ -115,7 +125,8 @@ def running(folder: Path | None = None, *, home: Path | None = None) -> list[End
         if info is None:
             continue
         if not is_alive(info):
-            path.unlink(missing_ok=True)
+            with suppress(OSError):  # not ours to remove: the others are told of all the same
+                path.unlink(missing_ok=True)
         elif home is None or Path(info.home) == home:
             found.append(info)
     return sorted(found, key=lambda info: (info.started, info.id))

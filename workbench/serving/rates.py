@@ -53,7 +53,10 @@ class SharedCells:
 
     def __init__(self, path: Path) -> None:
         self._file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
-        os.ftruncate(self._file, _SLOTS * _SLOT.size)
+        size = _SLOTS * _SLOT.size
+        if os.fstat(self._file).st_size < size:
+            # real blocks: on a full disk, writing to a hole through the map ends the process
+            os.pwrite(self._file, bytes(size), 0)
         self._map = mmap.mmap(self._file, _SLOTS * _SLOT.size)
 
     def cell(self, token: Token) -> Cell:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from workbench.store.blobs import Blob
+from workbench.store.in_use import in_use
 
 if TYPE_CHECKING:
     from workbench.store import Store
@@ -29,25 +30,35 @@ def collect(store: Store, *, dry_run: bool = False, young_s: float = _YOUNG_S) -
     """Removes what nothing needs.
 
     An artifact is needed by runs (inputs, outputs), studies, variants and datasets; a file by
-    needed artifacts and by versions. Files younger than `young_s` are left, since somebody may be
-    about to refer to them. Remembered results and variants whose seal does not hold are forgotten.
+    needed artifacts and by versions. What running endpoints serve stays, too. Files younger than
+    `young_s` are left, since somebody may be about to refer to them. Remembered results and
+    variants whose seal does not hold are forgotten.
 
     Returns:
-        "files" and "bytes" that were (or would be) freed, "artifacts", and "changed": results that
-        were forgotten since they had been changed.
+        "files" and "bytes" that were (or would be) freed, "artifacts"; "in_use", files that stay
+        only since a running endpoint serves them; and "changed", results that were forgotten since
+        they had been changed.
     """
+    served = in_use(store)
     with store.db.snapshot() if dry_run else store.db.transaction() as connection:
         changed = 0 if dry_run else _forget_changed(store, connection)
-        gone = _unneeded(store, young_s)
+        roots = set(_roots(store))
+        gone = _unneeded(store, roots | served, young_s)
+        only_served = _kept(store, set(gone)) - _kept(store, {*gone, *(served - roots)})
         if not dry_run:
             _forget(store, connection, gone)
     doomed = _doomed(store, set(gone), young_s)
     sizes = [size for batch in _batches(doomed) for size in _remove(store, batch, young_s, dry_run)]
-    return {"artifacts": len(gone), "files": len(sizes), "bytes": sum(sizes), "changed": changed}
+    return {
+        "artifacts": len(gone),
+        "files": len(sizes),
+        "bytes": sum(sizes),
+        "in_use": len(only_served),
+        "changed": changed,
+    }
 
 
-def _unneeded(store: Store, young_s: float) -> list[str]:
-    needed = set(_roots(store))
+def _unneeded(store: Store, needed: set[str], young_s: float) -> list[str]:
     rows = store.db.query("SELECT digest, files FROM artifacts")
     return [
         row["digest"]

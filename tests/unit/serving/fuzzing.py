@@ -251,6 +251,54 @@ RAW = st.lists(
 ).map(b"".join)
 
 
+HEADS = st.sampled_from(
+    [
+        b"GET /v2/health/live HTTP/1.1\r\nHost: a.localhost\r\n\r\n",
+        b"GET /v2/health/live HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n",
+        b"GET /v2/health/live HTTP/1.0\r\nConnection: keep-alive\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n",
+        b"GET /v2 HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n",
+        b"POST /predict/square HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\n"
+        b"Content-Length: 5\r\n\r\nhello",
+        b"POST /predict/square HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n"
+        b"Connection: close\r\n\r\n0\r\n\r\n",
+    ]
+)
+CLOSES = (b"connection: close", b"http/1.0", b"host: b\r\n")
+PIPELINED = st.tuples(
+    st.lists(HEADS, min_size=1, max_size=8), st.binary(max_size=12), st.booleans()
+)
+
+
+def check_pipelined(port: int, sent: tuple[list[bytes], bytes, bool]) -> None:
+    """Sends requests at once, with bytes after the last, and checks the count of answers.
+
+    Raises:
+        AssertionError: More was answered than was asked before the connection's last request.
+        TimeoutError: The endpoint kept the connection.
+    """
+    heads, extra, closes_side = sent
+    last = next((i for i, head in enumerate(heads) if _ends(head)), None)
+    with socket.create_connection(("127.0.0.1", port), timeout=TIMEOUT_S) as connection:
+        answer = b""
+        try:
+            connection.sendall(b"".join(heads) + extra)
+            if closes_side or last is None:
+                connection.shutdown(socket.SHUT_WR)
+            while part := connection.recv(65536):
+                answer += part
+        except ConnectionError:
+            pass  # it ended while bytes were still on their way
+    count = answer.replace(b"HTTP/1.1 100 ", b"").count(b"HTTP/1.1 ")
+    most = len(heads) + bool(extra) if last is None else last + 1
+    assert b"HTTP/1.1 5" not in answer, (sent, answer[:500])
+    assert count <= most, (sent, answer[:2000])
+
+
+def _ends(head: bytes) -> bool:
+    return any(mark in head.lower() for mark in (*CLOSES, b"upgrade: h2c"))
+
+
 def check_raw(port: int, data: bytes) -> None:
     """Sends bytes that may be no HTTP at all, closes this side, and reads to the end.
 

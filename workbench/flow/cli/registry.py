@@ -126,6 +126,8 @@ def gc(
     text = f"{word} {freed['files']} files, {freed['bytes'] / 1e6:.1f} MB"
     if freed["changed"]:
         text += f"; forgot {freed['changed']} results that were changed (`workbench audit`)"
+    if freed["in_use"]:
+        text += f"; {freed['in_use']} more stay, since a running endpoint serves them"
     emit(freed, as_json, text)
 
 
