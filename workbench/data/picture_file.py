@@ -81,7 +81,7 @@ def readable(work: Callable[[], Any]) -> Any:
         raise
     except image.UnidentifiedImageError as error:
         raise InputError("not a readable picture (unknown format)") from error
-    except (image.DecompressionBombError, image.DecompressionBombWarning) as error:
+    except image.DecompressionBombError as error:
         raise InputError(f"not opened: {error}") from error
     except _READ_ERRORS as error:
         raise InputError(
@@ -98,7 +98,8 @@ def check_pixels(pixels: int, size: str, limits: PictureLimits) -> None:
     if pixels > limits.pixels:
         raise InputError(
             f"not opened: {size} are {_millions(pixels)} million pixels; "
-            f"{_millions(limits.pixels)} million are the most"
+            f"{_millions(limits.pixels)} million are the most",
+            context={"limit": limits.pixels},
         )
 
 
@@ -140,7 +141,7 @@ def _opened(data: bytes, limits: PictureLimits) -> Any:
         check_pixels(tiff.tile_pixels, "its tiles", limits)
     prepare()
     file = _File(data)
-    picture = pillow().open(file, formats=FORMATS)
+    picture = _reader(data)(file, "")
     width, height = picture.size
     check_pixels(width * height, f"{width} × {height}", limits)
     _check_frames(picture.__dict__.get("n_frames", 1) if tiff is None else tiff.pages, limits)
@@ -148,13 +149,25 @@ def _opened(data: bytes, limits: PictureLimits) -> Any:
     return picture
 
 
+def _reader(data: bytes) -> Callable[[Any, str], Any]:
+    """Returns Pillow's reader of the format; `Image.open` would also warn of what we decide."""
+    registered = pillow().OPEN
+    for name in FORMATS:
+        read, accepts = registered[name]
+        if accepts(data[:16]) is True:
+            return read  # type: ignore[no-any-return]
+    raise pillow().UnidentifiedImageError
+
+
 def _check_frames(frames: int, limits: PictureLimits) -> None:
     if frames > limits.frames:
-        raise InputError(f"not opened: more than {limits.frames:,} frames")
+        raise InputError(
+            f"not opened: more than {limits.frames:,} frames", context={"limit": limits.frames}
+        )
 
 
 def _millions(pixels: int) -> str:
-    return f"{pixels / 1e6:.1f}".removesuffix(".0")
+    return f"{pixels / 1e6:.3g}" if pixels < 1e7 else f"{pixels / 1e6:.1f}".removesuffix(".0")
 
 
 # Pillow's readers raise all of these on damaged files.

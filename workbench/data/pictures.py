@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from types import ModuleType
 from typing import Any
 
@@ -18,6 +19,7 @@ MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 # From here on a JPEG is decoded at 1/2, 1/4 or 1/8, as long as twice the size wanted is left.
 _REDUCED_FROM, _MARGIN = 4_000_000, 2
 _STRIP = 1 << 20
+_THREE_AT_ONCE = b"\x00\x0c\x03"  # a scan's length and components. Source: ITU T.81, B.2.3
 _SMALL_MODES = {"1": 1, "L": 1, "P": 1}  # bytes that Pillow keeps of a pixel; 2 for I;16, else 4
 
 
@@ -73,7 +75,8 @@ def weigh(value: Any, channels: int, size: tuple[int, int], limits: PictureLimit
     if taken > limits.working_bytes:
         raise InputError(
             f"not opened: decoding it takes {taken / 1e6:,.0f} MB; "
-            f"{limits.working_bytes / 1e6:,.0f} MB are the most"
+            f"{limits.working_bytes / 1e6:,.0f} MB are the most",
+            context={"limit": limits.working_bytes},
         )
     return taken
 
@@ -95,11 +98,19 @@ def _array(picture: Any, channels: int, size: tuple[int, int], resize: str) -> n
     orientation = _orientation(picture)
     _reduce(picture, size, orientation)
     upright = operations.exif_transpose(picture) if orientation != 1 else picture
-    image = _converted(upright, MODES[channels])
+    image = _converted(upright, _mode_at_full_size(upright, MODES[channels]))
     if image.size != (size[1], size[0]):
         image = _resized(image, size, resize, operations)
+    if image.mode != MODES[channels]:
+        image = image.convert(MODES[channels])
     array = np.asarray(image, np.uint8)
     return array[:, :, None] if channels == 1 else array
+
+
+def _mode_at_full_size(picture: Any, mode: str) -> str:
+    """Returns "L" for gray that becomes color: three equal channels are made when it is small."""
+    is_gray = channels_of(picture) == 1 and not _is_transparent(picture)
+    return "L" if is_gray and mode == "RGB" else mode
 
 
 def _reduce(picture: Any, size: tuple[int, int], orientation: Any) -> None:
@@ -112,12 +123,13 @@ def _reduce(picture: Any, size: tuple[int, int], orientation: Any) -> None:
 
 def _working_bytes(picture: Any, mode: str, size: tuple[int, int]) -> int:
     scans = _scan_bytes(picture)
-    orientation = _orientation(picture)
+    # In a PNG the tag may come after the pixels; looking for it would decode them.
+    orientation = None if picture.format == "PNG" else _orientation(picture)
     _reduce(picture, size, orientation)
+    mode = _mode_at_full_size(picture, mode)
     own, wanted = _stored(picture.mode), _stored(mode)
     a_pixel = own * (2 if orientation != 1 else 1) + (wanted if picture.mode != mode else 0)
-    if _is_transparent(picture):
-        a_pixel += 3 * _stored("RGBA")
+    a_pixel += 1 if picture.mode.startswith("I") and mode != "L" else 0
     if picture.format == "WEBP":
         a_pixel += 3 * _stored("RGBA")  # the canvas, the frame before and the bytes of this one
     width, height = picture.size
@@ -132,12 +144,20 @@ def _scan_bytes(picture: Any) -> int:
     """Returns what libjpeg keeps of a JPEG whose components do not come together: all of it."""
     if picture.format not in ("JPEG", "MPO"):
         return 0
-    place = picture.fp.tell()
-    head = picture.fp.read(3)  # of the first scan: its length and its components
-    picture.fp.seek(place)
-    is_one = "progressive" not in picture.info and head[2:] == bytes([picture.layers])
+    layers = picture.layers
+    is_one = layers == 1 or (layers == 3 and _scan_header(picture.fp) == _THREE_AT_ONCE)
     width, height = picture.size
-    return 0 if is_one else 2 * picture.layers * width * height
+    is_whole = "progressive" in picture.info or not is_one
+    return 2 * layers * width * height if is_whole else 0
+
+
+def _scan_header(file: Any) -> bytes:
+    """Returns length and number of components of the first scan, which was just read, if three."""
+    place = file.tell()
+    file.seek(place - 12)
+    head = file.read(3)
+    file.seek(place)
+    return bytes(head)
 
 
 def _is_transparent(image: Any) -> bool:
@@ -148,22 +168,35 @@ def _converted(image: Any, mode: str) -> Any:
     if image.mode.startswith("I"):
         image = _eight_bits(image)
     if _is_transparent(image) and mode != "RGBA":
-        layer = image.convert("RGBA")
-        white = pillow().new("RGBA", layer.size, (255, 255, 255, 255))
-        image = pillow().alpha_composite(white, layer)
+        return _on_white(image, mode)
     return image if image.mode == mode else image.convert(mode)
 
 
+def _on_white(image: Any, mode: str) -> Any:
+    """Returns a transparent picture laid on white, in another mode."""
+    result = pillow().new(mode, image.size)
+    for place, strip in _strips(image):
+        layer = strip.convert("RGBA")
+        white = pillow().new("RGBA", layer.size, (255, 255, 255, 255))
+        result.paste(pillow().alpha_composite(white, layer).convert(mode), place)
+    return result
+
+
 def _eight_bits(image: Any) -> Any:
-    """Returns 16-bit gray as 8-bit, strip by strip: 65535 becomes 255."""
+    """Returns 16-bit gray as 8-bit: 65535 becomes 255."""
+    result = pillow().new("L", image.size)
+    for place, strip in _strips(image):
+        gray = np.clip(np.asarray(strip) // 257, 0, 255).astype(np.uint8)
+        result.paste(pillow().fromarray(gray), place)
+    return result
+
+
+def _strips(image: Any) -> Iterator[tuple[tuple[int, int], Any]]:
+    """Yields a picture in pieces, each with its place, so that work on pixels takes little more."""
     width, height = image.size
-    result = np.empty((height, width), np.uint8)
     rows = max(1, _STRIP // max(1, width))
     for top in range(0, height, rows):
-        below = min(height, top + rows)
-        strip = np.asarray(image.crop((0, top, width, below)))
-        result[top:below] = np.clip(strip // 257, 0, 255)
-    return pillow().fromarray(result)
+        yield (0, top), image.crop((0, top, width, min(height, top + rows)))
 
 
 def _resized(image: Any, size: tuple[int, int], resize: str, operations: ModuleType) -> Any:

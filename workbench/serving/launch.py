@@ -130,7 +130,7 @@ def build(options: Options, place: Place, token: str, team: Team | None = None) 
     else:
         gate = Gate(tokens, hosts, SharedCells(place.folder / _RATES).cell, jwts)
     service = Service(
-        [load_source(source, settings.threads, settings.batch.rows) for source in sources],
+        [load_source(s, settings.threads, settings.batch.rows, settings.room) for s in sources],
         gate,
         replace(settings, traffic=_traffic_by_name(options, sources)),
         registry=None if store is None else StoreRegistry(store),
