@@ -52,7 +52,7 @@ def _part(shown: Picture) -> Image.Image:
 
 
 def _photo(shown: Photo) -> Image.Image:
-    image = open_picture(shown.png).convert("RGB")
+    image: Image.Image = open_picture(shown.png).convert("RGB")
     times = max(1, _PHOTO * _SCALE // image.width)
     return image.resize((image.width * times, image.height * times), Image.Resampling.NEAREST)
 
