@@ -146,7 +146,7 @@ def build(options: Options, place: Place, token: str, team: Team | None = None) 
         gate = Gate(tokens, hosts, SharedCells(place.folder / _RATES).cell, jwts)
     ports = 1 if settings.grpc_port is None else 2
     service = Service(
-        [load_source(source, settings.threads, settings.batch.rows) for source in sources],
+        [load_source(s, settings.threads, settings.batch.rows, settings.room) for s in sources],
         gate,
         replace(
             settings,

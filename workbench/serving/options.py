@@ -10,6 +10,7 @@ from pathlib import Path
 
 from workbench.core.errors import InputError
 from workbench.serving.batching import BatchLimits
+from workbench.serving.decoding_room import DecodingRoom, limits_for
 from workbench.serving.gateway import read_gateway
 from workbench.serving.limits import Limits
 from workbench.serving.liveness import Patience
@@ -91,6 +92,15 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--max-batch", type=int, default=64, help="rows in one run")
     made.add_argument("--max-queue", type=int, default=512, help="requests waiting")
     made.add_argument("--max-body", type=int, default=64_000_000, help="bytes of a request")
+    made.add_argument(
+        "--max-picture-pixels", type=int, default=50_000_000, help="pixels of one picture"
+    )
+    made.add_argument(
+        "--max-decoding",
+        type=int,
+        default=500_000_000,
+        help="bytes that decoding may take at once, in all workers; half of it for one picture",
+    )
     made.add_argument("--traffic", help="champion=90,canary=10, or JSON with shadow and budget")
     made.add_argument(
         "--keep-payloads", type=float, metavar="SHARE", help="keep samples; by default none"
@@ -158,6 +168,7 @@ def parse(arguments: argparse.Namespace) -> Options:
             threads=arguments.threads,
             batch=BatchLimits(rows=arguments.max_batch, queue=arguments.max_queue),
             limits=Limits(body_bytes=arguments.max_body),
+            room=_room(arguments),
             drain_s=arguments.drain,
             log=LogLimits(
                 part_bytes=round(1e6 * min(_PART_MB, arguments.log_size / 4)),
@@ -177,6 +188,11 @@ def parse(arguments: argparse.Namespace) -> Options:
             idle_s=60 * idle_minutes(arguments.idle_stop) or None,
         ),
     )
+
+
+def _room(arguments: argparse.Namespace) -> DecodingRoom:
+    share = arguments.max_decoding // max(1, arguments.workers)
+    return DecodingRoom(limits_for(arguments.max_picture_pixels, share))
 
 
 def _read_traffic(text: str | None) -> Traffic | None:

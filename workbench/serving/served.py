@@ -19,6 +19,7 @@ from workbench.serving.batch_size import best_rows
 from workbench.serving.batching import Batcher, BatchLimits, Job, Outputs
 from workbench.serving.deadlines import pass_on
 from workbench.serving.decoding import Decoder, decoder_for
+from workbench.serving.decoding_room import DecodingRoom
 from workbench.serving.engine import Engine, LoadedModel, Tensors, batches_faithfully
 from workbench.serving.engine import example_inputs as made_inputs
 from workbench.serving.errors import ModelError
@@ -60,7 +61,14 @@ class Loaded:
     rows: int = 1
 
 
-def load(source: Source, engine: Engine, config: Config, *, most_rows: int = 64) -> Loaded:
+def load(
+    source: Source,
+    engine: Engine,
+    config: Config,
+    *,
+    most_rows: int = 64,
+    room: DecodingRoom | None = None,
+) -> Loaded:
     """Loads a model and makes it answer, so that ready means it predicts.
 
     Args:
@@ -68,6 +76,7 @@ def load(source: Source, engine: Engine, config: Config, *, most_rows: int = 64)
         engine: Runs it.
         config: Of the engine.
         most_rows: Most rows to put into one run; fewer where that is faster.
+        room: What decoding may take of this process; None gives the model its own.
 
     Raises:
         WorkbenchError: The file cannot be loaded or the model does not answer.
@@ -76,7 +85,7 @@ def load(source: Source, engine: Engine, config: Config, *, most_rows: int = 64)
     try:
         model.predict(made_inputs(model.signature, 1))
         rows = _rows(model, most_rows)
-        decoder = decoder_for(source.description, model.signature)
+        decoder = decoder_for(source.description, model.signature, room)
     except BaseException:
         model.close()
         raise

@@ -14,6 +14,7 @@ from workbench.core.lazy import lazy
 from workbench.serving.asker import ENDPOINT
 from workbench.serving.batching import BatchLimits
 from workbench.serving.control import TrafficControl
+from workbench.serving.decoding_room import DecodingRoom
 from workbench.serving.follow import FollowThread, Registry
 from workbench.serving.gateway import Gateway
 from workbench.serving.keys import Keys
@@ -51,6 +52,7 @@ class Settings:
         threads: Threads inside one prediction.
         batch: Of each model's queue.
         limits: Of each connection.
+        room: What decoding may take of this process.
         poll_s: Time between two looks at a followed alias.
         drain_s: Longest wait for owed answers at the end.
         keeping: Whether samples are kept, and how; None keeps none.
@@ -66,6 +68,7 @@ class Settings:
     threads: int = 1
     batch: BatchLimits = field(default_factory=BatchLimits)
     limits: Limits = field(default_factory=Limits)
+    room: DecodingRoom = field(default_factory=DecodingRoom)
     poll_s: float = 0.25
     drain_s: float = 20.0
     keeping: Keeping | None = None
@@ -110,9 +113,8 @@ class Service:
         self.settings = settings = settings or Settings()
         self.metrics = Metrics()
         self.gate = gate
-        self.repository = Repository(
-            loaded, LoadOptions(settings.threads, settings.batch), self.metrics, registry
-        )
+        options = LoadOptions(settings.threads, settings.batch, settings.room)
+        self.repository = Repository(loaded, options, self.metrics, registry)
         self.router = self.repository.router
         self._team = team
         self._certificate = certificate

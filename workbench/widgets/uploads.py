@@ -12,7 +12,7 @@ from typing import Any
 
 from workbench.core.errors import InputError
 from workbench.core.files import writing
-from workbench.data.pictures import SUFFIXES
+from workbench.data.picture_file import SUFFIXES
 
 TABLES = (".csv", ".tsv", ".txt", ".parquet", ".pq")
 _ID = re.compile(r"[0-9a-f]{8,32}")
