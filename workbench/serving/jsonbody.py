@@ -62,6 +62,15 @@ def parse_object(body: bytes | memoryview) -> dict[str, Any]:
     return value
 
 
+def shown(value: Any) -> str:
+    """Returns the beginning of a JSON value in words, whatever its size and depth."""
+    if isinstance(value, list | dict):
+        return f"{'a list' if isinstance(value, list) else 'an object'} of {len(value)}"
+    if isinstance(value, str):
+        return repr(value[:40])
+    return "null" if value is None else str(value)[:40]
+
+
 def json_kind(value: Any) -> str:
     """Returns the JSON word for a value's type."""
     if value is None:

@@ -128,10 +128,18 @@ def json_response(data: Any, status: int = 200) -> Response:
     return Response(status, orjson.dumps(data, option=orjson.OPT_SERIALIZE_NUMPY))
 
 
-def error_response(error: WorkbenchError, extra: Mapping[str, Any] | None = None) -> Response:
-    """Returns an error as a response: its own dict is the body, `extra` fields are added to it."""
+def error_response(
+    error: WorkbenchError, extra: Mapping[str, Any] | None = None, status: int | None = None
+) -> Response:
+    """Returns an error as a response.
+
+    Args:
+        error: Its own dict is the body.
+        extra: Fields that are added to it.
+        status: Told instead of the error's own.
+    """
     body = orjson.dumps({**error.to_dict(), **(extra or {})}, default=str)
-    return Response(error.http_status, body, headers=_error_headers(error))
+    return Response(status or error.http_status, body, headers=_error_headers(error))
 
 
 def _error_headers(error: WorkbenchError) -> tuple[tuple[bytes, bytes], ...]:

@@ -57,7 +57,11 @@ class Dialect(Plugin):
 
     def error(self, error: WorkbenchError) -> Response:
         """Returns an error in the form that clients of this dialect read."""
-        return error_response(error, self.error_fields(error))
+        return error_response(error, self.error_fields(error), self.error_status(error))
+
+    def error_status(self, error: WorkbenchError) -> int:
+        """Returns the HTTP status that the dialect has for an error."""
+        return error.http_status
 
     def error_fields(self, error: WorkbenchError) -> dict[str, Any]:
         """Returns what the dialect adds to the error's own fields."""

@@ -11,11 +11,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from workbench.core.errors import InputError, did_you_mean
+from workbench.core.errors import InputError
 from workbench.core.signature import Signature, TensorSpec
 from workbench.serving.errors import ModelError
+from workbench.serving.jsonbody import shown
+from workbench.serving.problems import Problems
 
-_MAX_PROBLEMS = 20
 _MAX_DEPTH = 32
 _PACKED = {"float32": "f", "float64": "d"}
 
@@ -77,33 +78,44 @@ def check_tensors(signature: Signature, inputs: Mapping[str, NDArray[Any]]) -> i
     Raises:
         InputError: A tensor is missing, unknown, of another dtype or shape, empty, or not finite.
     """
-    problems: list[str] = []
+    problems = Problems()
     sizes: dict[str, int] = {}
     for spec in signature.inputs:
         value = inputs.get(spec.name)
         if value is None:
-            problems.append(f"{spec.name}: missing; {describe(spec)} would be right")
+            problems.add(f"{spec.name}: missing; {describe(spec)} would be right")
         else:
-            problems += _problems(spec, value, sizes)
+            problems.add_all(_problems(spec, value, sizes))
     known = [spec.name for spec in signature.inputs]
     for name in inputs:
         if name not in known:
-            problems.append(f"{name}: the model has no such input{did_you_mean(name, known)}")
+            near = problems.near(name, known)
+            problems.add(f"{name[:60]}: the model has no such input{near}")
     if problems:
         raise input_error(problems, signature)
     first = signature.inputs[0] if signature.inputs else None
     return len(inputs[first.name]) if first is not None and first.is_batched else 1
 
 
-def input_error(problems: Sequence[str], signature: Signature) -> InputError:
+def input_error(problems: Problems | Sequence[str], signature: Signature) -> InputError:
     """Returns the error for tensors that do not fit, with the whole signature as the hint."""
-    shown = list(problems[:_MAX_PROBLEMS])
-    if len(problems) > _MAX_PROBLEMS:
-        shown.append(f"… and {len(problems) - _MAX_PROBLEMS} more")
+    told = problems.told() if isinstance(problems, Problems) else problems
     takes = "; ".join(f"{spec.name}: {describe(spec)}" for spec in signature.inputs)
     return InputError(
-        "The inputs do not fit the model.", problems=shown, hint=f"The model takes {takes}."
+        "The inputs do not fit the model.", problems=told, hint=f"The model takes {takes}."
     )
+
+
+def check_count(what: str, got: int, specs: Sequence[TensorSpec], problems: Problems) -> None:
+    """Notes that a request names more tensors than the model has; the first few are looked at."""
+    if got > len(specs):
+        problems.add(f"{what}: got {got} tensors; the model has {len(specs)}, each goes once")
+
+
+def unknown_output(name: str, known: Sequence[str], problems: Problems) -> str:
+    """Returns the problem of an output asked for that the model does not give."""
+    near = problems.near(name.strip("'"), known)
+    return f"outputs: the model has no {name}{near}; it gives {', '.join(known)}"
 
 
 def describe(spec: TensorSpec) -> str:
@@ -221,7 +233,7 @@ def _text_array(data: Any, spec: TensorSpec) -> NDArray[Any]:
     array = np.asarray(data, dtype=object)
     for value in array.flat:
         if not isinstance(value, str):
-            raise InputError(f"{spec.name}: got {repr(value)[:50]}; text would be right")
+            raise InputError(f"{spec.name}: got {shown(value)}; text would be right")
     return array
 
 
@@ -247,8 +259,7 @@ def _first_wrong(data: Any, place: str = "") -> str:
         return ""
     if isinstance(data, (int, float)):
         return ""
-    got = "null" if data is None else repr(data)[:50]
-    return f"got {got} at {place or 'the top'}; a number would be right"
+    return f"got {shown(data)} at {place or 'the top'}; a number would be right"
 
 
 def _problems(spec: TensorSpec, value: NDArray[Any], sizes: dict[str, int]) -> list[str]:

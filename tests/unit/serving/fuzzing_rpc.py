@@ -61,6 +61,15 @@ MESSAGES = st.builds(
 ) | st.binary(max_size=60)
 
 
+def call_infer(port: int, token: str, message) -> None:
+    """Asks once, over a channel of its own."""
+    with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
+        path = f"/{service_pb2.DESCRIPTOR.services_by_name['GRPCInferenceService'].full_name}"
+        call = channel.unary_unary(f"{path}/ModelInfer")
+        metadata = (("authorization", f"Bearer {token}"),)
+        call(message.SerializeToString(), metadata=metadata, timeout=TIMEOUT_S)
+
+
 class RpcCaller:
     """Sends messages over one channel."""
 

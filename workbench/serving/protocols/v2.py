@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from workbench.core.errors import WorkbenchError
+from workbench.core.errors import InputError, WorkbenchError
 from workbench.core.signature import TensorSpec
 from workbench.serving.answer import Answer
 from workbench.serving.binary import DATATYPES
@@ -84,6 +84,10 @@ class V2(Dialect):
         texts = {"model_name": {"type": "string"}, "model_version": {"type": "string"}}
         outputs = {"type": "array", "items": tensors}
         return object_schema({**texts, "outputs": outputs}, {"id": {"type": "string"}})
+
+    def error_status(self, error: WorkbenchError) -> int:
+        """Answers bad input with 400: open_inference_rest.yaml of the protocol knows no 422."""
+        return 400 if error.http_status == InputError.http_status else error.http_status
 
     def error_fields(self, error: WorkbenchError) -> dict[str, Any]:
         """Adds the one field the specification asks for: the error in words."""
