@@ -17,12 +17,12 @@ from workbench.serving.binary import DATATYPES, unpack
 from workbench.serving.deadlines import read_parameter
 from workbench.serving.engine import Tensors
 from workbench.serving.errors import BadRequestError
-from workbench.serving.jsonbody import json_kind, parse_object, shown
+from workbench.serving.jsonbody import check_counts, json_kind, parse_object, shown
 from workbench.serving.large_json import LARGE_BYTES, LargeJson
 from workbench.serving.messages import Request
-from workbench.serving.problems import MOST_TOLD, Problems
+from workbench.serving.problems import Problems
 from workbench.serving.shapes import checked_shape
-from workbench.serving.tensors import as_tensor, check_count, input_error, unknown_output
+from workbench.serving.tensors import as_tensor, check_output, first_few, input_error
 
 HEADER_LENGTH = b"inference-header-content-length"
 _LARGE = LargeJson()
@@ -123,6 +123,7 @@ def parse_call(header: bytes, blobs: bytes | memoryview, signature: Signature) -
         BadRequestError: The body is no infer request.
         InputError: All that is wrong with its tensors and outputs.
     """
+    check_counts(header)
     body = _LARGE.load(bytes(header)) if len(header) > LARGE_BYTES else None
     if body is None:
         body = parse_object(header)
@@ -135,8 +136,7 @@ def parse_call(header: bytes, blobs: bytes | memoryview, signature: Signature) -
         )
     inputs: dict[str, NDArray[Any]] = {}
     problems = Problems()
-    check_count("inputs", len(items), signature.inputs, problems)
-    for place, item in enumerate(items[: len(signature.inputs) + MOST_TOLD]):
+    for place, item in enumerate(first_few("inputs", items, signature.inputs, problems)):
         try:
             name, value, blobs = _tensor(item, place, signature, blobs)
             if name in inputs:
@@ -212,13 +212,12 @@ def _outputs(
     if not items:
         return (), frozenset(known) if all_binary else _NONE
     items = items if isinstance(items, list) else [items]
-    check_count("outputs", len(items), signature.outputs, problems)
     wanted: list[str] = []
     binary: set[str] = set()
-    for item in items[: len(known) + MOST_TOLD]:
+    seen: set[str] = set()
+    for item in first_few("outputs", items, signature.outputs, problems):
         name = item.get("name") if isinstance(item, dict) else None
-        if name not in known:
-            problems.add(unknown_output(shown(name), known, problems))
+        if not check_output(name, known, seen, problems):
             continue
         wanted.append(name)
         options = item.get("parameters")

@@ -17,6 +17,7 @@ from workbench.core.signature import Signature
 from workbench.serving.answer import Answer
 from workbench.serving.batch_size import best_rows
 from workbench.serving.batching import Batcher, BatchLimits, Job, Outputs
+from workbench.serving.budget import Caller
 from workbench.serving.deadlines import pass_on
 from workbench.serving.decoding import Decoder, decoder_for
 from workbench.serving.engine import Engine, LoadedModel, Tensors, batches_faithfully
@@ -97,7 +98,7 @@ class Served:
     Attributes:
         max_rows: Most rows that requests put into one run, as set; fewer where that is faster.
         mirror: Given each answered job, after its answer was sent; None without a shadow.
-        watch: Given status and seconds of each answer; None without a budget.
+        watch: Given status, seconds and caller of each run answered; None without a budget.
     """
 
     def __init__(self, loaded: Loaded, metrics: ModelMetrics, limits: BatchLimits) -> None:
@@ -120,7 +121,7 @@ class Served:
             on_batch=self._count,
         )
         self.mirror: Callable[[Job], None] | None = None
-        self.watch: Callable[[int, float], None] | None = None
+        self.watch: Callable[[int, float, Caller], None] | None = None
         self._users = 0
         self._free = asyncio.Event()
         self._free.set()

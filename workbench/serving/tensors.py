@@ -15,7 +15,7 @@ from workbench.core.errors import InputError
 from workbench.core.signature import Signature, TensorSpec
 from workbench.serving.errors import ModelError
 from workbench.serving.jsonbody import shown
-from workbench.serving.problems import Problems
+from workbench.serving.problems import MOST_TOLD, Problems
 
 _MAX_DEPTH = 32
 _PACKED = {"float32": "f", "float64": "d"}
@@ -106,16 +106,40 @@ def input_error(problems: Problems | Sequence[str], signature: Signature) -> Inp
     )
 
 
-def check_count(what: str, got: int, specs: Sequence[TensorSpec], problems: Problems) -> None:
-    """Notes that a request names more tensors than the model has; the first few are looked at."""
-    if got > len(specs):
-        problems.add(f"{what}: got {got} tensors; the model has {len(specs)}, each goes once")
+def first_few(
+    what: str, items: Sequence[Any], specs: Sequence[TensorSpec], problems: Problems
+) -> Sequence[Any]:
+    """Returns as many of the tensors that a request names as can be right or are told.
+
+    A model has each of its tensors once, so what comes behind these is wrong, whatever it is.
+    """
+    most = len(specs) + MOST_TOLD
+    if len(items) > most:
+        problems.add(
+            f"{what}: got {len(items)} tensors; the model has {len(specs)}, each goes once"
+        )
+    return items[:most]
 
 
-def unknown_output(name: str, known: Sequence[str], problems: Problems) -> str:
-    """Returns the problem of an output asked for that the model does not give."""
-    near = problems.near(name.strip("'"), known)
-    return f"outputs: the model has no {name}{near}; it gives {', '.join(known)}"
+def check_output(name: Any, known: Sequence[str], seen: set[str], problems: Problems) -> bool:
+    """Returns whether the model gives an output, asked for the first time; else notes it.
+
+    Args:
+        name: As asked for: anything.
+        known: Names of the model's outputs.
+        seen: Those asked for before; this one is added.
+        problems: Told to the caller.
+    """
+    if not isinstance(name, str) or name not in known:
+        near = problems.near(name, known) if isinstance(name, str) else ""
+        gives = f"it gives {', '.join(known)}"
+        problems.add(f"outputs: the model has no {shown(name)}{near}; {gives}")
+        return False
+    if name in seen:
+        problems.add(f"outputs: {name} is given twice; once would be right")
+        return False
+    seen.add(name)
+    return True
 
 
 def describe(spec: TensorSpec) -> str:

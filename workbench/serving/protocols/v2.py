@@ -21,7 +21,7 @@ from workbench.serving.engine import Tensors
 from workbench.serving.errors import BadRequestError
 from workbench.serving.infer_request import CallReader
 from workbench.serving.infer_response import json_tensor, write_outputs
-from workbench.serving.jsonbody import check_encoding, json_kind, parse_object
+from workbench.serving.jsonbody import check_encoding, json_kind, parse_order
 from workbench.serving.messages import Request, Response, json_response
 from workbench.serving.protocol import Dialect, Endpoint, Example
 from workbench.serving.routes import Route
@@ -180,7 +180,7 @@ class _Questions:
 
 
 def _body(request: Request) -> dict[str, Any]:
-    return parse_object(request.body) if request.body else {}
+    return parse_order(request.body) if request.body else {}
 
 
 def _parameters(request: Request) -> dict[str, Any]:

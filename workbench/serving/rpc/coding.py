@@ -16,11 +16,11 @@ from workbench.serving.binary import DATATYPES, datatype_of, pack, unpack
 from workbench.serving.deadlines import read_parameter
 from workbench.serving.engine import Tensors
 from workbench.serving.jsonbody import shown
-from workbench.serving.problems import MOST_TOLD, Problems
+from workbench.serving.problems import Problems
 from workbench.serving.rpc.schema import Schema, choice
 from workbench.serving.served import Served
 from workbench.serving.shapes import checked_shape
-from workbench.serving.tensors import as_tensor, check_count, input_error, unknown_output
+from workbench.serving.tensors import as_tensor, check_output, first_few, input_error
 
 _CONTENTS = {
     "BOOL": "bool_contents",
@@ -73,8 +73,7 @@ def parse(message: Any, signature: Signature) -> Call:
         )
         raise input_error(problems, signature)
     inputs: dict[str, NDArray[Any]] = {}
-    check_count("inputs", len(message.inputs), signature.inputs, problems)
-    for place, item in enumerate(message.inputs[: len(specs) + MOST_TOLD]):
+    for place, item in enumerate(first_few("inputs", message.inputs, signature.inputs, problems)):
         try:
             value = _tensor(item, raw[place] if raw else None, specs)
             if item.name in inputs:
@@ -157,11 +156,10 @@ def _check_parameters(name: str, parameters: Mapping[str, Any]) -> None:
 
 def _wanted(items: Sequence[Any], signature: Signature, problems: Problems) -> tuple[str, ...]:
     known = [spec.name for spec in signature.outputs]
-    check_count("outputs", len(items), signature.outputs, problems)
-    items = items[: len(known) + MOST_TOLD]
+    items = first_few("outputs", items, signature.outputs, problems)
+    seen: set[str] = set()
     for item in items:
-        if item.name not in known:
-            problems.add(unknown_output(shown(item.name), known, problems))
+        check_output(item.name, known, seen, problems)
         try:
             _check_parameters(item.name[:60], item.parameters)
         except InputError as error:
