@@ -67,7 +67,8 @@ class CallReader:
         """Returns what a request asks of the model; see `parse_call`."""
         if HEADER_LENGTH not in request.headers:
             return parse_call(request.body, b"", self._signature)
-        header, blobs = _split(request)
+        end = json_end(request)
+        header, blobs = request.body[:end], memoryview(request.body)[end:]
         layout = self._layouts.get(header)
         if layout is not None and layout.size == len(blobs):
             inputs = {
@@ -156,15 +157,27 @@ def parse_call(header: bytes, blobs: bytes | memoryview, signature: Signature) -
 _NONE: frozenset[str] = frozenset()
 
 
-def _split(request: Request) -> tuple[bytes, memoryview]:
+def call_of(inputs: Tensors, facts: Mapping[str, Any]) -> Call:
+    """Returns a request that was read elsewhere."""
+    binary = frozenset(facts["binary"])
+    return Call(inputs, facts["id"], tuple(facts["wanted"]), binary, facts["timeout_s"])
+
+
+def json_end(request: Request) -> int:
+    """Returns the length of the JSON part of a request's body.
+
+    Raises:
+        BadRequestError: Its header says something else.
+    """
+    if HEADER_LENGTH not in request.headers:
+        return len(request.body)
     length = request.headers[HEADER_LENGTH]
     if not length.isdigit() or len(length) > _MOST_DIGITS or int(length) > len(request.body):
         raise BadRequestError(
             f"Inference-Header-Content-Length: got {length.decode('latin-1')[:20]!r} for a body of "
             f"{len(request.body)} bytes; the length of its JSON part would be right."
         )
-    end = int(length)
-    return request.body[:end], memoryview(request.body)[end:]
+    return int(length)
 
 
 def _tensor(

@@ -84,7 +84,12 @@ class Request:
     @property
     def media_type(self) -> str:
         """The content type without its parameters, in lower case."""
-        return self.header(b"content-type").partition(";")[0].strip().lower()
+        return media_type(self.header(b"content-type"))
+
+
+def media_type(content_type: str) -> str:
+    """Returns a content type without its parameters, in lower case."""
+    return content_type.partition(";")[0].strip().lower()
 
 
 class Response:

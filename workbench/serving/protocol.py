@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 from workbench.core.errors import WorkbenchError
 from workbench.core.plugins import Plugin
+from workbench.serving.apart import Apart
 from workbench.serving.engine import Tensors
 from workbench.serving.follow import Follower
 from workbench.serving.loading import ModelControl
@@ -30,6 +31,7 @@ class Endpoint:
     is_draining: Callable[[], bool] = field(default=lambda: False)
     team: Team | None = None
     models: ModelControl | None = None
+    apart: Apart = field(default_factory=Apart)
 
 
 @dataclass(frozen=True)

@@ -90,6 +90,11 @@ def parse(message: Any, signature: Signature) -> Call:
     return Call(inputs, message.id, wanted, is_raw, timeout_s)
 
 
+def call_of(inputs: Tensors, facts: Mapping[str, Any]) -> Call:
+    """Returns a request that was read elsewhere."""
+    return Call(inputs, facts["id"], tuple(facts["wanted"]), facts["is_raw"], facts["timeout_s"])
+
+
 def encode(schema: Schema, served: Served, call: Call, outputs: Outputs) -> bytes:
     """Returns the bytes of the `InferResponse`.
 
