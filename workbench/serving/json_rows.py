@@ -120,9 +120,13 @@ def _transposed(rows: list[Any], signature: Signature) -> dict[str, list[Any]]:
     names = [spec.name for spec in signature.inputs]
     if not any(are_objects) and len(names) == 1:
         return {names[0]: rows}
-    problems = Problems()
+    problems, right = Problems(), set(names)
     for place, (row, is_object) in enumerate(zip(rows, are_objects, strict=True)):
-        if not is_object or row.keys() != set(names):
+        if is_object and row.keys() == right:
+            continue
+        if problems.is_full:
+            problems.add("")
+        else:
             _note_row(place, row if is_object else None, names, problems)
     if problems:
         raise input_error(problems, signature)

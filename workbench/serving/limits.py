@@ -10,7 +10,7 @@ JSON_VALUES = 16_000_000
 JSON_CONTAINERS = 1_000_000
 JSON_TEXTS = 2_000_000
 # What is larger, or holds more, is not read beside the event loop but in a process of its own.
-INLINE_BYTES = 256 * 1024
+INLINE_BYTES = 64 * 1024
 INLINE_MOST_BYTES = 4 * 1024 * 1024
 INLINE_VALUES = 300_000
 INLINE_CONTAINERS = 10_000

@@ -18,19 +18,24 @@ class Problems:
 
     def add(self, problem: str) -> None:
         """Notes a problem; beyond the first few it is only counted."""
-        if len(self._told) < MOST_TOLD:
-            self._told.append(problem)
-        else:
+        if self.is_full:
             self._more += 1
+        else:
+            self._told.append(problem)
 
     def add_all(self, problems: Iterable[str]) -> None:
         """Notes several."""
         for problem in problems:
             self.add(problem)
 
+    @property
+    def is_full(self) -> bool:
+        """Whether further ones are only counted."""
+        return len(self._told) >= MOST_TOLD
+
     def near(self, name: str, known: Iterable[str]) -> str:
         """Returns "; did you mean 'x'?", looked for only while problems are told."""
-        return did_you_mean(name, known) if len(self._told) < MOST_TOLD else ""
+        return "" if self.is_full else did_you_mean(name, known)
 
     def told(self) -> Sequence[str]:
         """Returns them in words, with the number of those left out."""

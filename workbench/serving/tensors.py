@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -82,19 +82,36 @@ def check_tensors(signature: Signature, inputs: Mapping[str, NDArray[Any]]) -> i
     sizes: dict[str, int] = {}
     for spec in signature.inputs:
         value = inputs.get(spec.name)
-        if value is None:
-            problems.add(f"{spec.name}: missing; {describe(spec)} would be right")
-        else:
+        if value is not None:
             problems.add_all(_problems(spec, value, sizes))
-    known = [spec.name for spec in signature.inputs]
-    for name in inputs:
-        if name not in known:
-            near = problems.near(name, known)
-            problems.add(f"{name[:60]}: the model has no such input{near}")
+    _note_names(inputs, signature, problems)
     if problems:
         raise input_error(problems, signature)
     first = signature.inputs[0] if signature.inputs else None
     return len(inputs[first.name]) if first is not None and first.is_batched else 1
+
+
+def check_names(names: Collection[str], signature: Signature) -> None:
+    """Checks that tensors are those of a model, by name.
+
+    Raises:
+        InputError: One is missing or unknown.
+    """
+    problems = Problems()
+    _note_names(names, signature, problems)
+    if problems:
+        raise input_error(problems, signature)
+
+
+def _note_names(names: Collection[str], signature: Signature, problems: Problems) -> None:
+    known = {spec.name: spec for spec in signature.inputs}
+    for name, spec in known.items():
+        if name not in names:
+            problems.add(f"{name}: missing; {describe(spec)} would be right")
+    for name in names:
+        if name not in known:
+            near = problems.near(name, known)
+            problems.add(f"{name[:60]}: the model has no such input{near}")
 
 
 def input_error(problems: Problems | Sequence[str], signature: Signature) -> InputError:

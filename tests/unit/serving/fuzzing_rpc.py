@@ -61,13 +61,23 @@ MESSAGES = st.builds(
 ) | st.binary(max_size=60)
 
 
-def call_infer(port: int, token: str, message) -> None:
+PATH = f"/{service_pb2.DESCRIPTOR.services_by_name['GRPCInferenceService'].full_name}/ModelInfer"
+
+
+def call_infer(port: int, token: str, message: bytes, timeout_s: float = TIMEOUT_S) -> None:
     """Asks once, over a channel of its own."""
     with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
-        path = f"/{service_pb2.DESCRIPTOR.services_by_name['GRPCInferenceService'].full_name}"
-        call = channel.unary_unary(f"{path}/ModelInfer")
         metadata = (("authorization", f"Bearer {token}"),)
-        call(message.SerializeToString(), metadata=metadata, timeout=TIMEOUT_S)
+        channel.unary_unary(PATH)(message, metadata=metadata, timeout=timeout_s)
+
+
+def code_of(port: int, token: str, message: bytes, timeout_s: float = TIMEOUT_S) -> str:
+    """Asks once and returns the name of the status."""
+    try:
+        call_infer(port, token, message, timeout_s)
+    except grpc.RpcError as error:
+        return error.code().name
+    return "OK"
 
 
 class RpcCaller:
@@ -75,8 +85,7 @@ class RpcCaller:
 
     def __init__(self, port: int, token: str) -> None:
         self._channel = grpc.insecure_channel(f"127.0.0.1:{port}")
-        path = f"/{service_pb2.DESCRIPTOR.services_by_name['GRPCInferenceService'].full_name}"
-        self._infer = self._channel.unary_unary(f"{path}/ModelInfer")
+        self._infer = self._channel.unary_unary(PATH)
         self._metadata = (("authorization", f"Bearer {token}"),)
 
     def check(self, data: bytes) -> None:

@@ -6,12 +6,16 @@ fits into 64 MB for `make test-full` and the soak.
 
 from __future__ import annotations
 
+import http.client
 import json
-from collections.abc import Callable
+import threading
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 
 import orjson
 
-from tests.unit.serving.fuzzing import Sent
+from tests.unit.serving.fuzzing import TIMEOUT_S, Sent
 
 JSON = {"content-type": "application/json"}
 V2, ROWS = "/v2/models/square/infer", "/v1/models/square:predict"
@@ -107,3 +111,80 @@ def shaped(shape: object) -> bytes:
     """A V2 body whose only tensor has a shape."""
     tensor = {"name": "input", "shape": shape, "datatype": "FP32", "data": [1, 2, 3]}
     return json.dumps({"inputs": [tensor]}).encode()
+
+
+def _field(number: int, data: bytes) -> bytes:
+    """A length-delimited field of protobuf."""
+    size, length = len(data), b""
+    while size > 127:
+        length += bytes([size & 127 | 128])
+        size >>= 7
+    return bytes([number << 3 | 2]) + length + bytes([size]) + data
+
+
+def empty_messages(most: int) -> bytes:
+    """Tensors and outputs of gRPC that hold nothing: two bytes each."""
+    return _field(1, b"square") + (_field(5, b"") + _field(6, b"")) * (most // 2)
+
+
+def empty_texts(most: int) -> bytes:
+    """A tensor of gRPC that holds empty texts: two bytes each."""
+    contents = _field(5, _field(8, b"") * most)
+    tensor = _field(1, b"input") + _field(2, b"BYTES") + contents
+    return _field(1, b"square") + _field(5, tensor)
+
+
+def deep_parameters(most: int) -> bytes:
+    """A tensor of gRPC with as many parameters."""
+    one = _field(4, _field(1, b"a") + _field(2, b""))
+    return _field(1, b"square") + _field(5, _field(1, b"input") + one * most)
+
+
+RPC_BODIES: dict[str, tuple[Callable[[int], bytes], float]] = {
+    "empty messages": (empty_messages, 30.0),
+    "empty texts": (empty_texts, 30.0),
+    "many parameters": (deep_parameters, 7.0),
+}
+
+
+class Pulse:
+    """Asks whether an endpoint is alive, all the time, and keeps the longest wait in seconds."""
+
+    def __init__(self, port: int) -> None:
+        self.longest_s = 0.0
+        self.count = 0
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, args=(port,), daemon=True)
+        self._thread.start()
+
+    def _run(self, port: int) -> None:
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=TIMEOUT_S)
+        while not self._stop.wait(0.005):
+            began = time.perf_counter()
+            connection.request("GET", "/v2/health/live")
+            connection.getresponse().read()
+            self.longest_s = max(self.longest_s, time.perf_counter() - began)
+            self.count += 1
+        connection.close()
+
+    def stop(self) -> float:
+        """Returns the longest wait."""
+        self._stop.set()
+        self._thread.join(TIMEOUT_S)
+        return self.longest_s
+
+
+def send_all(port: int, token: str, bodies: Mapping[str, Sent], wait_s: float) -> dict[str, int]:
+    """Sends all bodies at once, each on a connection of its own; returns their statuses."""
+
+    def send(sent: Sent) -> int:
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=wait_s)
+        headers = {"authorization": f"Bearer {token}", **sent.headers}
+        connection.request("POST", sent.path, sent.body, headers)
+        answer = connection.getresponse()
+        answer.read()
+        connection.close()
+        return answer.status
+
+    with ThreadPoolExecutor(len(bodies)) as pool:
+        return dict(zip(bodies, pool.map(send, bodies.values()), strict=True))
