@@ -15,6 +15,7 @@ from workbench.serving.limits import INLINE_BYTES, JSON_CONTAINERS
 
 _VARINT, _FIXED64, _LENGTH, _FIXED32 = 0, 1, 2, 5
 _NAME, _VERSION, _RAW = 1, 2, 7
+_MOST_OUTSIDE = 4096  # tensors, outputs and parameters: each is looked at on the event loop
 _OVERHEAD = 64  # bytes of a field as an object
 # The fields of InferRequest that are messages, and the messages in those; see `schema`.
 _MESSAGES: Mapping[int, Any] = {4: {2: {}}, 5: {4: {2: {}}, 5: {}}, 6: {2: {2: {}}}}
@@ -47,8 +48,8 @@ def outline(data: bytes) -> Outline:
         if number in names:
             names[number] = data[begin:end]
         weight += _OVERHEAD if number == _RAW else _OVERHEAD + end - begin
-        if count > JSON_CONTAINERS:
-            raise _too_many()
+        if count > _MOST_OUTSIDE:
+            raise _too_many(_MOST_OUTSIDE)
     name, version = (text.decode("utf-8", "replace") for text in names.values())
     return Outline(name, version, weight > INLINE_BYTES)
 
@@ -66,7 +67,7 @@ def check_fields(data: bytes) -> None:
         for number, inner, behind in _fields(data, begin, end):
             count += 1
             if count > JSON_CONTAINERS:
-                raise _too_many()
+                raise _too_many(JSON_CONTAINERS)
             if number in messages and inner != behind:
                 pending.append((inner, behind, messages[number]))
 
@@ -105,8 +106,8 @@ def _varint(data: bytes, at: int) -> tuple[int, int]:
     return 0, len(data) + 1
 
 
-def _too_many() -> TooLargeError:
+def _too_many(most: int) -> TooLargeError:
     return TooLargeError(
-        f"Got a message of more than {JSON_CONTAINERS} fields.",
+        f"Got a message of more than {most} fields.",
         hint="Send raw_input_contents, or fewer values a request.",
     )
