@@ -64,17 +64,17 @@ MESSAGES = st.builds(
 PATH = f"/{service_pb2.DESCRIPTOR.services_by_name['GRPCInferenceService'].full_name}/ModelInfer"
 
 
-def call_infer(port: int, token: str, message: bytes, timeout_s: float = TIMEOUT_S) -> None:
-    """Asks once, over a channel of its own."""
+def answer_of(port: int, token: str, message: bytes, timeout_s: float = TIMEOUT_S) -> bytes:
+    """Asks once, over a channel of its own, and returns the answer."""
     with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
         metadata = (("authorization", f"Bearer {token}"),)
-        channel.unary_unary(PATH)(message, metadata=metadata, timeout=timeout_s)
+        return channel.unary_unary(PATH)(message, metadata=metadata, timeout=timeout_s)
 
 
 def code_of(port: int, token: str, message: bytes, timeout_s: float = TIMEOUT_S) -> str:
     """Asks once and returns the name of the status."""
     try:
-        call_infer(port, token, message, timeout_s)
+        answer_of(port, token, message, timeout_s)
     except grpc.RpcError as error:
         return error.code().name
     return "OK"
