@@ -202,13 +202,15 @@ def test_a_process_that_cannot_start_is_told(monkeypatch):
 
 def test_it_ends_with_its_caller():
     code = """
-import asyncio, sys
-from tests.unit.serving.test_apart import GOOD, Apart
+import asyncio, os, sys
+from workbench.core.signature import Signature
+from workbench.serving.apart import Apart, Work
 apart = Apart()
-asyncio.run(apart.read(GOOD))
-sys.stdout.write(str(apart._process.pid))
+try:
+    asyncio.run(apart.read(Work("rows", Signature((), ()), b"{}")))
+except Exception as error:
+    sys.stdout.write(str(apart._process.pid))
 sys.stdout.flush()
-import os
 os._exit(0)
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
