@@ -37,6 +37,18 @@ def checked_shape(shape: Any, name: str) -> list[int]:
     return shape
 
 
+def check_dims(dims: int, name: str) -> None:
+    """Refuses lists nested so deep that NumPy makes an array of them but cannot walk it.
+
+    Raises:
+        InputError: They are.
+    """
+    if dims > MOST_DIMS:
+        raise InputError(
+            f"{name[:60]}: got lists nested {dims} deep; at most {MOST_DIMS} are possible"
+        )
+
+
 def _no_shape(name: str, got: str) -> InputError:
     return InputError(
         f"{name[:60]}: got the shape {got[:60]}; a list of sizes that fit the data would be right"

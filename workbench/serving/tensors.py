@@ -6,7 +6,7 @@ import math
 import struct
 from collections.abc import Collection, Mapping, Sequence
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,7 @@ from workbench.core.signature import Signature, TensorSpec
 from workbench.serving.errors import ModelError
 from workbench.serving.jsonbody import shown
 from workbench.serving.problems import MOST_TOLD, Problems
+from workbench.serving.shapes import check_dims
 
 _MAX_DEPTH = 32
 _PACKED = {"float32": "f", "float64": "d"}
@@ -138,7 +139,9 @@ def first_few(
     return items[:most]
 
 
-def check_output(name: Any, known: Sequence[str], seen: set[str], problems: Problems) -> bool:
+def check_output(
+    name: Any, known: Sequence[str], seen: set[str], problems: Problems
+) -> TypeGuard[str]:
     """Returns whether the model gives an output, asked for the first time; else notes it.
 
     Args:
@@ -267,11 +270,13 @@ def _number_array(data: Any, spec: TensorSpec) -> NDArray[Any]:
         raise InputError(f"{spec.name}: {_ragged(data)}") from error
     if array.dtype.kind in "OUS":
         raise InputError(f"{spec.name}: {_first_wrong(data)}")
+    check_dims(array.ndim, spec.name)
     return array
 
 
 def _text_array(data: Any, spec: TensorSpec) -> NDArray[Any]:
     array = np.asarray(data, dtype=object)
+    check_dims(array.ndim, spec.name)
     for value in array.flat:
         if not isinstance(value, str):
             raise InputError(f"{spec.name}: got {shown(value)}; text would be right")

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from tritonclient.grpc import service_pb2
 
+from tests.unit.serving import models
 from tests.unit.serving.fuzzing_rpc import code_of
 from tests.unit.serving.harness import running
 from tests.unit.serving.hostile import SHAPES, shaped
@@ -20,8 +21,9 @@ HEADERS = {"content-type": "application/json"}
 
 
 @pytest.fixture(scope="module")
-def found(square_file, pair_file):
-    with running(square_file, pair_file, settings=Settings(grpc_port=0)) as endpoint:
+def found(square_file, pair_file, folder):
+    echo = models.save_echo(folder / "echo.onnx")
+    with running(square_file, pair_file, echo, settings=Settings(grpc_port=0)) as endpoint:
         yield endpoint
 
 
@@ -80,7 +82,7 @@ def nested(depth):
         ("/v1/models/{}:predict", "inputs"),
     ],
 )
-@pytest.mark.parametrize("model", ["square", "pair"])
+@pytest.mark.parametrize("model", ["square", "pair", "echo"])
 def test_lists_of_any_depth_are_refused_in_words(found, model, path, key, depth):
     answer = found.http.post(path.format(model), json={key: nested(depth)})
     assert 400 <= answer.status_code < 500, answer.text

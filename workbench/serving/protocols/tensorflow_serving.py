@@ -8,7 +8,7 @@ model does not declare. Unlike there, NaN and infinity are refused, since they a
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import orjson
@@ -142,7 +142,8 @@ class _Questions:
             found = await self._apart.read(Work("rows", served.signature, body))
             call = Call(found.inputs, files=found.files, **found.facts)
             if call.files:
-                return await answer_files(answer, served, call.files, lambda o: _encode(call, o))
+                later = answer_files(answer, served, call.files, lambda o: _encode(call, o))
+                return cast(Response, await later)
             return await answer_later(answer, served, call.inputs, lambda o: _encode(call, o))
 
     def _find(self, request: Request, answer: Answer) -> Served:
