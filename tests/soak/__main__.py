@@ -4,8 +4,7 @@
                          [--inputs N] [--seed N]
 
 Without a part all run, in full: 1,000,000 requests and 200 swaps, 50 rounds of every fault, bodies
-that cost much,
-1,000,000 made-up inputs. The exit code is 0 if every part held what it promises.
+that cost much, 1,000,000 made-up inputs. The exit code is 0 if every part held what it promises.
 """
 
 from __future__ import annotations

