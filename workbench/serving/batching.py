@@ -39,6 +39,7 @@ class Job:
         deadline: `perf_counter` seconds after which nobody waits for it; None for ever.
         queued, started, finished: `perf_counter` seconds.
         batch_rows: Rows of the batch it was part of.
+        has_run: Whether it was given to the model: only then does its outcome say something of it.
     """
 
     key: tuple[Any, ...] = ()
@@ -47,6 +48,7 @@ class Job:
     is_dropped = False
     deadline: float | None = None
     batch_rows = 0
+    has_run = False
 
     def __init__(self, inputs: Tensors, rows: int, done: Done) -> None:
         self.inputs = inputs
@@ -235,10 +237,13 @@ class Batcher:
     def _predict_together(self, jobs: list[Job]) -> None:
         if len(jobs) == 1:
             self._check(jobs[0].inputs)
+            jobs[0].has_run = True
             jobs[0].outputs = self._model.predict(jobs[0].inputs)
             return
         joined = {name: np.concatenate([j.inputs[name] for j in jobs]) for name in jobs[0].inputs}
         self._check(joined)
+        for job in jobs:
+            job.has_run = True
         outputs = self._model.predict(joined)
         total = sum(job.rows for job in jobs)
         if any(len(value) != total for value in outputs.values()):

@@ -10,7 +10,7 @@ from typing import Any
 from workbench.core.clock import now
 from workbench.core.errors import StateError, WorkbenchError
 from workbench.serving.asker import ENDPOINT, Asker
-from workbench.serving.budget import Breach, Watch
+from workbench.serving.budget import Breach, Caller, Watch
 from workbench.serving.follow import Registry
 from workbench.serving.metrics import Labels, Metrics
 from workbench.serving.repository import Repository
@@ -201,14 +201,14 @@ class TrafficControl:
 
     def _watcher(
         self, served: Served, budget: Budget | None
-    ) -> Callable[[int, float], None] | None:
+    ) -> Callable[[int, float, Caller], None] | None:
         if budget is None:
             return None
         key = (served.name, served.version)
         watch = self._watches.setdefault(key, Watch(budget))
 
-        def observe(status: int, seconds: float) -> None:
-            breach = watch.observe(status, seconds)
+        def observe(status: int, seconds: float, caller: Caller) -> None:
+            breach = watch.observe(status, seconds, caller)
             if breach is not None:
                 self._on_breach(served, breach)
 

@@ -15,7 +15,7 @@ from workbench.core.signature import Signature, TensorSpec
 from workbench.data.modalities import MODALITIES
 from workbench.data.modality import Modality
 from workbench.serving.decoding_room import DecodingRoom
-from workbench.serving.tensors import as_tensor, cast_to, describe, input_error
+from workbench.serving.tensors import as_tensor, cast_to, check_names, describe, input_error
 
 _LONG = 4096
 Inputs = dict[str, NDArray[Any]]
@@ -171,10 +171,9 @@ class TensorDecoder:
         specs = self._signature.inputs
         if isinstance(value, Mapping):
             by_name = {spec.name: spec for spec in specs}
-            known = {n: self._one(v, by_name[n]) for n, v in value.items() if n in by_name}
-            if known:
-                unknown = {n: np.zeros(0) for n in value if n not in by_name}
-                return {**known, **unknown}
+            if by_name.keys() & value.keys():
+                check_names(value, self._signature)
+                return {name: self._one(item, by_name[name]) for name, item in value.items()}
         if len(specs) != 1 or isinstance(value, (str, Mapping)):
             raise self._refusal(value)
         return {specs[0].name: self._one(value, specs[0])}

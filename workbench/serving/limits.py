@@ -1,4 +1,4 @@
-"""What one connection may take of an endpoint, and what is said to who takes more."""
+"""What one connection, and one body, may take of an endpoint, and what is said of more."""
 
 from __future__ import annotations
 
@@ -6,6 +6,19 @@ from dataclasses import dataclass
 
 from workbench.core.errors import OverloadedError
 from workbench.serving.errors import TooLargeError
+
+# What one body of JSON may hold, counted in its bytes before a parser sees them: the parser makes
+# an object for each, and simdjson's counts saturate at 2**24 - 1. Binary tensors go beyond.
+JSON_VALUES = 16_000_000
+JSON_CONTAINERS = 1_000_000
+JSON_TEXTS = 2_000_000
+# What is larger, or holds more, is not read beside the event loop but in a process of its own.
+INLINE_BYTES = 64 * 1024
+INLINE_MOST_BYTES = 4 * 1024 * 1024
+INLINE_VALUES = 750_000
+INLINE_CONTAINERS = 10_000
+# The most a body may have that is an order, not data: a configuration, a grant, a name.
+ORDER_BYTES = 1024 * 1024
 
 
 @dataclass(frozen=True)

@@ -26,8 +26,9 @@ from workbench.core.errors import WorkbenchError
 from workbench.core.ids import new_id
 from workbench.core.jsonl import append, parts
 from workbench.serving.batching import Job
+from workbench.serving.content import is_json, json_value
+from workbench.serving.jsonbody import is_heavy
 from workbench.serving.predictions import predictions_of
-from workbench.serving.reading import json_value
 
 if TYPE_CHECKING:
     from workbench.serving.answer import Answer
@@ -182,9 +183,11 @@ def redacted(row: Mapping[str, Any], columns: Sequence[str] = ()) -> dict[str, A
 
 
 def _value(request: Request) -> Any:
-    """Returns the JSON value that the request carried; None if it carried another form."""
+    """Returns the JSON value that the request carried; None if it was another form, or heavy."""
+    if not is_json(request.header(b"content-type"), request.body) or is_heavy(request.body):
+        return None
     try:
-        return json_value(request, ("inputs", "data", "body"))
+        return json_value(request.body, ("inputs", "data", "body"))
     except WorkbenchError:
         return None
 

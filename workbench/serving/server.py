@@ -262,8 +262,9 @@ class Server:
                 metrics.in_flight -= 1
             if self._payloads is not None:
                 answer.kept = self._payloads.offer(answer)
-            if served.watch is not None:
-                served.watch(answer.status, seconds)
+            if served.watch is not None and job is not None and job.has_run:
+                caller = (request.caller, request.user, request.address)
+                served.watch(answer.status, seconds, caller)
         log = self._log
         if log is not None and route is not None and route.scope and not log.leave_out(answer):
             log.add(self._lines.of(answer, dialect, seconds, around))

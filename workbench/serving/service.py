@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from workbench.core.lazy import lazy
+from workbench.serving.apart import Apart
 from workbench.serving.asker import ENDPOINT
 from workbench.serving.batching import BatchLimits
 from workbench.serving.control import TrafficControl
@@ -135,6 +136,7 @@ class Service:
         self._payloads = None
         if log_folder is not None and settings.keeping is not None:
             self._payloads = PayloadLog(log_folder / PAYLOADS, settings.keeping)
+        self._apart = Apart()
         endpoint = Endpoint(
             self.router,
             gate,
@@ -142,6 +144,7 @@ class Service:
             lambda: self.server.is_draining,
             team,
             self.models,
+            self._apart,
         )
         self.on_idle: Callable[[], None] = lambda: None
         self.server = Server(
@@ -229,6 +232,7 @@ class Service:
         if self._follow is not None:
             self._follow.stop()
         is_complete = await self._drain()
+        await self._apart.close()
         if is_complete:
             await self.repository.close()
         if self._log is not None:
