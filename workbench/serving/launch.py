@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from workbench.core.clock import now
 from workbench.core.errors import InputError, WorkbenchError
 from workbench.core.files import storing
-from workbench.core.host import process_start
+from workbench.core.host import FileLock, is_read_only, process_start
 from workbench.core.ids import new_id
 from workbench.core.lazy import lazy
 from workbench.core.refs import check_name
@@ -38,6 +38,7 @@ from workbench.serving.tokens import hash_token
 from workbench.serving.traffic import Traffic
 from workbench.store import Store, open_store
 from workbench.store.home import find_home
+from workbench.store.leftovers import ALIVE
 
 if TYPE_CHECKING:
     from workbench.serving import jwks
@@ -58,6 +59,7 @@ class Place:
         folder: Of what it keeps.
         certificate: None speaks plain HTTP.
         is_passing: Whether the folder goes with the process, for want of a workspace.
+        alive: Held as long as this process lives, so that nobody tidies its folder away.
     """
 
     store: Store | None
@@ -65,6 +67,7 @@ class Place:
     folder: Path | None
     certificate: Certificate | None = None
     is_passing: bool = False
+    alive: FileLock | None = None
 
     @property
     def home(self) -> str:
@@ -87,17 +90,19 @@ def find_place(options: Options) -> Place:
     else:
         store = open_store(options.home)
     folder = options.folder
-    if folder is None and store is not None:
-        folder = store.home.root / "endpoints" / id_
+    if folder is None and store is not None and not is_read_only(store.home.root):
+        folder = store.home.endpoints / id_
+    alive = None
     if folder is not None:
         with storing("The endpoint's folder"):
-            folder.mkdir(parents=True, exist_ok=True)
+            alive = FileLock(folder / ALIVE, is_shared=True)
+            alive.acquire()
     is_passing = folder is None and (bool(options.tls) or options.workers > 1)
     if is_passing:
         folder = Path(tempfile.mkdtemp(prefix="workbench-"))
     names = [options.host, *options.allowed_hosts]
     certificate = None if folder is None else find_certificate(options.tls, folder, names)
-    return Place(store, id_, folder, certificate, is_passing)
+    return Place(store, id_, folder, certificate, is_passing, alive)
 
 
 def leave(place: Place) -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import logging
-import os
 import random
 import re
 import threading
@@ -24,6 +23,7 @@ from pydantic import Field
 from workbench.core.clock import now
 from workbench.core.config import Config
 from workbench.core.errors import WorkbenchError
+from workbench.core.files import open_private, private_folder
 from workbench.core.ids import new_id
 from workbench.serving.batching import Job
 from workbench.serving.predictions import predictions_of
@@ -150,9 +150,8 @@ class PayloadLog:
 
     def _append(self, line: bytes) -> None:
         path = self._folder / f"{now()[:10]}.jsonl"
-        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-        with os.fdopen(handle, "ab") as file:
+        private_folder(self._folder)
+        with open_private(path, "ab") as file:
             if file.tell() + len(line) > self._keeping.day_bytes:
                 self.lost += 1
                 return

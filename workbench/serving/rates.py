@@ -15,6 +15,7 @@ from pathlib import Path
 from time import monotonic
 
 from workbench.core.errors import OverloadedError
+from workbench.core.files import private_opener
 from workbench.serving.errors import RateLimitedError
 from workbench.serving.tokens import KeyLimits, Token
 
@@ -52,7 +53,7 @@ class SharedCells:
     """
 
     def __init__(self, path: Path) -> None:
-        self._file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+        self._file = private_opener(str(path), os.O_RDWR | os.O_CREAT)
         os.ftruncate(self._file, _SLOTS * _SLOT.size)
         self._map = mmap.mmap(self._file, _SLOTS * _SLOT.size)
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from workbench.core.clock import now
+from workbench.core.files import open_private, private_folder
 
 if TYPE_CHECKING:
     from workbench.serving.answer import Answer
@@ -155,8 +156,8 @@ class RequestLog:
             by_day.setdefault(line[_DAY].decode(), []).append(line)
         for day, texts in by_day.items():
             try:
-                self._folder.mkdir(parents=True, exist_ok=True)
-                with (self._folder / f"{day}.jsonl").open("ab") as file:
+                path = private_folder(self._folder) / f"{day}.jsonl"
+                with open_private(path, "ab") as file:
                     file.write(b"\n".join([*texts, b""]))
                 self.written += len(texts)
             except OSError:

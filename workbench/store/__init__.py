@@ -9,10 +9,11 @@ from workbench.store.artifacts import Artifact, Artifacts
 from workbench.store.audit import Audit
 from workbench.store.blobs import Blob, Blobs
 from workbench.store.cache import Cache
-from workbench.store.database import Database
+from workbench.store.database import Database, check_not_lost
 from workbench.store.datasets import DatasetRecord, Datasets
 from workbench.store.home import Home, find_home
 from workbench.store.models import Models, Version
+from workbench.store.reserve import Reserve
 from workbench.store.run_context import Context, NullContext, RunContext
 from workbench.store.runs import RunRecord, Runs
 from workbench.store.signing import Signer
@@ -54,9 +55,14 @@ def open_store(root: Path | None = None) -> Store:
 
     Args:
         root: Its folder; by default the one that the current folder belongs to.
+
+    Raises:
+        StorageError: It cannot be made, or not even read.
     """
     home = (find_home() if root is None else Home(Path(root).absolute())).create()
+    check_not_lost(home)
     db = Database(home.database)
+    Reserve(home.root).keep()
     blobs, signer = Blobs(home), Signer(home)
     audit = Audit(db, signer)
     return Store(

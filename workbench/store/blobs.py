@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import secrets
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -13,9 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from workbench.core.errors import IntegrityError, UnsafeError
+from workbench.core.files import open_private, private_folder
 from workbench.core.host import sync_folder
 from workbench.core.ids import digest_file
 from workbench.store.home import Home
+from workbench.store.scratch import scratch_name
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _SUFFIX = re.compile(r"(\.[A-Za-z0-9]{1,16}){0,2}")
@@ -76,9 +77,9 @@ class Blobs:
     @contextmanager
     def writer(self, suffix: str = "") -> Iterator[PendingBlob]:
         """Gives a path to fill; publishes it at the end, or leaves no trace after an error."""
-        self._home.scratch.mkdir(parents=True, exist_ok=True)
-        pending = PendingBlob(self._home.scratch / f"{secrets.token_hex(8)}{suffix}")
+        pending = PendingBlob(private_folder(self._home.scratch) / scratch_name(suffix))
         try:
+            open_private(pending.path, "xb").close()
             yield pending
             pending.blob = self._publish(pending.path, suffix)
         finally:
@@ -117,8 +118,8 @@ class Blobs:
         blob = Blob(digest_file(source), source.stat().st_size, suffix)
         target = self.path(blob)
         if not target.exists() or digest_file(target) != blob.digest:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            source.chmod(0o444)
+            private_folder(target.parent)
+            source.chmod(0o400)
             source.replace(target)
             sync_folder(target.parent)
         return blob

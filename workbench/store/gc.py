@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from workbench.store.artifacts import Artifact
+from workbench.store.leftovers import find_leftovers, remove, size_of
+from workbench.store.reserve import Reserve
 
 if TYPE_CHECKING:
     from workbench.store import Store
@@ -16,7 +18,43 @@ if TYPE_CHECKING:
 _YOUNG_S = 3600.0
 
 
-def collect(store: Store, *, dry_run: bool = False, young_s: float = _YOUNG_S) -> dict[str, int]:
+def collect(
+    store: Store,
+    *,
+    dry_run: bool = False,
+    young_s: float = _YOUNG_S,
+    endpoints: Collection[str] = (),
+) -> dict[str, int]:
+    """Removes what nothing needs: first what ended processes left, which needs no space itself.
+
+    Args:
+        store: The workspace.
+        dry_run: Only tells what would go.
+        young_s: Files younger than that are left.
+        endpoints: Ids of those that run.
+
+    Returns:
+        Of files that nothing refers to "files" and "bytes" that were (or would be) freed, and
+        "artifacts"; of what processes left behind "leftovers" and "leftover_bytes".
+
+    Raises:
+        StorageError: The workspace can only be read.
+    """
+    found = find_leftovers(store, young_s=young_s, endpoints=endpoints)
+    left = {"leftovers": len(found), "leftover_bytes": sum(map(size_of, found))}
+    reserve = Reserve(store.home.root)
+    if dry_run:
+        return {**_collect(store, dry_run=True, young_s=young_s), **left}
+    for path in found:
+        remove(path)
+    reserve.release()  # on a full disk the database has no other space to forget something in
+    try:
+        return {**_collect(store, dry_run=False, young_s=young_s), **left}
+    finally:
+        reserve.keep()
+
+
+def _collect(store: Store, *, dry_run: bool, young_s: float) -> dict[str, int]:
     """Removes what nothing needs.
 
     An artifact is needed by runs (inputs, outputs), studies, variants and datasets; a file by

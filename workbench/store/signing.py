@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from workbench.core.errors import IntegrityError
+from workbench.core.files import private_folder, write_private
 from workbench.core.host import FileLock
 from workbench.core.lazy import lazy
 from workbench.store.home import Home
@@ -51,15 +52,15 @@ class Signer:
 
     def trust(self, name: str, pem: bytes) -> None:
         """Also takes the signatures of another workspace, whose public key this is."""
-        self._trusted.mkdir(mode=0o700, parents=True, exist_ok=True)
-        (self._trusted / f"{name}.pem").write_bytes(pem)
+        write_private(private_folder(self._trusted) / f"{name}.pem", pem.decode())
 
     def _others(self) -> list[ed25519.PublicKey]:
         return ed25519.read_public(self._trusted)
 
     @cached_property
     def _key(self) -> ed25519.PrivateKey:
-        with FileLock(self._path.with_suffix(".lock")):
-            if not self._path.exists():
-                ed25519.write_new(self._path)
-            return ed25519.read_private(self._path)
+        if not self._path.exists():
+            with FileLock(self._path.with_suffix(".lock")):
+                if not self._path.exists():
+                    ed25519.write_new(self._path)
+        return ed25519.read_private(self._path)

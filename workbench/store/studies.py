@@ -96,7 +96,7 @@ class Studies:
 
     def all(self) -> list[StudyRecord]:
         """Returns all studies, newest first."""
-        return [_study(row) for row in self._db.query("SELECT * FROM studies ORDER BY id DESC")]
+        return [_study(row) for row in self._db.query("SELECT * FROM studies ORDER BY rowid DESC")]
 
     def add_variant(
         self, study_id: str, digest: str, recipe: str, measured: Mapping[str, Any]
@@ -114,9 +114,7 @@ class Studies:
 
     def variants(self, study_id: str) -> list[VariantRecord]:
         """Returns the measured variants of a study, oldest first."""
-        rows = self._db.query(
-            "SELECT * FROM variants WHERE study = ? ORDER BY created, rowid", study_id
-        )
+        rows = self._db.query("SELECT * FROM variants WHERE study = ? ORDER BY rowid", study_id)
         return [_variant(row) for row in rows]
 
     def version(self) -> tuple[int, int]:
@@ -133,7 +131,7 @@ class Studies:
         if len(prefix) < _SHORTEST_PREFIX or not all(c in "0123456789abcdef" for c in prefix):
             raise InputError(f"'{prefix}' is not a digest.", hint="Give at least 6 digits.")
         row = self._db.one(
-            "SELECT * FROM variants WHERE digest GLOB ? ORDER BY created LIMIT 1", prefix + "*"
+            "SELECT * FROM variants WHERE digest GLOB ? ORDER BY rowid LIMIT 1", prefix + "*"
         )
         if row is None:
             raise NotFoundError(f"No variant '{prefix}'.", hint="study.variants lists a study's.")

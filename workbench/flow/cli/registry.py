@@ -115,10 +115,12 @@ def gc(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Remove files that nothing needs."""
+    """Remove files that nothing needs, and what ended processes left behind."""
     freed = workspace().gc(dry_run=dry_run)
     word = "would free" if dry_run else "freed"
-    emit(freed, as_json, f"{word} {freed['files']} files, {freed['bytes'] / 1e6:.1f} MB")
+    words = f"{word} {freed['files']} files, {freed['bytes'] / 1e6:.1f} MB; "
+    words += f"{freed['leftovers']} left-overs, {freed['leftover_bytes'] / 1e6:.1f} MB"
+    emit(freed, as_json, words)
 
 
 def _emit_version(version: ModelVersion, as_json: bool) -> None:
