@@ -57,7 +57,15 @@ def run_on(
     disk.mkdir(exist_ok=True)
     script = f'set -e; {mounting}; exec "$@"'
     return subprocess.run(
-        ["unshare", "-m", "bash", "-c", script, "bash", *(w.format(disk=disk) for w in command)],
+        [
+            "unshare",
+            "-m",
+            "bash",
+            "-c",
+            script,
+            "bash",
+            *(w.replace("{disk}", str(disk)) for w in command),
+        ],
         env={
             **os.environ,
             **{"HERE": str(here), "DISK": str(disk), "PYTHON": sys.executable, "FILL": FILL},

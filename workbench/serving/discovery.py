@@ -114,7 +114,7 @@ def running(folder: Path | None = None, *, home: Path | None = None) -> list[End
         home: Only those of this workspace.
     """
     found: list[EndpointInfo] = []
-    for path in (folder or runtime_folder()).glob(f"{_PREFIX}*{_SUFFIX}"):
+    for path in _files(folder or runtime_folder(), f"{_PREFIX}*{_SUFFIX}"):
         info = _load(path)
         if info is None:
             continue
@@ -129,8 +129,8 @@ def running(folder: Path | None = None, *, home: Path | None = None) -> list[End
 def stale(folder: Path | None = None) -> list[Path]:
     """Returns discovery files of endpoints that are gone, and half-written ones of nobody."""
     folder = folder or runtime_folder()
-    found = [path for path in folder.glob(f"{_PREFIX}*{_SUFFIX}") if _is_stale(path)]
-    torn = folder.glob(f"{_PREFIX}*{_SUFFIX}.*.tmp")
+    found = [path for path in _files(folder, f"{_PREFIX}*{_SUFFIX}") if _is_stale(path)]
+    torn = _files(folder, f"{_PREFIX}*{_SUFFIX}.*.tmp")
     return found + [path for path in torn if time.time() - path.lstat().st_mtime > _TORN_S]
 
 
@@ -147,6 +147,14 @@ def is_alive(info: EndpointInfo) -> bool:
 def path_of(id_: str, folder: Path) -> Path:
     """Returns the discovery file of an endpoint."""
     return folder / f"{_PREFIX}{id_}{_SUFFIX}"
+
+
+def _files(folder: Path, pattern: str) -> list[Path]:
+    """Returns files that fit; none of a folder that is closed to this user."""
+    try:
+        return list(folder.glob(pattern))
+    except PermissionError:
+        return []
 
 
 def _began(info: EndpointInfo) -> tuple[int, str, str]:

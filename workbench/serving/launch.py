@@ -106,7 +106,9 @@ def find_place(options: Options) -> Place:
 
 
 def leave(place: Place) -> None:
-    """Removes what was only for the time of this process."""
+    """Removes what was only for the time of this process, and lets go of what it held."""
+    if place.alive is not None:
+        place.alive.release()
     if place.is_passing and place.folder is not None:
         shutil.rmtree(place.folder, ignore_errors=True)
 
