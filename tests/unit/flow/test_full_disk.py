@@ -67,7 +67,7 @@ def test_gc_makes_room_on_a_full_disk(ready, tmp_path):
     ready.space.store.db.close()
     done = run_on(SMALL, tmp_path, [sys.executable, "-c", COLLECTING, "{disk}"])
     freed, _ = json.loads(done.stdout.splitlines()[-1])
-    assert freed["artifacts"] == 1, done.stdout
+    assert freed["artifacts"] >= 1, done.stdout
     assert freed["bytes"] >= 1_000_000
 
 
