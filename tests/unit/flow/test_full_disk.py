@@ -33,7 +33,13 @@ print(json.dumps([record.status, record.error]))
 """
 
 
-@pytest.mark.parametrize("is_left", [1, 0], ids=["with space kept aside", "without any"])
+@pytest.mark.parametrize(
+    "is_left",
+    [
+        pytest.param(1, id="with space kept aside", marks=pytest.mark.full),
+        pytest.param(0, id="without any"),
+    ],
+)
 def test_a_training_whose_disk_fills_has_failed_and_says_why(ready, tmp_path, is_left):
     ready.space.store.db.close()
     command = [sys.executable, "-c", TRAINING, "{disk}", ready.data.ref, str(is_left)]
