@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from workbench.core.errors import StorageError
+from workbench.core.errors import InputError, StorageError
 
 _T = TypeVar("_T")
 _FREE = (
@@ -183,12 +183,21 @@ def _guarded(method: Callable[..., Any], root: Callable[[Any], Path]) -> Callabl
         try:
             return method(self, *args, **kwargs)
         except (OSError, sqlite3.Error) as error:
-            found = storage_error(error, root=root(self))
+            found = storage_error(error, root=root(self)) or _not_allowed(error)
             if found is None:
                 raise
             raise found from error
 
     return guarded
+
+
+def _not_allowed(error: Exception) -> InputError | None:
+    """Returns the error for a file of the user's, outside the workspace, that is closed to them."""
+    path = _path(error)
+    if not isinstance(error, PermissionError) or path is None:
+        return None
+    hint = "Give a file that you may read, in a folder that you may enter."
+    return InputError(f"'{path}' cannot be opened: {error.strerror}.", hint=hint)
 
 
 def _reason(error: BaseException, root: Path | None) -> _Reason | None:

@@ -135,6 +135,8 @@ def test_the_workspace_of_another_user(kept, is_open):
     with tempfile.TemporaryDirectory() as folder:
         foreign = Path(folder) / ".workbench"
         shutil.copytree(kept.root, foreign)
+        for name, path in kept.env.items():
+            kept.env[name] = shutil.copy(path, folder)
         Path(folder).chmod(0o755)
         if is_open:
             subprocess.run(["chmod", "-R", "a+rX", folder], check=True)
@@ -173,3 +175,12 @@ def test_commands_tell_of_a_broken_database_as_json(kept, command):
         assert error["code"] == "storage"
         assert "is damaged" in error["message"]
         assert done.returncode == 1
+
+
+def test_a_file_outside_that_may_not_be_opened_is_the_callers_matter(ready, monkeypatch):
+    def closed(self):
+        raise PermissionError(13, "Permission denied", str(self))
+
+    monkeypatch.setattr(Path, "is_file", closed)
+    with pytest.raises(wb.InputError, match=r"own\.onnx' cannot be opened: Permission denied"):
+        ready.space.import_model("own.onnx")
