@@ -13,6 +13,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from workbench.core.files import private_opener
+
 _NAME = re.compile(r"(\d{4}-\d{2}-\d{2})(?:\.(\d+))?\.jsonl")
 
 
@@ -46,13 +48,13 @@ def part(folder: Path, day: str, most_bytes: int) -> Path:
     return folder / f"{day}.{_number(today[-1]) + 1}.jsonl"
 
 
-def append(path: Path, lines: Iterable[bytes], mode: int = 0o600) -> int:
+def append(path: Path, lines: Iterable[bytes]) -> int:
     """Appends lines, behind half a line on a line of their own; returns the file's size.
 
     Raises:
         OSError: They could not be written, or not all.
     """
-    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, mode)
+    handle = private_opener(str(path), os.O_RDWR | os.O_CREAT | os.O_APPEND)
     with os.fdopen(handle, "r+b", buffering=0) as file:
         size = file.seek(0, os.SEEK_END)
         torn = size > 0 and os.pread(file.fileno(), 1, size - 1) != b"\n"

@@ -5,12 +5,14 @@ from __future__ import annotations
 import platform
 import shutil
 import sys
+from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from workbench.compression.saturation import measure_saturation
-from workbench.core.errors import MissingDependencyError
-from workbench.core.host import usable_cores
+from workbench.core.errors import MissingDependencyError, StorageError
+from workbench.core.host import is_read_only, usable_cores
+from workbench.core.storage import storage_error
 from workbench.runtime.cpu import describe_cpu
 from workbench.store import Store
 from workbench.store.database import file_system
@@ -18,18 +20,34 @@ from workbench.store.findings import tampered
 
 _LIBRARIES = ("torch", "onnx", "onnxruntime", "numpy", "jupyterlab", "ipywidgets", "papermill")
 _LITTLE_DISK = 2e9
+_OTHERS = 0o077
 
 
-def examine(store: Store) -> list[dict[str, Any]]:
-    """Returns one row a finding: what, what was found, and whether it is fine."""
+def examine(opened: Callable[[], Store]) -> list[dict[str, Any]]:
+    """Returns one row a finding: what, what was found, and whether it is fine.
+
+    Args:
+        opened: Opens the workspace; one that cannot be opened is a finding.
+    """
+    try:
+        of_workspace = _workspace(opened())
+    except StorageError as error:
+        of_workspace = [_row("workspace", error.message, False, error.hint)]
     return [
         _row("python", platform.python_version(), sys.version_info >= (3, 11)),
         *(_library(name) for name in _LIBRARIES),
         _torch_build(),
         _row("cores", str(usable_cores()), True),
         _int8(),
+        *of_workspace,
+    ]
+
+
+def _workspace(store: Store) -> list[dict[str, Any]]:
+    return [
         _row("workspace", str(store.home.root), True),
         _row("file system", file_system(store.home.root) or "unknown", True),
+        _access(store),
         _disk(store),
         *_stored(store),
     ]
@@ -66,7 +84,19 @@ def _int8() -> dict[str, Any]:
         tried = measure_saturation()
     except MissingDependencyError:
         return _row("int8", cpu.words, not cpu.saturates)
+    except OSError as error:  # it is tried with files in the temporary folder
+        told = storage_error(error) or error
+        return _row("int8", f"{cpu.words}; not tried: {told}", False)
     return _row("int8", f"{cpu.words}; {tried.words}", not tried.full)
+
+
+def _access(store: Store) -> dict[str, Any]:
+    root = store.home.root
+    if is_read_only(root):
+        return _row("access", "it can only be read", True, "listing, verifying and serving work")
+    if root.stat().st_mode & _OTHERS:
+        return _row("access", "other users can look inside", False, f"chmod -R go= '{root}'")
+    return _row("access", "yours alone", True)
 
 
 def _disk(store: Store) -> dict[str, Any]:

@@ -9,15 +9,16 @@ from workbench.core.errors import InputError, StateError, did_you_mean
 from workbench.core.ids import digest_json
 from workbench.core.lazy import lazy
 from workbench.core.refs import check_name, is_ref, parse_ref
+from workbench.core.storage import bordered
 from workbench.flow import exports, resolve
 from workbench.flow.batch import is_batch
 from workbench.flow.progress import Bar
 from workbench.flow.registering import manifest_of
 from workbench.flow.run import Run
+from workbench.flow.tidying import tidy
 from workbench.flow.variant import Variant
 from workbench.flow.version import ModelVersion
 from workbench.store import Store, open_store
-from workbench.store.gc import collect
 
 if TYPE_CHECKING:
     from workbench import data as data_floor
@@ -38,6 +39,7 @@ else:
     training_config = lazy("workbench.training.config")
 
 
+@bordered(root=lambda space: space.store.home.root)
 class Workspace:
     """One workspace and what can be done in it.
 
@@ -346,13 +348,16 @@ class Workspace:
             )
 
     def gc(self, *, dry_run: bool = False) -> dict[str, int]:
-        """Removes files that no version, run, study, dataset or running endpoint needs.
+        """Removes files that nothing needs, and what ended processes left behind.
+
+        Needed is what a version, run, study, dataset or running endpoint refers to.
 
         Returns:
-            How many files and bytes were (or would be) freed, and how many files stay only since
-            a running endpoint serves them ("in_use").
+            How many files and bytes were (or would be) freed; how many left-overs of ended
+            processes (scratch files, folders and discovery files of endpoints) with their bytes;
+            and how many files stay only since a running endpoint serves them ("in_use").
         """
-        return collect(self.store, dry_run=dry_run)
+        return tidy(self.store, dry_run=dry_run)
 
     def _remembered(self, kind: str, config: dict[str, Any], inputs: dict[str, str]) -> Run:
         """Returns the batch step done before with the same content, or does or resumes it."""

@@ -6,9 +6,11 @@ that directory are jupyter_core's, repeated here since an endpoint does not impo
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import sys
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, fields, replace
@@ -16,10 +18,11 @@ from pathlib import Path
 from typing import Any
 
 from workbench.core.errors import InputError
-from workbench.core.files import write_private
+from workbench.core.files import private_folder, private_opener, write_private
 from workbench.core.host import process_start
 
 _PREFIX, _SUFFIX = "workbench-endpoint-", ".json"
+_TORN_S = 60.0
 
 
 @dataclass(frozen=True)
@@ -96,7 +99,7 @@ def write(info: EndpointInfo, folder: Path | None = None) -> Path:
     folder = folder or runtime_folder()
     path = path_of(info.id, folder)
     try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        private_folder(folder)
         write_private(path, json.dumps(asdict(info), ensure_ascii=False))
     except OSError as error:
         raise InputError(
@@ -120,7 +123,7 @@ def running(folder: Path | None = None, *, home: Path | None = None) -> list[End
         home: Only those of this workspace.
     """
     found: list[EndpointInfo] = []
-    for path in (folder or runtime_folder()).glob(f"{_PREFIX}*{_SUFFIX}"):
+    for path in _files(folder or runtime_folder(), f"{_PREFIX}*{_SUFFIX}"):
         info = _load(path)
         if info is None:
             continue
@@ -129,7 +132,15 @@ def running(folder: Path | None = None, *, home: Path | None = None) -> list[End
                 path.unlink(missing_ok=True)
         elif home is None or Path(info.home) == home:
             found.append(info)
-    return sorted(found, key=lambda info: (info.started, info.id))
+    return sorted(found, key=_began)
+
+
+def stale(folder: Path | None = None) -> list[Path]:
+    """Returns discovery files of endpoints that are gone, and half-written ones of nobody."""
+    folder = folder or runtime_folder()
+    found = [path for path in _files(folder, f"{_PREFIX}*{_SUFFIX}") if _is_stale(path)]
+    torn = _files(folder, f"{_PREFIX}*{_SUFFIX}.*.tmp")
+    return found + [path for path in torn if time.time() - path.lstat().st_mtime > _TORN_S]
 
 
 def forget(info: EndpointInfo, folder: Path | None = None) -> None:
@@ -147,9 +158,36 @@ def path_of(id_: str, folder: Path) -> Path:
     return folder / f"{_PREFIX}{id_}{_SUFFIX}"
 
 
+def _files(folder: Path, pattern: str) -> list[Path]:
+    """Returns files that fit; none of a folder that is closed to this user."""
+    try:
+        return list(folder.glob(pattern))
+    except PermissionError:
+        return []
+
+
+def _began(info: EndpointInfo) -> tuple[int, str, str]:
+    """Returns what orders endpoints by their start, also when the clock went backward."""
+    count = int(info.pid_started) if info.pid_started.isdecimal() else 0
+    return count, info.started, info.id
+
+
+def _is_stale(path: Path) -> bool:
+    info = _load(path)
+    return info is not None and not is_alive(info)
+
+
+def _read_own(path: Path) -> str:
+    """Returns the text of a file of this user; another's could send our requests elsewhere."""
+    with open(path, encoding="utf-8", opener=private_opener) as file:
+        if os.name == "posix" and os.fstat(file.fileno()).st_uid != os.geteuid():
+            raise PermissionError(errno.EACCES, "is another user's", str(path))
+        return file.read()
+
+
 def _load(path: Path) -> EndpointInfo | None:
     try:
-        data: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        data: dict[str, Any] = json.loads(_read_own(path))
         known = {field.name for field in fields(EndpointInfo)}
         values = {key: value for key, value in data.items() if key in known}
         lists = {key: tuple(values[key]) for key in ("models", "refs")}

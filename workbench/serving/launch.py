@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from workbench.core.clock import now
 from workbench.core.errors import InputError, StateError, WorkbenchError
 from workbench.core.files import storing
-from workbench.core.host import FileLock, open_files, process_start
+from workbench.core.host import FileLock, is_read_only, open_files, process_start
 from workbench.core.ids import new_id
 from workbench.core.lazy import lazy
 from workbench.core.refs import check_name
@@ -61,7 +61,7 @@ class Place:
         folder: Of what it keeps.
         certificate: None speaks plain HTTP.
         is_passing: Whether the folder goes with the process, for want of a workspace.
-        lock: Held while the endpoint runs; None for one of its workers.
+        alive: Held as long as this process lives, so that nobody tidies its folder away.
     """
 
     store: Store | None
@@ -69,7 +69,7 @@ class Place:
     folder: Path | None
     certificate: Certificate | None = None
     is_passing: bool = False
-    lock: FileLock | None = None
+    alive: FileLock | None = None
 
     @property
     def home(self) -> str:
@@ -98,25 +98,24 @@ def find_place(options: Options) -> Place:
     else:
         store = open_store(options.home)
     folder = options.folder
-    if folder is None and store is not None:
-        folder = store.home.root / "endpoints" / id_
-    lock = None
+    if folder is None and store is not None and not is_read_only(store.home.root):
+        folder = store.home.endpoints / id_
+    alive = None
     if folder is not None:
         with storing("The endpoint's folder"):
-            folder.mkdir(parents=True, exist_ok=True)
-            lock = hold(folder, options.refs) if options.folder is None else None
+            alive = hold(folder, options.refs if options.folder is None else None)
     is_passing = folder is None and (bool(options.tls) or options.workers > 1)
     if is_passing:
         folder = Path(tempfile.mkdtemp(prefix="workbench-"))
     names = [options.host, *options.allowed_hosts]
     certificate = None if folder is None else find_certificate(options.tls, folder, names)
-    return Place(store, id_, folder, certificate, is_passing, lock)
+    return Place(store, id_, folder, certificate, is_passing, alive)
 
 
 def leave(place: Place) -> None:
-    """Removes what was only for the time of this process."""
-    if place.lock is not None:
-        place.lock.release()
+    """Removes what was only for the time of this process, and lets go of what it held."""
+    if place.alive is not None:
+        place.alive.release()
     if place.is_passing and place.folder is not None:
         shutil.rmtree(place.folder, ignore_errors=True)
 

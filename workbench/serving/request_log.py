@@ -216,7 +216,7 @@ class RequestLog:
             by_day.setdefault(line[_DAY].decode(), []).append(line)
         for day, texts in by_day.items():
             try:
-                self._folder.mkdir(exist_ok=True)
+                self._folder.mkdir(mode=0o700, exist_ok=True)
                 append(self._part(day), texts)
                 self.written += len(texts)
                 self._is_failing = False

@@ -10,10 +10,11 @@ from workbench.store.audit import Audit
 from workbench.store.blobs import Blob, Blobs
 from workbench.store.cache import Cache
 from workbench.store.checkpoints import Checkpoints
-from workbench.store.database import Database
+from workbench.store.database import Database, check_not_lost
 from workbench.store.datasets import DatasetRecord, Datasets
 from workbench.store.home import Home, find_home
 from workbench.store.models import Models, Version
+from workbench.store.reserve import Reserve
 from workbench.store.run_context import Context, NullContext, RunContext
 from workbench.store.runs import RunRecord, Runs
 from workbench.store.sealing import begin
@@ -60,9 +61,14 @@ def open_store(root: Path | None = None) -> Store:
 
     Args:
         root: Its folder; by default the one that the current folder belongs to.
+
+    Raises:
+        StorageError: It cannot be made, or not even read.
     """
     home = (find_home() if root is None else Home(Path(root).absolute())).create()
+    check_not_lost(home)
     db = Database(home.database)
+    Reserve(home.root).keep()
     blobs, signer = Blobs(home, db), Signer(home)
     seals = Seals(db, signer)
     audit = Audit(db, signer, seals)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import secrets
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -13,10 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from workbench.core.errors import IntegrityError, UnsafeError
+from workbench.core.files import open_private, private_folder
 from workbench.core.host import sync_folder
 from workbench.core.ids import digest_file
 from workbench.store.database import Database
 from workbench.store.home import Home
+from workbench.store.scratch import scratch_name
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _SUFFIX = re.compile(r"(\.[A-Za-z0-9]{1,16}){0,2}")
@@ -174,16 +175,16 @@ class Blobs:
     @contextmanager
     def _scratch(self, suffix: str) -> Iterator[Path]:
         """Gives a path of the blobs' file system; whatever is left there at the end goes."""
-        self._home.scratch.mkdir(parents=True, exist_ok=True)
-        path = self._home.scratch / f"{secrets.token_hex(8)}{suffix}"
+        path = private_folder(self._home.scratch) / scratch_name(suffix)
         try:
+            open_private(path, "xb").close()
             yield path
         finally:
             path.unlink(missing_ok=True)
 
     def _place(self, source: Path, target: Path) -> None:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        source.chmod(0o444)
+        private_folder(target.parent)
+        source.chmod(0o400)
         os.utime(source)  # it may have been filled for hours
         source.replace(target)
 

@@ -56,7 +56,7 @@ class Datasets:
         return self._checked(rows[0]) if rows else None
 
     def _named(self, name: str) -> str:
-        rows = self._db.query("SELECT * FROM datasets WHERE name = ? ORDER BY created DESC", name)
+        rows = self._db.query("SELECT * FROM datasets WHERE name = ? ORDER BY rowid DESC", name)
         return " or ".join(list(dict.fromkeys(DatasetRecord(*row).ref for row in rows))[:5])
 
     def get(self, ref: str) -> DatasetRecord:
@@ -90,7 +90,7 @@ class Datasets:
 
     def list(self) -> list[DatasetRecord]:
         """Returns all datasets, newest first."""
-        rows = self._db.query("SELECT * FROM datasets ORDER BY created DESC, fingerprint")
+        rows = self._db.query("SELECT * FROM datasets ORDER BY rowid DESC")
         return [DatasetRecord(*row) for row in rows]
 
     def delete(self, fingerprint: str) -> None:

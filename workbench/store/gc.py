@@ -10,13 +10,15 @@ from __future__ import annotations
 import json
 import sqlite3
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from workbench.store.blobs import Blob
 from workbench.store.in_use import in_use
+from workbench.store.leftovers import find_leftovers, remove, size_of
+from workbench.store.reserve import Reserve
 
 if TYPE_CHECKING:
     from workbench.store import Store
@@ -26,7 +28,43 @@ _AT_ONCE = 256  # files removed while others wait for the lock
 _FORGETTABLE = ("result", "variant")
 
 
-def collect(store: Store, *, dry_run: bool = False, young_s: float = _YOUNG_S) -> dict[str, int]:
+def collect(
+    store: Store,
+    *,
+    dry_run: bool = False,
+    young_s: float = _YOUNG_S,
+    endpoints: Collection[str] = (),
+) -> dict[str, int]:
+    """Removes what nothing needs: first what ended processes left, which needs no space itself.
+
+    Args:
+        store: The workspace.
+        dry_run: Only tells what would go.
+        young_s: Files younger than that are left.
+        endpoints: Ids of those that run.
+
+    Returns:
+        Of files that nothing refers to "files" and "bytes" that were (or would be) freed, and
+        "artifacts"; of what processes left behind "leftovers" and "leftover_bytes".
+
+    Raises:
+        StorageError: The workspace can only be read.
+    """
+    found = find_leftovers(store, young_s=young_s, endpoints=endpoints)
+    left = {"leftovers": len(found), "leftover_bytes": sum(map(size_of, found))}
+    reserve = Reserve(store.home.root)
+    if dry_run:
+        return {**_collect(store, dry_run=True, young_s=young_s), **left}
+    for path in found:
+        remove(path)
+    reserve.release()  # on a full disk the database has no other space to forget something in
+    try:
+        return {**_collect(store, dry_run=False, young_s=young_s), **left}
+    finally:
+        reserve.keep()
+
+
+def _collect(store: Store, *, dry_run: bool, young_s: float) -> dict[str, int]:
     """Removes what nothing needs.
 
     An artifact is needed by runs (inputs, outputs), studies, variants and datasets; a file by

@@ -11,14 +11,16 @@ from pathlib import Path
 from typing import Any, Literal
 
 from workbench.core.clock import now
-from workbench.core.errors import NotFoundError, StateError, WorkbenchError
+from workbench.core.errors import NotFoundError, StateError, StorageError, WorkbenchError
+from workbench.core.files import private_folder, write_private
 from workbench.core.host import is_locked, process_start
 from workbench.core.ids import new_id
 from workbench.store.database import Database
+from workbench.store.end_note import EndNote, Status
 from workbench.store.home import Home
+from workbench.store.reserve import Reserve
 from workbench.store.seals import Seals
 
-Status = Literal["created", "running", "paused", "succeeded", "failed", "cancelled", "interrupted"]
 Control = Literal["run", "pause", "stop"]
 FINISHED: tuple[Status, ...] = ("succeeded", "failed", "cancelled", "interrupted")
 _LIVE = ("running", "paused")
@@ -66,15 +68,20 @@ class Runs:
     def create(self, kind: str, config: Mapping[str, Any], inputs: Mapping[str, str]) -> RunRecord:
         """Adds a run that has not started."""
         run_id = new_id()
-        self.directory(run_id).mkdir(parents=True)
-        texts = [json.dumps(dict(part), ensure_ascii=False) for part in (config, inputs)]
-        with self._db.transaction() as connection:
-            connection.execute(
-                "INSERT INTO runs (id, kind, status, config, inputs, created) "
-                "VALUES (?, ?, 'created', ?, ?, ?)",
-                (run_id, kind, *texts, now()),
-            )
-            self._seals.seal(connection, "run", run_id)
+        texts = [json.dumps(dict(values), ensure_ascii=False) for values in (config, inputs)]
+        try:
+            private_folder(self.directory(run_id))
+            self._note(run_id).prepare()
+            with self._db.transaction() as connection:
+                connection.execute(
+                    "INSERT INTO runs (id, kind, status, config, inputs, created) "
+                    "VALUES (?, ?, 'created', ?, ?, ?)",
+                    (run_id, kind, *texts, now()),
+                )
+                self._seals.seal(connection, "run", run_id)
+        except BaseException:
+            shutil.rmtree(self.directory(run_id), ignore_errors=True)
+            raise
         return self.get(run_id)
 
     def get(self, run_id: str) -> RunRecord:
@@ -113,7 +120,7 @@ class Runs:
     def list(self, kind: str | None = None, limit: int = 200) -> list[RunRecord]:
         """Returns the newest runs first, of one kind or of all."""
         rows = self._db.query(
-            "SELECT * FROM runs WHERE ?1 IS NULL OR kind = ?1 ORDER BY id DESC LIMIT ?2",
+            "SELECT * FROM runs WHERE ?1 IS NULL OR kind = ?1 ORDER BY rowid DESC LIMIT ?2",
             kind,
             limit,
         )
@@ -134,10 +141,11 @@ class Runs:
     def worked_on_by(self, run_id: str, pid: int) -> None:
         """Notes the process that will take a run's lock, so that its early death is seen."""
         process = {"pid": pid, "start": process_start(pid), "host": platform.node()}
-        self._process_path(run_id).write_text(json.dumps(process))
+        write_private(self._process_path(run_id), json.dumps(process))
 
     def start(self, run_id: str) -> None:
         """Marks a run as running; for the process that holds its lock."""
+        self._note(run_id).prepare()
         self._db.execute(
             "UPDATE runs SET status = 'running', error = NULL, finished = NULL, "
             "started = COALESCE(started, ?) WHERE id = ?",
@@ -150,7 +158,21 @@ class Runs:
         self._db.execute("UPDATE runs SET status = ? WHERE id = ?", status, run_id)
 
     def finish(self, run_id: str, status: Status, error: WorkbenchError | None = None) -> None:
-        """Marks a run as ended."""
+        """Marks a run as ended, also where the disk has become full or read-only meanwhile.
+
+        The database comes first, then the database with the space kept aside for this, then a note
+        in the run's folder whose space was taken when the run began.
+        """
+        try:
+            self._finish(run_id, status, error)
+        except StorageError:
+            Reserve(self._home.root).release()
+            try:
+                self._finish(run_id, status, error)
+            except StorageError:
+                self._note(run_id).write(status, error)
+
+    def _finish(self, run_id: str, status: Status, error: WorkbenchError | None) -> None:
         self._db.execute(
             "UPDATE runs SET status = ?, error = ?, finished = ? WHERE id = ?",
             status,
@@ -186,6 +208,7 @@ class Runs:
     def restart(self, run_id: str) -> None:
         """Puts an ended run back to where it had not started; its outputs and folder stay."""
         self._process_path(run_id).unlink(missing_ok=True)
+        self._note(run_id).prepare()
         self._db.execute(
             "UPDATE runs SET status = 'created', control = 'run', error = NULL, finished = NULL "
             "WHERE id = ?",
@@ -215,11 +238,15 @@ class Runs:
         row = self._db.one("SELECT status FROM runs WHERE id = ?", run_id)
         return row is not None and row["status"] == "created"  # it had not just ended its work
 
+    def _note(self, run_id: str) -> EndNote:
+        return EndNote(self.directory(run_id))
+
     def _record(self, row: Any) -> RunRecord:
         status: Status = row["status"]
+        error = None if row["error"] is None else json.loads(row["error"])
         is_lost = status in _LIVE and not is_locked(self.lock_path(row["id"]))
         if is_lost or (status == "created" and self._died_before_it_began(row["id"])):
-            status = "interrupted"
+            status, error = self._note(row["id"]).read() or ("interrupted", None)
         return RunRecord(
             id=row["id"],
             kind=row["kind"],
@@ -228,7 +255,7 @@ class Runs:
             inputs=json.loads(row["inputs"]),
             outputs=json.loads(row["outputs"]),
             metrics=json.loads(row["metrics"]),
-            error=None if row["error"] is None else json.loads(row["error"]),
+            error=error,
             created=row["created"],
             started=row["started"],
             finished=row["finished"],

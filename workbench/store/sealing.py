@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from workbench.core.clock import now
 from workbench.core.errors import StorageError
+from workbench.core.files import write_private
 from workbench.store.audit import Audit
 from workbench.store.checkpoints import found_checkpoints
 from workbench.store.database import Database
@@ -40,7 +41,7 @@ def begin(
             is_sealed = seals.get("audit", "head") is not None
             if not is_sealed and not _seal(home, connection, signer, seals, audit, trail):
                 return
-        noted.write_text(now() + "\n")
+        write_private(noted, now() + "\n")
 
 
 def leave_keyless(store: Store) -> None:

@@ -10,6 +10,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from workbench.core.errors import IntegrityError
+from workbench.core.files import private_folder, write_private
 from workbench.core.lazy import lazy
 from workbench.store.home import Home
 
@@ -67,8 +68,7 @@ class Signer:
 
     def trust(self, name: str, pem: bytes) -> None:
         """Also takes the signatures of another workspace, whose public key this is."""
-        self._trusted.mkdir(mode=0o700, parents=True, exist_ok=True)
-        (self._trusted / f"{name}.pem").write_bytes(pem)
+        write_private(private_folder(self._trusted) / f"{name}.pem", pem.decode())
 
     def _others(self) -> list[ed25519.PublicKey]:
         return ed25519.read_public(self._trusted)

@@ -95,7 +95,7 @@ class Studies:
 
     def all(self) -> list[StudyRecord]:
         """Returns all studies, newest first; for showing, unchecked."""
-        return [_study(row) for row in self._db.query("SELECT * FROM studies ORDER BY id DESC")]
+        return [_study(row) for row in self._db.query("SELECT * FROM studies ORDER BY rowid DESC")]
 
     def add_variant(
         self, study_id: str, digest: str, recipe: str, measured: Mapping[str, Any]
@@ -116,7 +116,7 @@ class Studies:
         Raises:
             IntegrityError: One was changed behind the workspace's back.
         """
-        rows = self._seals.query("variant", "WHERE study = ? ORDER BY created, rowid", study_id)
+        rows = self._seals.query("variant", "WHERE study = ? ORDER BY variants.rowid", study_id)
         return [self._variant(row) for row in rows]
 
     def version(self) -> tuple[int, int]:
@@ -134,7 +134,7 @@ class Studies:
         if len(prefix) < _SHORTEST_PREFIX or not all(c in "0123456789abcdef" for c in prefix):
             raise InputError(f"'{prefix}' is not a digest.", hint="Give at least 6 digits.")
         rows = self._seals.query(
-            "variant", "WHERE digest GLOB ? ORDER BY created LIMIT 1", prefix + "*"
+            "variant", "WHERE digest GLOB ? ORDER BY variants.rowid LIMIT 1", prefix + "*"
         )
         if not rows:
             raise NotFoundError(f"No variant '{prefix}'.", hint="study.variants lists a study's.")

@@ -16,6 +16,7 @@ import torch
 from safetensors import SafetensorError
 
 from workbench.core.errors import IntegrityError, StateError
+from workbench.core.files import open_private
 from workbench.core.host import sync_folder
 from workbench.engine.callbacks import Callback, EpochReport, FitState
 from workbench.store.checkpoints import FILE
@@ -145,7 +146,7 @@ class Checkpointer(Callback):
 
 def _write_atomically(path: Path, content: bytes) -> None:
     aside = path.with_name(path.name + ".part")
-    with aside.open("wb") as file:
+    with open_private(aside, "wb") as file:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())

@@ -57,7 +57,7 @@ def test_what_was_tampered_with_is_named(case, filled):
 
 def test_nothing_is_named_where_nothing_was_tampered_with(filled):
     assert list(tampered(filled.space.store)) == []
-    rows = {row["what"]: row for row in examine(filled.space.store)}
+    rows = {row["what"]: row for row in examine(lambda: filled.space.store)}
     assert rows["stored"]["fine"] == rows["audit log"]["fine"] == "yes"
 
 

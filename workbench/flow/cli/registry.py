@@ -120,10 +120,11 @@ def gc(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Remove files that nothing needs."""
+    """Remove files that nothing needs, and what ended processes left behind."""
     freed = workspace().gc(dry_run=dry_run)
     word = "would free" if dry_run else "freed"
-    text = f"{word} {freed['files']} files, {freed['bytes'] / 1e6:.1f} MB"
+    text = f"{word} {freed['files']} files, {freed['bytes'] / 1e6:.1f} MB; "
+    text += f"{freed['leftovers']} left-overs, {freed['leftover_bytes'] / 1e6:.1f} MB"
     if freed["changed"]:
         text += f"; forgot {freed['changed']} results that were changed (`workbench audit`)"
     if freed["in_use"]:
