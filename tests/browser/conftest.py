@@ -90,7 +90,10 @@ def make_study(folder: Path) -> None:
 
 
 def _quiet_settings(folder: Path) -> None:
-    """No question about news over the pictures."""
+    """No question about news over the pictures; Voila inside Lab as on Binder."""
+    voila = folder / "jupyter" / "config" / "voila.json"
+    voila.parent.mkdir(parents=True)
+    voila.write_text('{"VoilaConfiguration": {"template": "workbench"}}')
     place = folder / "jupyter" / "settings" / "@jupyterlab" / "apputils-extension"
     place.mkdir(parents=True)
     (place / "notification.jupyterlab-settings").write_text(
@@ -106,6 +109,7 @@ def environment(folder: Path) -> dict[str, str]:
         "JUPYTER_RUNTIME_DIR": str(folder / "jupyter" / "runtime"),
         "JUPYTERLAB_SETTINGS_DIR": str(folder / "jupyter" / "settings"),
         "JUPYTERLAB_WORKSPACES_DIR": str(folder / "jupyter" / "workspaces"),
+        "JUPYTER_PATH": str(ROOT / "workbench" / "flow" / "jupyter"),
         "IPYTHONDIR": str(folder / "ipython"),
         "PYTHONPATH": str(ROOT),
         "OMP_NUM_THREADS": "1",
@@ -143,3 +147,4 @@ def page(browser):
     with contextlib.suppress(Exception):  # Voila has no kernel to end; a test may have left Lab
         shown.leave()
     context.close()
+    assert shown.elsewhere == [], "every screen loads from this machine alone"

@@ -30,6 +30,7 @@ SHOTS = (
     if os.environ.get("WORKBENCH_SCREENSHOTS")
     else None
 )
+OURS = r"(https?|wss?)://(127\.0\.0\.1|localhost|hub\.example)[:/]|(data|blob|about|chrome):"
 # Said by Lab, Voila and their extensions themselves, on a page without anything of ours.
 NOT_OURS = (
     "favicon", "api/me", "Failed to load resource", "ResizeObserver loop", "jupyterlab-manager",
@@ -106,10 +107,10 @@ def start_lab(
 def start_voila(
     notebook: Path, port: int, env: dict[str, str], theme: str = "light", base: str = "/"
 ) -> Server:
-    """Starts Voila on one notebook."""
+    """Starts Voila on one notebook, as users do."""
     command = [
-        "voila", str(notebook), "--no-browser", f"--port={port}", f"--theme={theme}",
-        "--Voila.ip=127.0.0.1", "--show_tracebacks=True", f"--base_url={base}",
+        "workbench.flow.cli.main", "dashboards", str(notebook), "--no-browser", f"--port={port}",
+        f"--theme={theme}", "--show_tracebacks=True", f"--base_url={base}",
     ]  # fmt: skip
     url = f"http://127.0.0.1:{port}{base}"
     return Server(command, notebook.parent, env, url, notebook.parent / "voila.log")
@@ -141,8 +142,15 @@ class Page:
     def __init__(self, page: Any) -> None:
         self.page = page
         self.console: list[str] = []
+        self.elsewhere: list[str] = []
+        page.on("request", self._note_elsewhere)
         page.on("console", lambda m: self.console.append(m.text) if m.type == "error" else None)
         page.on("pageerror", lambda e: self.console.append(f"uncaught: {e}"))
+
+    def _note_elsewhere(self, request: Any) -> None:
+        """Keeps requests that leave this machine."""
+        if not re.match(OURS, request.url):
+            self.elsewhere.append(request.url)
 
     def errors(self) -> list[str]:
         """What the console complained about that may be ours."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import http.client
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -10,6 +12,28 @@ from tests.browser.conftest import environment, free_port
 from tests.browser.lab import start_voila
 
 NOTEBOOK = Path(__file__).parents[2] / "notebooks" / "dashboards" / "tradeoff.ipynb"
+
+
+KERNEL = "JSON.parse(document.getElementById('jupyter-config-data').textContent).kernelId"
+UPGRADE = {
+    "Connection": "Upgrade",
+    "Upgrade": "websocket",
+    "Sec-WebSocket-Version": "13",
+    "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
+}
+
+
+def status(url: str, host: str, **headers: str) -> int:
+    """What is answered to a page that calls this server by `host`, with a matching origin."""
+    parts = urlsplit(url)
+    asking = http.client.HTTPConnection(parts.hostname, parts.port, timeout=30)
+    named = f"{host}:{parts.port}"
+    try:
+        headers = {"Host": named, "Origin": f"http://{named}", **headers}
+        asking.request("GET", parts.path, headers=headers)
+        return asking.getresponse().status
+    finally:
+        asking.close()
 
 
 @pytest.mark.parametrize("theme", ["light", pytest.param("dark", marks=pytest.mark.full)])
@@ -34,5 +58,14 @@ def test_the_dashboard_opens_with_its_sentence(desk, page, theme):
         assert page.page.evaluate("document.documentElement.scrollWidth") <= 390
         page.shot(f"voila-{theme}-390")
         assert page.errors() == []
+        assert page.elsewhere == []
+        kernel = page.page.evaluate(KERNEL)
+        for path in ("", "voila/static/voila.js", "voila/files/a.png", f"api/kernels/{kernel}"):
+            assert status(server.url + path, "evil.example") == 403, path
+            assert status(server.url + path, "localhost") != 403, path
+        assert (
+            status(f"{server.url}api/kernels/{kernel}/channels", "evil.example", **UPGRADE) == 403
+        )
+        assert status(f"{server.url}api/kernels/{kernel}/channels", "localhost", **UPGRADE) == 101
     finally:
         server.stop()

@@ -1,10 +1,10 @@
 """`make soak`: hours of use in minutes: made-up requests, load with swaps of version, faults.
 
-    python -m tests.soak [load] [faults] [fuzz] [--requests N] [--swaps N] [--rounds N]
+    python -m tests.soak [load] [faults] [hostile] [fuzz] [--requests N] [--swaps N] [--rounds N]
                          [--inputs N] [--seed N]
 
-Without a part all three run, in full: 1,000,000 requests and 200 swaps, 50 rounds of every fault,
-1,000,000 made-up inputs. The exit code is 0 if every part held what it promises.
+Without a part all run, in full: 1,000,000 requests and 200 swaps, 50 rounds of every fault, bodies
+that cost much, 1,000,000 made-up inputs. The exit code is 0 if every part held what it promises.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.soak import faults, fuzz, load
+from tests.soak import faults, fuzz, hostile, load
 from tests.soak.saying import say
 
-_PARTS = ("load", "faults", "fuzz")
+_PARTS = ("load", "faults", "hostile", "fuzz")
 
 
 def main() -> int:
@@ -40,6 +40,7 @@ def main() -> int:
     runs: dict[str, Callable[[Path], bool]] = {
         "load": lambda folder: load.run(folder, asked.requests, asked.swaps),
         "faults": lambda folder: faults.run(folder, asked.rounds),
+        "hostile": hostile.run,
         "fuzz": lambda folder: fuzz.run(folder, asked.inputs, asked.seed),
     }
     is_good = [_part(name, runs[name]) for name in asked.parts or _PARTS]

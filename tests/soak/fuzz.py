@@ -16,9 +16,19 @@ from zlib import crc32
 
 from hypothesis import HealthCheck, given, seed, settings
 
+from tests.soak.beside import MOST_S, Waits, beside
 from tests.soak.saying import say
 from tests.unit.serving import models
-from tests.unit.serving.fuzzing import PROPERTIES, RAW, Caller, Sent, check_raw, mutated
+from tests.unit.serving.fuzzing import (
+    PIPELINED,
+    PROPERTIES,
+    RAW,
+    Caller,
+    Sent,
+    check_pipelined,
+    check_raw,
+    mutated,
+)
 from tests.unit.serving.fuzzing_rpc import MESSAGES, RpcCaller
 from tests.unit.serving.harness import running
 from workbench.serving.metrics import resident_bytes
@@ -40,7 +50,7 @@ def run(folder: Path, inputs: int, first_seed: int) -> bool:
         models.save_two_inputs(folder / "pair.onnx"),
         models.save_echo(folder / "echo.onnx"),
     ]
-    with running(*sources, settings=Settings(grpc_port=0)) as found:
+    with running(*sources, settings=Settings(grpc_port=0)) as found, beside(found) as waits:
         caller = Caller(found.port, found.token)
         rpc = RpcCaller(found.service.grpc_port, found.token)
 
@@ -52,6 +62,7 @@ def run(folder: Path, inputs: int, first_seed: int) -> bool:
 
         checks = {name: (strategy, bodies) for name, strategy in PROPERTIES.items()}
         checks["raw"] = (RAW, _with_mutants(partial(check_raw, found.port)))
+        checks["pipelined"] = (PIPELINED, partial(_pipelined, found.port))
         checks["grpc"] = (MESSAGES, _with_mutants(rpc.check))
         done, number, began, said = 0, first_seed, time.monotonic(), 0.0
         before = resident_bytes() or 0
@@ -65,12 +76,20 @@ def run(folder: Path, inputs: int, first_seed: int) -> bool:
                     grown = ((resident_bytes() or 0) - before) / 1e6
                     rate = done / (said - began)
                     say(f"{done:,} of {inputs:,} inputs ({name}), {rate:.0f}/s, +{grown:.0f} MB")
+                    _tell(waits)
             number += 1
         caller.close()
         rpc.close()
         is_ready = found.http.get("/v2/health/ready").json()["ready"]
     say(f"seeds {first_seed} to {number - 1}: no crash, hang or internal error; ready: {is_ready}")
-    return bool(is_ready)
+    _tell(waits)
+    return bool(is_ready) and all(wait.is_good for wait in waits.values())
+
+
+def _tell(waits: dict[str, Waits]) -> None:
+    """Says how the well-behaved caller fared."""
+    for way, wait in waits.items():
+        say(f"  beside them over {way}: {wait} (at most {MOST_S:g} s)")
 
 
 def _with_mutants(check: Callable[[bytes], None]) -> Callable[[bytes], None]:
@@ -81,6 +100,16 @@ def _with_mutants(check: Callable[[bytes], None]) -> Callable[[bytes], None]:
             check(mutated(data, chance))
 
     return run
+
+
+def _pipelined(port: int, sent: tuple[list[bytes], bytes, bool]) -> None:
+    """Sends pipelined requests, and copies in another order with other bytes behind them."""
+    heads, extra, closes_side = sent
+    chance = random.Random(crc32(b"".join(heads) + extra))
+    check_pipelined(port, sent)
+    for _ in range(_MUTANTS):
+        order = chance.sample(heads, len(heads))
+        check_pipelined(port, (order, mutated(extra, chance), closes_side))
 
 
 def _round(strategy, check, number: int) -> None:

@@ -9,7 +9,6 @@ import io
 
 import numpy as np
 
-from workbench.core.errors import NotFoundError
 from workbench.store import Store
 
 _KIND, _FILE = "outputs", "outputs.npy"
@@ -47,8 +46,8 @@ class KeptOutputs:
         return outputs
 
     def _read(self, digest: str) -> np.ndarray | None:
-        try:
-            path = self._store.artifacts.path(self._store.artifacts.get(digest), _FILE)
-        except NotFoundError:
+        artifact = self._store.artifacts.adopt(digest)
+        if artifact is None:
             return None
-        return np.load(path, allow_pickle=False) if path.exists() else None
+        found: np.ndarray = np.load(self._store.artifacts.path(artifact, _FILE), allow_pickle=False)
+        return found

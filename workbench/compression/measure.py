@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +12,7 @@ from workbench.compression.tools import Split
 from workbench.core import optional
 from workbench.core.energy import metered
 from workbench.core.host import FileLock
+from workbench.core.own_folder import own_folder
 from workbench.core.records import Interval
 from workbench.runtime.latency import Timing, is_faster, measure_interleaved
 from workbench.runtime.profile import OperatorTime, profile_session
@@ -51,12 +50,13 @@ class TimedPair:
 
 
 def measuring_lock() -> FileLock:
-    """Returns the lock that lets one process at a time measure on this host (for this user).
+    """Returns the lock that lets one process at a time of this user measure on this host.
 
-    It is held only while something is timed: parallel measurements spoil each other.
+    It is held only while something is timed: parallel measurements spoil each other. It is not
+    shared between users, since whoever may open it can keep it for ever; what another user's
+    measurement costs is seen as noise, as is any other work of theirs.
     """
-    folder = Path(tempfile.gettempdir()) / f"workbench-{getpass.getuser()}"
-    return FileLock(folder / "measuring.lock")
+    return FileLock(own_folder() / "measuring.lock")
 
 
 def outputs_on(session: Session, split: Split, context: Context) -> np.ndarray:

@@ -18,7 +18,7 @@ from workbench.compression.recipe import Step
 from workbench.compression.subject import Layer, Subject, find_layers, torch_weights
 from workbench.compression.tools import Tools, spread
 from workbench.core import optional
-from workbench.core.errors import IntegrityError, NotFoundError
+from workbench.core.errors import IntegrityError
 from workbench.core.ids import digest_json
 from workbench.core.records import Description
 from workbench.exporting import FoldMap, export_samples
@@ -150,14 +150,7 @@ class Structures:
 
     def _known(self, key: str) -> Artifact | None:
         found = self._store.cache.get(key)
-        if found is None:
-            return None
-        try:
-            artifact = self._store.artifacts.get(found["artifact"])
-        except NotFoundError:
-            return None
-        paths = [self._store.artifacts.path(artifact, name) for name in artifact.files]
-        return artifact if all(path.exists() for path in paths) else None
+        return None if found is None else self._store.artifacts.adopt(found["artifact"])
 
     def _key(self, parent: str, parts: Sequence[Any]) -> str:
         return "structure:" + digest_json(

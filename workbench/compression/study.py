@@ -26,7 +26,7 @@ from workbench.compression.structures import Structures, imported_subject
 from workbench.compression.subject import Subject
 from workbench.compression.tools import Data, Tools, spread
 from workbench.core import optional
-from workbench.core.errors import InputError, NotFoundError, StateError
+from workbench.core.errors import InputError, StateError
 from workbench.core.files import storing
 from workbench.core.ids import digest_json
 from workbench.core.records import Interval
@@ -134,7 +134,7 @@ class StudyEngine:
         if found is None:
             return None
         measured = Measured.from_json(found)
-        return measured if self._exists(measured) else None
+        return None if self.store.artifacts.adopt(measured.artifact) is None else measured
 
     def build(self, recipe: Recipe | str, context: Context | None = None) -> Subject:
         """Returns the variant's graph (and torch state) without measuring it."""
@@ -322,12 +322,6 @@ class StudyEngine:
 
     def _model_path(self) -> Path:
         return self.store.artifacts.path(self.model, "model.onnx")
-
-    def _exists(self, measured: Measured) -> bool:
-        try:
-            return self.path(measured).exists()
-        except NotFoundError:
-            return False
 
     @property
     def scored_by(self) -> dict[str, str]:

@@ -52,10 +52,10 @@ class TableStore:
         found = self._store.cache.get(self._key)
         if found is None:
             return SensitivityTable(), []
-        artifact = self._store.artifacts.get(found["artifact"])
-        paths = [self._store.artifacts.path(artifact, name) for name in _FILES]
-        if not all(path.exists() for path in paths):
+        artifact = self._store.artifacts.adopt(found["artifact"])
+        if artifact is None:
             return SensitivityTable(), []
+        paths = [self._store.artifacts.path(artifact, name) for name in _FILES]
         table = SensitivityTable.from_bytes(*[path.read_bytes() for path in paths])
         return table, [Look.from_json(row) for row in artifact.meta["looks"]]
 

@@ -6,6 +6,8 @@ import difflib
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar
 
+_LONGEST_NAME = 200
+
 
 class WorkbenchError(Exception):
     """Base of every error a user can meet.
@@ -177,7 +179,12 @@ def error_from_dict(data: Mapping[str, Any]) -> WorkbenchError:
 
 
 def did_you_mean(got: str, known: Iterable[str]) -> str:
-    """Returns "; did you mean 'x'?" for the nearest known name, or an empty string."""
+    """Returns "; did you mean 'x'?" for the nearest known name, or an empty string.
+
+    What is too long to be a slip of the pen is not looked for: that takes time by its length.
+    """
+    if len(got) > _LONGEST_NAME:
+        return ""
     match = difflib.get_close_matches(got, list(known), n=1, cutoff=0.5)
     return f"; did you mean '{match[0]}'?" if match else ""
 
@@ -192,6 +199,7 @@ def unknown_name(what: str, got: str, known: Iterable[str], *, hint: str = "") -
         hint: Where the user sees all names; by default the names themselves.
     """
     names = sorted(known)
+    got = got if len(got) <= _LONGEST_NAME else f"{got[:_LONGEST_NAME]}…"
     listing = ", ".join(names) if names else "none yet"
     return NotFoundError(
         f"No {what} '{got}'{did_you_mean(got, names) or '.'}",

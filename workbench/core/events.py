@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import threading
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from workbench.core.clock import now
+from workbench.core.files import open_private
 
 
 @dataclass(frozen=True)
@@ -30,17 +32,23 @@ class EventWriter:
 
     def __init__(self, path: Path) -> None:
         self._lock = threading.Lock()
-        is_torn = _is_torn(path)
-        self._file: IO[str] = path.open("a", encoding="utf-8")
-        if is_torn:
-            self._file.write("\n")
+        self._is_torn = _is_torn(path)
+        self._file: IO[bytes] = open_private(path, "ab", buffering=0)
 
     def write(self, kind: str, **data: Any) -> None:
-        """Appends one event."""
-        line = json.dumps({"time": now(), "kind": kind, **data}, ensure_ascii=False)
+        """Appends one event.
+
+        Raises:
+            OSError: The disk is full. What was written of the line spoils no later one.
+        """
+        text = json.dumps({"time": now(), "kind": kind, **data}, ensure_ascii=False) + "\n"
         with self._lock:
-            self._file.write(line + "\n")
-            self._file.flush()
+            line = b"\n" * self._is_torn + text.encode()
+            self._is_torn = True  # until all of it is there
+            written = self._file.write(line)
+            if written != len(line):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), self._file.name)
+            self._is_torn = False
 
     def close(self) -> None:
         """Closes the file."""

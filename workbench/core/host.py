@@ -12,21 +12,31 @@ from types import TracebackType
 from typing import IO, Any, NoReturn
 
 from workbench.core.errors import ConflictError
+from workbench.core.files import open_private, private_folder
 
 if sys.platform == "win32":
     import ctypes
     import msvcrt
 else:
     import fcntl
+    import resource
 
 _PROC = Path("/proc")
 
 
 class FileLock:
-    """An exclusive lock on a file. The system frees it when its holder ends, however it ends."""
+    """A lock on a file. The system frees it when its holder ends, however it ends.
 
-    def __init__(self, path: Path) -> None:
+    Only the owner of the file can open it, hence hold it.
+
+    Args:
+        path: Made if it is not there; a link is refused.
+        is_shared: Whether others may hold it at the same time, if they share it, too.
+    """
+
+    def __init__(self, path: Path, *, is_shared: bool = False) -> None:
         self.path = path
+        self._is_shared = is_shared
         self._file: IO[bytes] | None = None
 
     def try_acquire(self) -> bool:
@@ -58,10 +68,10 @@ class FileLock:
     def _acquire(self, *, blocking: bool) -> bool:
         if self._file is not None:
             return True
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        file = self.path.open("a+b")
+        private_folder(self.path.parent)
+        file = open_private(self.path, "a+b")
         try:
-            _lock(file, blocking)
+            _lock(file, blocking, self._is_shared)
         except OSError:
             file.close()
             if blocking:
@@ -76,15 +86,25 @@ def is_root() -> bool:
     return sys.platform != "win32" and os.geteuid() == 0
 
 
+def is_read_only(folder: Path) -> bool:
+    """Returns whether nothing can be made in a folder that is there: its disk, or its owner."""
+    return folder.is_dir() and not os.access(folder, os.W_OK)
+
+
 def is_locked(path: Path) -> bool:
-    """Returns whether somebody holds the lock on `path`."""
-    if not path.exists():
+    """Returns whether somebody holds the lock on `path`; nothing is written for that."""
+    try:
+        file = path.open("rb")
+    except FileNotFoundError:
         return False
-    lock = FileLock(path)
-    if lock.try_acquire():
-        lock.release()
-        return False
-    return True
+    except PermissionError:
+        return True  # another user's, who alone could have left it
+    with file:
+        try:
+            _lock(file, blocking=False)
+        except OSError:
+            return True
+    return False
 
 
 def hold_or_refuse(path: Path, *, what: str) -> FileLock:
@@ -143,6 +163,21 @@ def usable_cores() -> int:
     return os.cpu_count() or 1
 
 
+def open_files(wanted: int) -> int:
+    """Lets this process have `wanted` files and sockets open, if it may; returns how many."""
+    if sys.platform == "win32":
+        return wanted
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY or soft >= wanted:
+        return wanted
+    raised = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (raised, hard))
+    except (OSError, ValueError):
+        return soft
+    return raised
+
+
 def process_start(pid: int) -> str | None:
     """Returns when a process began, in the system's own count; None if it does not run.
 
@@ -194,9 +229,10 @@ def _detached() -> dict[str, Any]:
     return {"start_new_session": True}
 
 
-def _lock(file: IO[bytes], blocking: bool) -> None:
+def _lock(file: IO[bytes], blocking: bool, is_shared: bool = False) -> None:
     if sys.platform == "win32":
         file.seek(0)
         msvcrt.locking(file.fileno(), msvcrt.LK_LOCK if blocking else msvcrt.LK_NBLCK, 1)
     else:
-        fcntl.flock(file.fileno(), fcntl.LOCK_EX | (0 if blocking else fcntl.LOCK_NB))
+        kind = fcntl.LOCK_SH if is_shared else fcntl.LOCK_EX
+        fcntl.flock(file.fileno(), kind | (0 if blocking else fcntl.LOCK_NB))

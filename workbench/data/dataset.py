@@ -53,8 +53,17 @@ class Split(Sequence[Sample]):
 
     @cached_property
     def inputs(self) -> np.ndarray:
-        """Prepared samples as stored, memory-mapped and read-only."""
+        """Prepared samples as stored, memory-mapped and read-only; re-hashed once a process.
+
+        Raises:
+            IntegrityError: They are not what was stored.
+        """
         return self._files.array(f"{self.name}.inputs.npy", mapped=True)
+
+    @cached_property
+    def glimpse(self) -> np.ndarray:
+        """The same, but not re-hashed: for who shows a few and would wait for all."""
+        return self._files.array(f"{self.name}.inputs.npy", mapped=True, proven=False)
 
     def __len__(self) -> int:
         return len(self.targets)
@@ -103,17 +112,17 @@ class Split(Sequence[Sample]):
 
     def _raw(self, number: int) -> Any:
         if not self._modality.keeps_raw(self._preprocessing):
-            return self._modality.raw(np.array(self.inputs[number]), self._preprocessing)
+            return self._modality.raw(np.array(self.glimpse[number]), self._preprocessing)
         start, end = self._offsets[number : number + 2]
         return json.loads(bytes(self._lines[start:end]))
 
     @cached_property
     def _offsets(self) -> np.ndarray:
-        return self._files.array(f"{self.name}.offsets.npy", mapped=True)
+        return self._files.array(f"{self.name}.offsets.npy", mapped=True, proven=False)
 
     @cached_property
     def _lines(self) -> np.ndarray:
-        path = self._files.path(f"{self.name}.raw.jsonl")
+        path = self._files.place(f"{self.name}.raw.jsonl")
         return np.memmap(path, np.uint8, "r") if path.stat().st_size else np.zeros(0, np.uint8)
 
 
@@ -246,6 +255,8 @@ class Dataset(Shown):
 def open_dataset(store: Store, ref: str) -> Dataset:
     """Opens a prepared dataset; cheap, since its arrays are memory-mapped.
 
+    Each part is re-hashed when it is first used for more than showing a few samples.
+
     Args:
         store: The workspace.
         ref: Its ref, as in "dataset:digits@4fa1c2", or the digest of its artifact.
@@ -275,10 +286,11 @@ class _Files:
         self._store = store
         self._artifact = artifact
 
-    def path(self, name: str) -> Path:
-        return self._store.artifacts.path(self._artifact, name)
+    def place(self, name: str) -> Path:
+        return self._store.artifacts.place(self._artifact, name)
 
-    def array(self, name: str, *, mapped: bool) -> np.ndarray:
-        loaded = np.load(self.path(name), mmap_mode="r" if mapped else None, allow_pickle=False)
+    def array(self, name: str, *, mapped: bool, proven: bool = True) -> np.ndarray:
+        path = self._store.artifacts.path(self._artifact, name) if proven else self.place(name)
+        loaded = np.load(path, mmap_mode="r" if mapped else None, allow_pickle=False)
         plain: np.ndarray = loaded.view(np.ndarray)
         return plain

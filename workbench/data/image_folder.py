@@ -15,7 +15,7 @@ import numpy as np
 from workbench.core.clock import now
 from workbench.core.errors import InputError
 from workbench.core.records import Finding
-from workbench.data.pictures import SUFFIXES
+from workbench.data.picture_file import SUFFIXES
 from workbench.data.split import part_code
 from workbench.tasks import sorted_names
 

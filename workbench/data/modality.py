@@ -13,6 +13,7 @@ from workbench.core.errors import InputError
 from workbench.core.plugins import Plugin
 from workbench.core.records import Finding
 from workbench.data.chunks import StoredArray
+from workbench.data.picture_file import PictureLimits
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,16 @@ class Modality(Plugin):
         Raises:
             InputError: The value cannot be decoded; the message says what would be right.
         """
+
+    def weigh(self, value: Any, config: Any, limits: PictureLimits) -> int:
+        """Returns how many bytes of memory decoding a value takes beside the result.
+
+        Told by the value's header, before anything is decoded.
+
+        Raises:
+            InputError: It is beyond the limits, or cannot be read.
+        """
+        return 0
 
     def decode_batch(self, values: Sequence[Any], config: Any) -> np.ndarray:
         """Returns n values as float32, shape (n, *sample_shape).

@@ -1,11 +1,8 @@
-"""Pictures to arrays with Pillow, which is imported only when a picture is met."""
+"""Pictures to arrays: the same pixels for training and at the endpoint, in little memory."""
 
 from __future__ import annotations
 
-import io
-import struct
-import zlib
-from pathlib import Path
+from collections.abc import Iterator
 from types import ModuleType
 from typing import Any
 
@@ -13,52 +10,28 @@ import numpy as np
 
 from workbench.core.errors import InputError
 from workbench.core.optional import require
+from workbench.data import picture_file
+from workbench.data.picture_file import PictureLimits, open_picture, pillow, readable
 
 _ORIENTATION = 0x0112  # EXIF 2.32, tag Orientation
+_ON_SIDE = (5, 6, 7, 8)
 MODES = {1: "L", 3: "RGB", 4: "RGBA"}
-SUFFIXES = frozenset(
-    (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".pbm")
-)
-
-
-def pillow() -> ModuleType:
-    """Returns Pillow's `Image` module."""
-    return require("PIL.Image", for_="reading pictures")
+# From here on a JPEG is decoded at 1/2, 1/4 or 1/8, as long as twice the size wanted is left.
+_REDUCED_FROM, _MARGIN = 4_000_000, 2
+_STRIP = 1 << 20
+_THREE_AT_ONCE = b"\x00\x0c\x03"  # a scan's length and components. Source: ITU T.81, B.2.3
+_SMALL_MODES = {"1": 1, "L": 1, "P": 1}  # bytes that Pillow keeps of a pixel; 2 for I;16, else 4
 
 
 def prepare() -> None:
-    """Imports what `open_picture` and `picture_array` need for the common formats."""
-    pillow().preinit()
+    """Imports what `open_picture` and `picture_array` need for the known formats."""
+    picture_file.prepare()
     require("PIL.ImageOps", for_="reading pictures")
 
 
 def is_picture(value: Any) -> bool:
     """Returns whether `value` is a Pillow image, without importing Pillow."""
     return hasattr(value, "convert") and hasattr(value, "mode") and hasattr(value, "size")
-
-
-def open_picture(value: Any) -> Any:
-    """Returns a Pillow image of a path, bytes or a binary file.
-
-    Raises:
-        InputError: It is none of these, or not a picture.
-    """
-    image = pillow()
-    try:
-        if isinstance(value, (bytes, bytearray, memoryview)):
-            return image.open(io.BytesIO(bytes(value)))
-        if isinstance(value, (str, Path)):
-            return image.open(io.BytesIO(Path(value).read_bytes()))
-        if hasattr(value, "read"):
-            return image.open(io.BytesIO(value.read()))
-    except FileNotFoundError as error:
-        raise InputError(f"There is no file '{value}'.") from error
-    except (image.DecompressionBombError, *_READ_ERRORS) as error:
-        raise InputError(f"not a readable picture ({_reason(error)})") from error
-    raise InputError(
-        f"A {type(value).__name__} is not a picture.",
-        hint="Give a file name, its bytes, a Pillow image or an array.",
-    )
 
 
 def channels_of(picture: Any) -> int:
@@ -70,7 +43,8 @@ def channels_of(picture: Any) -> int:
 def picture_array(picture: Any, channels: int, size: tuple[int, int], resize: str) -> np.ndarray:
     """Returns a Pillow image as uint8, shape (height, width, channels).
 
-    Turned upright by its EXIF tag; transparency is laid on white; 16-bit gray becomes 8-bit.
+    Turned upright by its EXIF tag; transparency is laid on white; 16-bit gray becomes 8-bit. Of a
+    JPEG with more than four million pixels only as many are decoded as `size` needs.
 
     Args:
         picture: A Pillow image.
@@ -81,37 +55,148 @@ def picture_array(picture: Any, channels: int, size: tuple[int, int], resize: st
     Raises:
         InputError: The picture is damaged.
     """
-    operations = require("PIL.ImageOps", for_="reading pictures")
-    try:
-        is_turned = picture.getexif().get(_ORIENTATION, 1) != 1
-        upright = operations.exif_transpose(picture) if is_turned else picture
-        image = _converted(upright, MODES[channels])
-        if image.size != (size[1], size[0]):
-            image = _resized(image, size, resize, operations)
-    except _READ_ERRORS as error:
-        raise InputError(f"not a readable picture ({_reason(error)})") from error
-    array = np.asarray(image, np.uint8)
-    return array[:, :, None] if channels == 1 else array
+    return np.asarray(readable(lambda: _array(picture, channels, size, resize)))
+
+
+def weigh(value: Any, channels: int, size: tuple[int, int], limits: PictureLimits) -> int:
+    """Returns how many bytes of memory `picture_array` takes, as the header tells.
+
+    Args:
+        value: A path or the bytes of a file.
+        channels: As `picture_array`.
+        size: As `picture_array`.
+        limits: What it may be.
+
+    Raises:
+        InputError: It is no picture, or beyond the limits.
+    """
+    picture = open_picture(value, limits)
+    taken = int(readable(lambda: _working_bytes(picture, MODES[channels], size)))
+    if taken > limits.working_bytes:
+        raise InputError(
+            f"not opened: decoding it takes {taken / 1e6:,.0f} MB; "
+            f"{limits.working_bytes / 1e6:,.0f} MB are the most",
+            context={"limit": limits.working_bytes},
+        )
+    return taken
 
 
 def upright_size(picture: Any) -> tuple[int, int]:
     """Returns height and width after turning by the EXIF tag; reads the header only."""
     width, height = picture.size
     may_turn = getattr(picture, "format", None) in ("JPEG", "MPO", "TIFF", "WEBP")
-    turned = may_turn and picture.getexif().get(_ORIENTATION, 1) in (5, 6, 7, 8)
+    turned = may_turn and readable(lambda: _orientation(picture)) in _ON_SIDE
     return (width, height) if turned else (height, width)
+
+
+def _orientation(picture: Any) -> Any:
+    return picture.getexif().get(_ORIENTATION, 1)
+
+
+def _array(picture: Any, channels: int, size: tuple[int, int], resize: str) -> np.ndarray:
+    operations = require("PIL.ImageOps", for_="reading pictures")
+    orientation = _orientation(picture)
+    _reduce(picture, size, orientation)
+    upright = operations.exif_transpose(picture) if orientation != 1 else picture
+    image = _converted(upright, _mode_at_full_size(upright, MODES[channels]))
+    if image.size != (size[1], size[0]):
+        image = _resized(image, size, resize, operations)
+    if image.mode != MODES[channels]:
+        image = image.convert(MODES[channels])
+    array = np.asarray(image, np.uint8)
+    return array[:, :, None] if channels == 1 else array
+
+
+def _mode_at_full_size(picture: Any, mode: str) -> str:
+    """Returns "L" for gray that becomes color: three equal channels are made when it is small."""
+    is_gray = channels_of(picture) == 1 and not _is_transparent(picture)
+    return "L" if is_gray and mode == "RGB" else mode
+
+
+def _reduce(picture: Any, size: tuple[int, int], orientation: Any) -> None:
+    """Makes a large JPEG decode at a fraction of its size, which its format allows for free."""
+    width, height = picture.size
+    if getattr(picture, "format", None) in ("JPEG", "MPO") and width * height > _REDUCED_FROM:
+        wanted = size if orientation in _ON_SIDE else size[::-1]
+        picture.draft(None, (_MARGIN * wanted[0], _MARGIN * wanted[1]))
+
+
+def _working_bytes(picture: Any, mode: str, size: tuple[int, int]) -> int:
+    scans = _scan_bytes(picture)
+    # In a PNG the tag may come after the pixels; looking for it would decode them.
+    orientation = None if picture.format == "PNG" else _orientation(picture)
+    _reduce(picture, size, orientation)
+    mode = _mode_at_full_size(picture, mode)
+    own, wanted = _stored(picture.mode), _stored(mode)
+    a_pixel = own * (2 if orientation != 1 else 1) + (wanted if picture.mode != mode else 0)
+    a_pixel += 1 if picture.mode.startswith("I") and mode != "L" else 0
+    if picture.format == "WEBP":
+        a_pixel += 3 * _stored("RGBA")  # the canvas, the frame before and the bytes of this one
+    width, height = picture.size
+    return int(scans + a_pixel * width * height)
+
+
+def _stored(mode: str) -> int:
+    return 2 if mode.startswith("I;16") else _SMALL_MODES.get(mode, 4)
+
+
+def _scan_bytes(picture: Any) -> int:
+    """Returns what libjpeg keeps of a JPEG whose components do not come together: all of it."""
+    if picture.format not in ("JPEG", "MPO"):
+        return 0
+    layers = picture.layers
+    is_one = layers == 1 or (layers == 3 and _scan_header(picture.fp) == _THREE_AT_ONCE)
+    width, height = picture.size
+    is_whole = "progressive" in picture.info or not is_one
+    return 2 * layers * width * height if is_whole else 0
+
+
+def _scan_header(file: Any) -> bytes:
+    """Returns length and number of components of the first scan, which was just read, if three."""
+    place = file.tell()
+    file.seek(place - 12)
+    head = file.read(3)
+    file.seek(place)
+    return bytes(head)
+
+
+def _is_transparent(image: Any) -> bool:
+    return image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info
 
 
 def _converted(image: Any, mode: str) -> Any:
     if image.mode.startswith("I"):
-        wide = np.asarray(image, np.float64)
-        image = pillow().fromarray(np.clip(wide / 257, 0, 255).astype(np.uint8))
-    transparent = image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info
-    if transparent and mode != "RGBA":
-        layer = image.convert("RGBA")
-        white = pillow().new("RGBA", layer.size, (255, 255, 255, 255))
-        image = pillow().alpha_composite(white, layer)
+        image = _eight_bits(image)
+    if _is_transparent(image) and mode != "RGBA":
+        return _on_white(image, mode)
     return image if image.mode == mode else image.convert(mode)
+
+
+def _on_white(image: Any, mode: str) -> Any:
+    """Returns a transparent picture laid on white, in another mode."""
+    result = pillow().new(mode, image.size)
+    for place, strip in _strips(image):
+        layer = strip.convert("RGBA")
+        white = pillow().new("RGBA", layer.size, (255, 255, 255, 255))
+        result.paste(pillow().alpha_composite(white, layer).convert(mode), place)
+    return result
+
+
+def _eight_bits(image: Any) -> Any:
+    """Returns 16-bit gray as 8-bit: 65535 becomes 255."""
+    result = pillow().new("L", image.size)
+    for place, strip in _strips(image):
+        gray = np.clip(np.asarray(strip) // 257, 0, 255).astype(np.uint8)
+        result.paste(pillow().fromarray(gray), place)
+    return result
+
+
+def _strips(image: Any) -> Iterator[tuple[tuple[int, int], Any]]:
+    """Yields a picture in pieces, each with its place, so that work on pixels takes little more."""
+    width, height = image.size
+    rows = max(1, _STRIP // max(1, width))
+    for top in range(0, height, rows):
+        yield (0, top), image.crop((0, top, width, min(height, top + rows)))
 
 
 def _resized(image: Any, size: tuple[int, int], resize: str, operations: ModuleType) -> Any:
@@ -120,22 +205,3 @@ def _resized(image: Any, size: tuple[int, int], resize: str, operations: ModuleT
     if resize == "crop":
         return operations.fit(image, target, method)
     return image.resize(target, method)
-
-
-def _reason(error: BaseException) -> str:
-    text = str(error)
-    return "unknown format" if "cannot identify" in text else text or type(error).__name__
-
-
-# Pillow's readers raise all of these on damaged files.
-_READ_ERRORS = (
-    OSError,
-    ValueError,
-    SyntaxError,
-    EOFError,
-    IndexError,
-    TypeError,
-    OverflowError,
-    struct.error,
-    zlib.error,
-)

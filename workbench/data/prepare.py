@@ -12,7 +12,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from workbench.core.config import saved_config
-from workbench.core.errors import InputError, NotFoundError
+from workbench.core.errors import InputError
 from workbench.core.ids import digest_json
 from workbench.core.records import Finding
 from workbench.data.augment import check_augment, parse_augment
@@ -83,11 +83,8 @@ def _known(store: Store, fingerprint: str, name: str) -> Dataset | None:
     record = store.datasets.find(fingerprint)
     if record is None:
         return None
-    try:
-        artifact = store.artifacts.get(record.artifact)
-    except NotFoundError:
-        return None
-    if not all(store.blobs.path(blob).is_file() for blob in artifact.files.values()):
+    artifact = store.artifacts.adopt(record.artifact)
+    if artifact is None:
         return None
     if record.name != name:
         artifact = store.artifacts.save(KIND, artifact.files, {**artifact.meta, "name": name})

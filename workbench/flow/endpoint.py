@@ -74,8 +74,14 @@ class Endpoint(Shown):
 
     @property
     def is_running(self) -> bool:
-        """Whether its process runs."""
-        return discovery.is_alive(self.info)
+        """Whether its process runs, and somebody in it answers: see `failure`."""
+        return discovery.is_alive(self.info) and not self.failure
+
+    @property
+    def failure(self) -> str:
+        """Why nothing answers though its process is there, as "worker 0 ended: …"; "" if not so."""
+        found = discovery.read(self.info.id)
+        return found.failed if found is not None and found.pid == self.info.pid else ""
 
     @cached_property
     def client(self) -> Client:
@@ -259,6 +265,7 @@ class Endpoint(Shown):
             "refs": list(self.info.refs),
             "pid": self.info.pid,
             "started": self.info.started,
+            "failed": self.failure,
         }
 
 

@@ -16,6 +16,7 @@ from workbench.core.lazy import lazy
 from workbench.core.records import Description
 from workbench.flow.resolve import NETWORK, ONNX, ONNX_FILE, Model
 from workbench.store import Artifact, Store
+from workbench.store.scratch import scratch_prefix
 
 if TYPE_CHECKING:
     from torch import nn
@@ -58,13 +59,13 @@ def export_model(store: Store, model: Model, dataset: Dataset, exporter: str = "
         }
     )
     known = store.cache.get(key)
-    if known is None:
+    artifact = None if known is None else store.artifacts.adopt(known["artifact"])
+    if artifact is None:
         module = networks.load_network(store, model.artifact)
         meta = {"parent": model.artifact.digest}
         artifact = export_module(store, module, model.description, dataset, meta, exporter)
         store.cache.put(key, {"artifact": artifact.digest})
-        return as_export(store, artifact)
-    return as_export(store, store.artifacts.get(known["artifact"]))
+    return as_export(store, artifact)
 
 
 def export_module(
@@ -76,7 +77,7 @@ def export_module(
     exporter: str = "onnx",
 ) -> Artifact:
     """Exports a live module and saves the file with what was proven of it."""
-    with tempfile.TemporaryDirectory(dir=store.home.scratch) as folder:
+    with tempfile.TemporaryDirectory(dir=store.home.scratch, prefix=scratch_prefix()) as folder:
         done = exporting_step.export(module, description, dataset, Path(folder), exporter=exporter)
         return store.artifacts.save(
             ONNX,

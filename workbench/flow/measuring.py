@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from workbench.core.errors import CancelledError, RunFailedError, error_from_dict
+from workbench.core.files import open_private
 from workbench.flow import own_code
 from workbench.store import Store
 
@@ -141,7 +142,7 @@ class MeasuringWorker:
             self.close()
             self._plugins, code = plugins, own_code.packed(self._live)
             log = self._store.home.root / "measuring.log"
-            with log.open("wb") as stderr:
+            with open_private(log, "wb") as stderr:
                 self._process = subprocess.Popen(
                     [
                         *(sys.executable, "-P", "-m", "workbench.flow.measuring_child"),

@@ -19,10 +19,11 @@ from typing import IO, Any
 
 from workbench.compression.study import StudyEngine
 from workbench.core.errors import CancelledError, RunFailedError, WorkbenchError
+from workbench.core.storage import storage_border
 from workbench.data.dataset import open_dataset
 from workbench.flow import own_code
 from workbench.flow.measuring_tasks import perform
-from workbench.store import NullContext, open_store
+from workbench.store import NullContext, Store, open_store
 
 _ALIVE_S = 0.2
 
@@ -57,27 +58,30 @@ def main(root: str, study_id: str, payload_bytes: str) -> int:
     """Serves measurements until the input ends; returns the exit code."""
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # whatever a library prints is no answer
-    module, loss = _live(int(payload_bytes))
-    store = open_store(Path(root))
-    record = store.studies.get(study_id)
+    live = _live(int(payload_bytes))
+    try:
+        with storage_border(Path(root)):
+            store = open_store(Path(root))
+            engine = _engine(store, study_id, *live)
+    except WorkbenchError as error:
+        _write(answers, {"error": error.to_dict()})
+        return 1
 
     def tell(kind: str, data: Mapping[str, Any]) -> None:
         _write(answers, {"kind": kind, "data": dict(data)})
 
-    engine = StudyEngine(
-        store,
-        store.artifacts.get(record.model),
-        open_dataset(store, record.dataset),
-        module,
-        loss=loss,
-        metric=record.config.get("metric"),
-    )
     context = _Work(store.home.scratch, store.artifacts, tell)
     signal.signal(signal.SIGUSR1, context.cancel)
     for line in sys.stdin.buffer:
         context.is_cancelled = False
         _write(answers, _answered(engine, json.loads(line), context))
     return 0
+
+
+def _engine(store: Store, study_id: str, module: Any, loss: Any) -> StudyEngine:
+    record = store.studies.get(study_id)
+    model, data = store.artifacts.get(record.model), open_dataset(store, record.dataset)
+    return StudyEngine(store, model, data, module, loss=loss, metric=record.config.get("metric"))
 
 
 def _answered(engine: StudyEngine, task: Any, context: _Work) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from workbench.compression.growing import Refused
 from workbench.compression.recipe import parse
 from workbench.compression.study import StudyEngine
 from workbench.core.errors import RunFailedError, WorkbenchError, unknown_name
+from workbench.core.storage import storage_error
 from workbench.store import Context
 
 Task = Callable[[StudyEngine, Mapping[str, Any], Context], dict[str, Any]]
@@ -31,6 +32,8 @@ def perform(engine: StudyEngine, task: Mapping[str, Any], context: Context) -> d
     except WorkbenchError:
         raise
     except Exception as error:
+        if (told := storage_error(error, root=engine.store.home.root)) is not None:
+            raise told from error
         raise RunFailedError(
             f"Measuring failed unexpectedly: {type(error).__name__}: {error}",
             hint="The traceback is in measuring.log in the workspace, or above in batch.",

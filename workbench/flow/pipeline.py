@@ -16,6 +16,7 @@ from workbench.core.files import writing
 from workbench.core.host import FileLock
 from workbench.core.ids import digest_file
 from workbench.core.optional import require
+from workbench.core.storage import storage_error
 from workbench.flow.batch import BATCH_VARIABLE
 from workbench.flow.registering import NOTEBOOK_VARIABLE
 from workbench.store import Store
@@ -99,8 +100,9 @@ def run_pipeline(
             )
             store.runs.finish(record.id, "failed", failure)
             raise failure from error
-        except BaseException:
-            store.runs.finish(record.id, "cancelled")
+        except BaseException as error:
+            reason = storage_error(error, root=store.home.root)
+            store.runs.finish(record.id, "cancelled" if reason is None else "failed", reason)
             raise
         else:
             store.runs.finish(record.id, "succeeded")

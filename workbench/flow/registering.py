@@ -54,7 +54,7 @@ def environment() -> dict[str, Any]:
 def _producing_run(store: Store, model: Model) -> Any:
     if model.parent is None or not model.parent.startswith("run:"):
         return None
-    return store.runs.get(model.parent.removeprefix("run:"))
+    return store.runs.proven(model.parent.removeprefix("run:"))
 
 
 def _data(dataset: Dataset | None) -> dict[str, Any] | None:

@@ -115,7 +115,7 @@ def _of_ref(store: Store, text: str) -> Model:
 def _of_run(store: Store, run: Run) -> Model:
     if not run.record.is_finished:
         run.wait()
-    record = run.record
+    record = store.runs.proven(run.id)
     digest = record.outputs.get("model")
     if digest is None:
         raise StateError(
@@ -137,6 +137,7 @@ def _of_run(store: Store, run: Run) -> Model:
 
 
 def _of_version(store: Store, version: Version) -> Model:
+    version = store.models.verify(version, afresh=False)
     blobs = version.files
     if ONNX_FILE not in blobs:
         raise NotFoundError(f"{version.ref} has no file '{ONNX_FILE}'.")

@@ -10,6 +10,7 @@ from typing import Any
 from workbench.core.errors import RunFailedError, StateError, error_from_dict
 from workbench.core.events import Event, EventReader, read_events
 from workbench.core.shown import Shown
+from workbench.core.storage import bordered
 from workbench.flow import own_code, runner
 from workbench.flow.progress import Bar
 from workbench.store import RunRecord, Store
@@ -17,6 +18,7 @@ from workbench.store import RunRecord, Store
 _POLL_S = 0.05
 
 
+@bordered(root=lambda run: run._store.home.root)
 class Run(Shown):
     """A run. Every property reads its newest state; nothing is lost with this object.
 

@@ -7,11 +7,14 @@ import subprocess
 import sys
 import traceback
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from workbench.core.errors import CancelledError, StateError, UnexpectedError, WorkbenchError
+from workbench.core.files import open_private, write_private
 from workbench.core.host import FileLock, start_detached
+from workbench.core.storage import storage_error
 from workbench.flow.steps import run_step
 from workbench.store import RunContext, Store
 
@@ -35,28 +38,25 @@ def execute(
     lock = FileLock(store.runs.lock_path(run_id))
     if not lock.try_acquire():
         raise StateError(f"The run {run_id} is already being worked on.")
+    context: RunContext | None = None
     with lock:
-        store.runs.start(run_id)
-        context = RunContext(store.runs, run_id, on_event)
         try:
-            run_step(store, context, store.runs.get(run_id), payload)
+            store.runs.start(run_id)
+            context = RunContext(store.runs, run_id, on_event)
+            run_step(store, context, store.runs.proven(run_id), payload)
         except CancelledError:
             store.runs.finish(run_id, "cancelled")
-        except WorkbenchError as error:
-            _fail(store, context, run_id, error)
-            raise
         except Exception as error:
-            unexpected = UnexpectedError(
-                f"{type(error).__name__}: {error}",
-                hint=f"The traceback is in runs/{run_id}/traceback.txt of the workspace.",
-            )
-            _fail(store, context, run_id, unexpected)
-            raise unexpected from error
+            failure = _failure(store, run_id, error)
+            _fail(store, context, run_id, failure)
+            if failure is error:
+                raise
+            raise failure from error
         else:
             store.runs.finish(run_id, "succeeded")
         finally:
-            context.event("finished", status=store.runs.get(run_id).status)
-            context.close()
+            if context is not None:
+                context.close()
 
 
 def start(store: Store, run_id: str, payload: bytes | None = None) -> subprocess.Popen[bytes]:
@@ -70,7 +70,10 @@ def start(store: Store, run_id: str, payload: bytes | None = None) -> subprocess
     """
     folder = store.runs.directory(run_id)
     command = [sys.executable, "-P", "-m", "workbench.flow.child", str(store.home.root), run_id]
-    with (folder / "stdout.txt").open("ab") as out, (folder / "stderr.txt").open("ab") as err:
+    with (
+        open_private(folder / "stdout.txt", "ab") as out,
+        open_private(folder / "stderr.txt", "ab") as err,
+    ):
         process = start_detached(
             command,
             stdin=subprocess.PIPE if payload is not None else subprocess.DEVNULL,
@@ -109,7 +112,21 @@ def _send(process: subprocess.Popen[bytes], payload: bytes) -> None:
         process.wait()
 
 
-def _fail(store: Store, context: RunContext, run_id: str, error: WorkbenchError) -> None:
-    (context.directory / "traceback.txt").write_text(traceback.format_exc())
-    context.event("failed", error=error.to_dict())
+def _failure(store: Store, run_id: str, error: Exception) -> WorkbenchError:
+    """Returns what a step raised, in words; what nobody foresaw with the place of its traceback."""
+    if isinstance(error, WorkbenchError):
+        return error
+    return storage_error(error, root=store.home.root) or UnexpectedError(
+        f"{type(error).__name__}: {error}",
+        hint=f"The traceback is in runs/{run_id}/traceback.txt of the workspace.",
+    )
+
+
+def _fail(store: Store, context: RunContext | None, run_id: str, error: WorkbenchError) -> None:
+    """Records a failure: the reason first, since on a full disk there may be space for no more."""
     store.runs.finish(run_id, "failed", error)
+    with suppress(OSError):
+        write_private(store.runs.directory(run_id) / "traceback.txt", traceback.format_exc())
+    if context is not None:
+        with suppress(OSError):
+            context.event("failed", error=error.to_dict())

@@ -29,6 +29,7 @@ from workbench.core.errors import (
     UnsupportedError,
 )
 from workbench.core.host import FileLock
+from workbench.core.storage import storage_error
 from workbench.exporting.parity import ParityError
 from workbench.flow.preparing import Preparing
 from workbench.flow.search_report import SearchReport, words_of
@@ -152,11 +153,11 @@ class Searching:
             context = RunContext(self._store.runs, self.run_id, on_event)
             try:
                 return self._whole(context)
-            except BaseException:
-                self._store.runs.finish(self.run_id, "failed")
+            except BaseException as error:
+                found = storage_error(error, root=self._store.home.root)
+                self._store.runs.finish(self.run_id, "failed", found)
                 raise
             finally:
-                context.event("finished", status=self._store.runs.get(self.run_id).status)
                 context.close()
 
     def _whole(self, context: RunContext) -> tuple[Measured, SearchReport]:

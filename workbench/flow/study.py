@@ -11,6 +11,7 @@ from workbench.compression.measured import Measured
 from workbench.core.errors import InputError, StateError
 from workbench.core.lazy import lazy
 from workbench.core.shown import Shown
+from workbench.core.storage import bordered
 from workbench.data.dataset import Dataset, open_dataset
 from workbench.evaluation import checked_metrics
 from workbench.flow.measuring import EventSink
@@ -51,6 +52,7 @@ else:
 _FIGURES = ("size_bytes", "stored_bytes", "latency_ms", "score")
 
 
+@bordered(root=lambda study: study._store.home.root)
 class Study(Shown):
     """The study of one model on one dataset. All it knows is stored; it can be opened anywhere.
 

@@ -9,6 +9,7 @@ from workbench.compression.confirmation import Confirmed
 from workbench.compression.measured import Measured
 from workbench.core.records import Interval
 from workbench.core.shown import Shown
+from workbench.core.storage import bordered
 from workbench.flow.resolve import ONNX_FILE, Model
 from workbench.store import Store
 from workbench.store.studies import StudyRecord, VariantRecord
@@ -24,6 +25,7 @@ def confirmed_key(study_id: str, artifact: str) -> str:
     return f"confirmed:{study_id}:{artifact}"
 
 
+@bordered(root=lambda variant: variant._store.home.root)
 class Variant(Shown):
     """One measured point of a study. It never changes.
 

@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from workbench.core.shown import Shown
+from workbench.core.storage import bordered
 from workbench.store import Store, Version
 
 
+@bordered(root=lambda version: version._store.home.root)
 class ModelVersion(Shown):
     """A registered version. It never changes; only the aliases that point at it do."""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,15 +9,16 @@ from workbench.core.errors import InputError, StateError, did_you_mean
 from workbench.core.ids import digest_json
 from workbench.core.lazy import lazy
 from workbench.core.refs import check_name, is_ref, parse_ref
+from workbench.core.storage import bordered
 from workbench.flow import exports, resolve
 from workbench.flow.batch import is_batch
 from workbench.flow.progress import Bar
 from workbench.flow.registering import manifest_of
 from workbench.flow.run import Run
+from workbench.flow.tidying import tidy
 from workbench.flow.variant import Variant
 from workbench.flow.version import ModelVersion
 from workbench.store import Store, open_store
-from workbench.store.gc import collect
 
 if TYPE_CHECKING:
     from workbench import data as data_floor
@@ -39,6 +39,7 @@ else:
     training_config = lazy("workbench.training.config")
 
 
+@bordered(root=lambda space: space.store.home.root)
 class Workspace:
     """One workspace and what can be done in it.
 
@@ -270,11 +271,12 @@ class Workspace:
         return self._version(self.store.models.rollback(name, alias, reason=why))
 
     def verify(self, ref: Any) -> ModelVersion:
-        """Re-hashes a version's manifest and files and checks its signature.
+        """Re-hashes a version's manifest and files, checks its signature and the audit log.
 
         Raises:
-            IntegrityError: Something is not what was registered.
+            IntegrityError: Something is not what was registered, or it was deleted since.
         """
+        self.store.audit.verify()
         version = self.store.models.resolve(ref if isinstance(ref, str) else ref.ref)
         return self._version(self.store.models.verify(version))
 
@@ -352,12 +354,16 @@ class Workspace:
             )
 
     def gc(self, *, dry_run: bool = False) -> dict[str, int]:
-        """Removes files that no version, run, study or dataset needs.
+        """Removes files that nothing needs, and what ended processes left behind.
+
+        Needed is what a version, run, study, dataset or running endpoint refers to.
 
         Returns:
-            How many files and bytes were (or would be) freed.
+            How many files and bytes were (or would be) freed; how many left-overs of ended
+            processes (scratch files, folders and discovery files of endpoints) with their bytes;
+            and how many files stay only since a running endpoint serves them ("in_use").
         """
-        return collect(self.store, dry_run=dry_run)
+        return tidy(self.store, dry_run=dry_run)
 
     def _remembered(self, kind: str, config: dict[str, Any], inputs: dict[str, str]) -> Run:
         """Returns the batch step done before with the same content, or does or resumes it."""
@@ -394,5 +400,4 @@ class Workspace:
         record = self.store.runs.get(run_id)
         if not record.is_finished:
             raise StateError(f"{record.ref} is {record.status}.", hint="Stop it first.")
-        self.store.db.execute("DELETE FROM runs WHERE id = ?", run_id)
-        shutil.rmtree(self.store.runs.directory(run_id), ignore_errors=True)
+        self.store.runs.delete(run_id)

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
 from workbench.core.errors import WorkbenchError
+from workbench.serving.isolation import each
 from workbench.serving.messages import Request, Response, error_response, status_line
 
 if TYPE_CHECKING:
     from workbench.serving.batching import Job
     from workbench.serving.served import Served
 
+_LOGGER = logging.getLogger(__name__)
 Headers = tuple[tuple[bytes, bytes], ...]
 
 
@@ -77,10 +80,16 @@ class Answer:
         self._end()
 
     def fail(self, error: WorkbenchError) -> None:
-        """Answers with an error."""
-        if not self.is_started:
-            self.error_code = error.code
-            self.send(self.to_response(error))
+        """Answers with an error; one that its dialect cannot tell is told plainly."""
+        if self.is_started:
+            return
+        self.error_code = error.code
+        try:
+            response = self.to_response(error)
+        except Exception:
+            _LOGGER.exception("an error could not be told in its dialect")
+            response = error_response(error)
+        self.send(response)
 
     def start(self, status: int, headers: Headers, *, has_length: bool) -> None:
         """Begins a streamed response; without a length its body goes in chunks, or to the end."""
@@ -131,4 +140,4 @@ class Answer:
         on_done, self.on_done = self.on_done, None
         self._line.flush()
         if on_done is not None:
-            on_done(self)
+            each((self,), on_done)

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from workbench.core.errors import CancelledError, OverloadedError, WorkbenchError
 from workbench.serving.engine import LoadedModel, Tensors
 from workbench.serving.errors import DeadlineError, ModelError
+from workbench.serving.isolation import each
 
 Outputs = dict[str, NDArray[Any]]
 Done = Callable[["Job"], None]
@@ -38,6 +39,7 @@ class Job:
         deadline: `perf_counter` seconds after which nobody waits for it; None for ever.
         queued, started, finished: `perf_counter` seconds.
         batch_rows: Rows of the batch it was part of.
+        has_run: Whether it was given to the model: only then does its outcome say something of it.
     """
 
     key: tuple[Any, ...] = ()
@@ -46,6 +48,7 @@ class Job:
     is_dropped = False
     deadline: float | None = None
     batch_rows = 0
+    has_run = False
 
     def __init__(self, inputs: Tensors, rows: int, done: Done) -> None:
         self.inputs = inputs
@@ -94,6 +97,7 @@ class Batcher:
         self.can_batch = can_batch
         self.limits = limits or BatchLimits()
         self.pending = 0
+        self._began: float | None = None
         self._is_fixed = is_fixed
         self._check = check
         self._model = model
@@ -143,6 +147,12 @@ class Batcher:
                 hint="Try again after the time in Retry-After.",
                 context={"queue": self.limits.queue, "retry_after_s": 1},
             )
+
+    @property
+    def busy_s(self) -> float:
+        """Seconds since the run under way began; 0 if there is none."""
+        began = self._began
+        return 0.0 if began is None else perf_counter() - began
 
     def _hand_over(self) -> None:
         """Wakes the thread once for all requests that came in the same turn of the loop."""
@@ -207,7 +217,9 @@ class Batcher:
         for job in batch:
             job.started, job.batch_rows = started, rows
         if live:
+            self._began = started
             self._predict_live(live)
+            self._began = None
         finished = perf_counter()
         for job in batch:
             job.finished = finished
@@ -225,10 +237,13 @@ class Batcher:
     def _predict_together(self, jobs: list[Job]) -> None:
         if len(jobs) == 1:
             self._check(jobs[0].inputs)
+            jobs[0].has_run = True
             jobs[0].outputs = self._model.predict(jobs[0].inputs)
             return
         joined = {name: np.concatenate([j.inputs[name] for j in jobs]) for name in jobs[0].inputs}
         self._check(joined)
+        for job in jobs:
+            job.has_run = True
         outputs = self._model.predict(joined)
         total = sum(job.rows for job in jobs)
         if any(len(value) != total for value in outputs.values()):
@@ -263,11 +278,14 @@ class Batcher:
         if not self.pending:
             self._idle.set()
         if self._on_batch is not None:
-            self._on_batch(batch)
-        for job in batch:
-            done, job.done = job.done, _nothing  # or answer and job would keep each other alive
-            if not job.is_dropped:
-                done(job)
+            each((batch,), self._on_batch)
+        each(batch, _tell)
+
+
+def _tell(job: Job) -> None:
+    done, job.done = job.done, _nothing  # or answer and job would keep each other alive
+    if not job.is_dropped:
+        done(job)
 
 
 def _nothing(job: Job) -> None:

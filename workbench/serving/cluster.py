@@ -29,7 +29,7 @@ from workbench.core.errors import (
 )
 from workbench.core.files import write_private
 from workbench.core.optional import require
-from workbench.serving import discovery, launch
+from workbench.serving import discovery, launch, own_log
 from workbench.serving.discovery import EndpointInfo
 from workbench.serving.errors import StartError
 from workbench.serving.options import Options, parse, parser
@@ -258,9 +258,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     made.add_argument("--ray-address", default="auto")
     own, rest = made.parse_known_args(words)
     arguments = parser().parse_args(rest)
-    logging.basicConfig(
-        stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s"
-    )
+    own_log.configure()
     try:
         plan = Plan(own.replicas, own.cpus, own.ray_address)
         return asyncio.run(Cluster(parse(arguments), rest, plan).run(launch.announce))

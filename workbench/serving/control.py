@@ -10,7 +10,7 @@ from typing import Any
 from workbench.core.clock import now
 from workbench.core.errors import StateError, WorkbenchError
 from workbench.serving.asker import ENDPOINT, Asker
-from workbench.serving.budget import Breach, Watch
+from workbench.serving.budget import Breach, Caller, Watch
 from workbench.serving.follow import Registry
 from workbench.serving.metrics import Labels, Metrics
 from workbench.serving.repository import Repository
@@ -122,6 +122,8 @@ class TrafficControl:
                     await self._serve_missing(name, traffic)
                 except WorkbenchError as error:
                     _LOGGER.warning("%s: a version of its traffic is not served: %s", name, error)
+                except Exception:
+                    _LOGGER.exception("%s: a version of its traffic is not served", name)
                 self._apply(name, traffic)
 
     async def _serve_missing(self, name: str, traffic: Traffic | None) -> list[Served]:
@@ -199,14 +201,14 @@ class TrafficControl:
 
     def _watcher(
         self, served: Served, budget: Budget | None
-    ) -> Callable[[int, float], None] | None:
+    ) -> Callable[[int, float, Caller], None] | None:
         if budget is None:
             return None
         key = (served.name, served.version)
         watch = self._watches.setdefault(key, Watch(budget))
 
-        def observe(status: int, seconds: float) -> None:
-            breach = watch.observe(status, seconds)
+        def observe(status: int, seconds: float, caller: Caller) -> None:
+            breach = watch.observe(status, seconds, caller)
             if breach is not None:
                 self._on_breach(served, breach)
 
@@ -346,6 +348,8 @@ async def _logged(work: Coroutine[Any, Any, None]) -> None:
         await work
     except WorkbenchError as error:
         _LOGGER.warning("a change of traffic could not be completed or noted: %s", error)
+    except Exception:
+        _LOGGER.exception("a change of traffic could not be completed or noted")
 
 
 def _is_named(served: Served, selector: str) -> bool:

@@ -15,7 +15,9 @@ from typing import Any
 from workbench.serving.answer import Answer
 from workbench.serving.batching import Job
 from workbench.serving.errors import BadRequestError, DeadlineError
+from workbench.serving.jsonbody import shown
 from workbench.serving.messages import Request
+from workbench.serving.problems import Problems
 
 _OWN, _ENVOY = b"x-request-timeout-ms", b"x-envoy-expected-rq-timeout-ms"
 _GRPC = b"grpc-timeout"
@@ -49,13 +51,13 @@ def read_headers(request: Request) -> float | None:
     return found
 
 
-def read_parameter(parameters: Any, problems: list[str]) -> float | None:
+def read_parameter(parameters: Any, problems: Problems) -> float | None:
     """Returns the seconds that a V2 request's parameters allow; None without or with 0."""
     timeout = parameters.get("timeout") if isinstance(parameters, dict) else None
     if timeout is None:
         return None
     if isinstance(timeout, bool) or not isinstance(timeout, int) or timeout < 0:
-        problems.append(f"timeout: got {str(timeout)[:20]}; whole microseconds would be right")
+        problems.add(f"timeout: got {shown(timeout)}; whole microseconds would be right")
         return None
     return timeout / 1e6 or None
 

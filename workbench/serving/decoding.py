@@ -14,7 +14,8 @@ from workbench.core.records import Description
 from workbench.core.signature import Signature, TensorSpec
 from workbench.data.modalities import MODALITIES
 from workbench.data.modality import Modality
-from workbench.serving.tensors import as_tensor, cast_to, describe, input_error
+from workbench.serving.decoding_room import DecodingRoom
+from workbench.serving.tensors import as_tensor, cast_to, check_names, describe, input_error
 
 _LONG = 4096
 Inputs = dict[str, NDArray[Any]]
@@ -49,8 +50,15 @@ class Decoder(Protocol):
         """
 
 
-def decoder_for(description: Description | None, signature: Signature) -> Decoder:
+def decoder_for(
+    description: Description | None, signature: Signature, room: DecodingRoom | None = None
+) -> Decoder:
     """Returns the decoder that a model's description asks for.
+
+    Args:
+        description: What the model says of itself.
+        signature: Its tensors.
+        room: What decoding may take of this process; None gives a room of its own.
 
     Raises:
         UnsupportedError: The modality gives tensors that the model does not take.
@@ -68,7 +76,7 @@ def decoder_for(description: Description | None, signature: Signature) -> Decode
             f"sample, but its file takes {', '.join(describe(s) for s in signature.inputs)}.",
             hint="Export and register the model again with the data it was trained on.",
         )
-    return ModalityDecoder(modality, config, spec)
+    return ModalityDecoder(modality, config, spec, room or DecodingRoom())
 
 
 def modality_config(key: str, saved: Mapping[str, Any]) -> Any:
@@ -80,8 +88,11 @@ def modality_config(key: str, saved: Mapping[str, Any]) -> Any:
 class ModalityDecoder:
     """The same decoding that prepared the training data."""
 
-    def __init__(self, modality: Modality, config: Any, spec: TensorSpec) -> None:
+    def __init__(
+        self, modality: Modality, config: Any, spec: TensorSpec, room: DecodingRoom
+    ) -> None:
         self._modality = modality
+        self._room = room
         self._config = config
         self._spec = spec
         modality.prepare()
@@ -130,7 +141,8 @@ class ModalityDecoder:
             samples = value[np.newaxis] if is_one else value
         if not len(samples):
             raise InputError("Got no samples; at least one would be right.")
-        batch = self._modality.decode_batch(samples, self._config)
+        with self._room.taken(self._modality, samples, self._config):
+            batch = self._modality.decode_batch(samples, self._config)
         if len(self._spec.shape) < batch.ndim and len(batch) == 1:
             batch = batch[0]
         return {self._spec.name: np.ascontiguousarray(batch, np.float32)}
@@ -159,10 +171,9 @@ class TensorDecoder:
         specs = self._signature.inputs
         if isinstance(value, Mapping):
             by_name = {spec.name: spec for spec in specs}
-            known = {n: self._one(v, by_name[n]) for n, v in value.items() if n in by_name}
-            if known:
-                unknown = {n: np.zeros(0) for n in value if n not in by_name}
-                return {**known, **unknown}
+            if by_name.keys() & value.keys():
+                check_names(value, self._signature)
+                return {name: self._one(item, by_name[name]) for name, item in value.items()}
         if len(specs) != 1 or isinstance(value, (str, Mapping)):
             raise self._refusal(value)
         return {specs[0].name: self._one(value, specs[0])}

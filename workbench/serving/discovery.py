@@ -6,19 +6,23 @@ that directory are jupyter_core's, repeated here since an endpoint does not impo
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import sys
+import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
 from workbench.core.errors import InputError
-from workbench.core.files import write_private
+from workbench.core.files import private_folder, private_opener, write_private
 from workbench.core.host import process_start
 
 _PREFIX, _SUFFIX = "workbench-endpoint-", ".json"
+_TORN_S = 60.0
 
 
 @dataclass(frozen=True)
@@ -37,6 +41,7 @@ class EndpointInfo:
         home: The workspace.
         certificate: PEM text that a client trusts; empty without TLS.
         grpc: Host and port for gRPC; empty if that is not answered.
+        failed: Why nothing answers though the process is there; empty if it does.
     """
 
     id: str
@@ -50,6 +55,7 @@ class EndpointInfo:
     home: str
     certificate: str = ""
     grpc: str = ""
+    failed: str = ""
 
     def __repr__(self) -> str:
         return f"EndpointInfo(id={self.id!r}, url={self.url!r}, models={self.models!r})"
@@ -60,6 +66,13 @@ def tell_models(id_: str, models: Sequence[str]) -> None:
     info = read(id_)
     if info is not None and info.models != tuple(models):
         write(replace(info, models=tuple(models)))
+
+
+def tell_failed(id_: str, reason: str) -> None:
+    """Notes in an endpoint's discovery file that nothing answers, and why; "" if it does."""
+    info = read(id_)
+    if info is not None and info.failed != reason:
+        write(replace(info, failed=reason))
 
 
 def runtime_folder() -> Path:
@@ -86,7 +99,7 @@ def write(info: EndpointInfo, folder: Path | None = None) -> Path:
     folder = folder or runtime_folder()
     path = path_of(info.id, folder)
     try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        private_folder(folder)
         write_private(path, json.dumps(asdict(info), ensure_ascii=False))
     except OSError as error:
         raise InputError(
@@ -110,15 +123,24 @@ def running(folder: Path | None = None, *, home: Path | None = None) -> list[End
         home: Only those of this workspace.
     """
     found: list[EndpointInfo] = []
-    for path in (folder or runtime_folder()).glob(f"{_PREFIX}*{_SUFFIX}"):
+    for path in _files(folder or runtime_folder(), f"{_PREFIX}*{_SUFFIX}"):
         info = _load(path)
         if info is None:
             continue
         if not is_alive(info):
-            path.unlink(missing_ok=True)
+            with suppress(OSError):  # not ours to remove: the others are told of all the same
+                path.unlink(missing_ok=True)
         elif home is None or Path(info.home) == home:
             found.append(info)
-    return sorted(found, key=lambda info: (info.started, info.id))
+    return sorted(found, key=_began)
+
+
+def stale(folder: Path | None = None) -> list[Path]:
+    """Returns discovery files of endpoints that are gone, and half-written ones of nobody."""
+    folder = folder or runtime_folder()
+    found = [path for path in _files(folder, f"{_PREFIX}*{_SUFFIX}") if _is_stale(path)]
+    torn = _files(folder, f"{_PREFIX}*{_SUFFIX}.*.tmp")
+    return found + [path for path in torn if time.time() - path.lstat().st_mtime > _TORN_S]
 
 
 def forget(info: EndpointInfo, folder: Path | None = None) -> None:
@@ -136,9 +158,36 @@ def path_of(id_: str, folder: Path) -> Path:
     return folder / f"{_PREFIX}{id_}{_SUFFIX}"
 
 
+def _files(folder: Path, pattern: str) -> list[Path]:
+    """Returns files that fit; none of a folder that is closed to this user."""
+    try:
+        return list(folder.glob(pattern))
+    except PermissionError:
+        return []
+
+
+def _began(info: EndpointInfo) -> tuple[int, str, str]:
+    """Returns what orders endpoints by their start, also when the clock went backward."""
+    count = int(info.pid_started) if info.pid_started.isdecimal() else 0
+    return count, info.started, info.id
+
+
+def _is_stale(path: Path) -> bool:
+    info = _load(path)
+    return info is not None and not is_alive(info)
+
+
+def _read_own(path: Path) -> str:
+    """Returns the text of a file of this user; another's could send our requests elsewhere."""
+    with open(path, encoding="utf-8", opener=private_opener) as file:
+        if os.name == "posix" and os.fstat(file.fileno()).st_uid != os.geteuid():
+            raise PermissionError(errno.EACCES, "is another user's", str(path))
+        return file.read()
+
+
 def _load(path: Path) -> EndpointInfo | None:
     try:
-        data: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        data: dict[str, Any] = json.loads(_read_own(path))
         known = {field.name for field in fields(EndpointInfo)}
         values = {key: value for key, value in data.items() if key in known}
         lists = {key: tuple(values[key]) for key in ("models", "refs")}

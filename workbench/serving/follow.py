@@ -14,7 +14,7 @@ from time import monotonic
 from typing import Any, Protocol
 
 from workbench.core.clock import now
-from workbench.core.errors import WorkbenchError
+from workbench.core.errors import IntegrityError, WorkbenchError
 from workbench.core.refs import parse_ref
 from workbench.serving.served import Loaded, Source
 
@@ -26,7 +26,11 @@ class Registry(Protocol):
     """What following needs of the store."""
 
     def number(self, model: str, alias: str) -> int | None:
-        """Returns what an alias points at; one indexed read."""
+        """Returns what an alias points at; some 0.2 ms.
+
+        Raises:
+            IntegrityError: It was moved behind the registry's back.
+        """
 
     def source(self, follower: Follower, number: int) -> Source:
         """Returns the verified source of a version."""
@@ -68,11 +72,11 @@ class Follower:
             return monotonic() >= self._retry_at
         return True
 
-    def refuse(self, number: int, error: WorkbenchError) -> None:
-        """Notes that a version is not served, and why."""
+    def refuse(self, number: int | None, error: WorkbenchError) -> None:
+        """Notes that a version, or whatever the alias points at, is not served, and why."""
         self._retry_at = monotonic() + _RETRY_S
         self.refused = {
-            "version": str(number),
+            "version": "" if number is None else str(number),
             "code": error.code,
             "message": str(error),
             "time": now(),
@@ -164,7 +168,7 @@ class FollowThread:
 
     def _look(self, follower: Follower) -> None:
         registry = self._registry
-        number = None if registry is None else registry.number(follower.model, follower.alias)
+        number = None if registry is None else self._number(registry, follower)
         if registry is None or number is None or not follower.wants(number):
             return
         subject = f"model:{follower.model}@{follower.alias}"
@@ -184,6 +188,18 @@ class FollowThread:
         follower.accept(number)
         _LOGGER.info("%s: now serving version %s (before: %s)", subject, number, before)
         self._note("serve_switched", subject, {"from": before, "to": number})
+
+    def _number(self, registry: Registry, follower: Follower) -> int | None:
+        """Returns what an alias points at; None, said once, if that cannot be believed."""
+        try:
+            return registry.number(follower.model, follower.alias)
+        except IntegrityError as error:
+            is_news = follower.refused is None or follower.refused["message"] != str(error)
+            follower.refuse(None, error)
+            if is_news:
+                _LOGGER.warning("%s is not followed: %s", follower.ref, error)
+                self._on_refused(follower)
+            return None
 
     def _note(self, action: str, subject: str, data: dict[str, Any]) -> None:
         if self._notes() and self._registry is not None:

@@ -12,13 +12,15 @@ from typing import Protocol, cast
 
 import httptools
 
-from workbench.core.errors import OverloadedError, WorkbenchError
+from workbench.core.errors import WorkbenchError
 from workbench.serving.answer import Answer
-from workbench.serving.errors import BadRequestError, TooLargeError, not_http, too_slow
+from workbench.serving.errors import BadRequestError, not_http, too_slow
+from workbench.serving.isolation import each
 from workbench.serving.known_head import KnownHead, learn
-from workbench.serving.limits import Limits
+from workbench.serving.limits import Limits, Stall
 from workbench.serving.messages import Request, error_response
 from workbench.serving.outbox import Outbox
+from workbench.serving.places import Places
 
 _DISCARD_BYTES = 64 * 1024
 _MAX_PIPELINED = 64
@@ -29,7 +31,7 @@ class Application(Protocol):
 
     limits: Limits
     outbox: Outbox
-    connections: set[HttpConnection]
+    connections: Places[HttpConnection]
     is_draining: bool
 
     def admit(self, request: Request) -> None:
@@ -43,7 +45,11 @@ class Application(Protocol):
 
 
 class HttpConnection(asyncio.Protocol):
-    """One connection: keep-alive, pipelining in order, limits, half-close."""
+    """One connection: keep-alive, pipelining in order, limits, half-close.
+
+    Once `_is_ending`, nothing further is read: the last request was taken, or one was refused.
+    Once `_ended`, nothing further is written.
+    """
 
     def __init__(self, app: Application) -> None:
         self._app = app
@@ -55,8 +61,11 @@ class HttpConnection(asyncio.Protocol):
         self._is_reading = True
         self._is_writable = True
         self._is_ending = False
+        self._sends_on = False
         self._is_half_closed = False
-        self._linger_since: float | None = None
+        self._is_known = False
+        self._ended: float | None = None
+        self._stall = Stall()
         self._active = self._loop.time()
         self._address = ""
         self._is_encrypted = False
@@ -84,23 +93,15 @@ class HttpConnection(asyncio.Protocol):
         peer = transport.get_extra_info("peername")
         self._address = str(peer[0]) if isinstance(peer, tuple) else ""
         self._is_encrypted = transport.get_extra_info("sslcontext") is not None
-        self._app.connections.add(self)
-        if len(self._app.connections) > self._limits.connections:
-            self._refuse(
-                OverloadedError(
-                    f"{self._limits.connections} connections are open, the most allowed.",
-                    hint="Use one connection for many requests (keep-alive), or try again later.",
-                    context={"retry_after_s": 1},
-                )
-            )
+        if not self._app.connections.take(self):
+            self._refuse(self._limits.too_many())
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Drops the work of a caller that is gone."""
-        self._app.connections.discard(self)
+        self._app.connections.leave(self)
         self._transport = None
         pending, self._pending = self._pending, deque()
-        for answer in pending:
-            answer.drop()
+        each(pending, Answer.drop)
 
     def data_received(self, data: bytes) -> None:
         """Takes what repeats a known head; all else goes through the parser."""
@@ -118,13 +119,16 @@ class HttpConnection(asyncio.Protocol):
                 self._parse(data)
                 return
             data = data[sum(found) :]
+        self._sends_on = self._sends_on or bool(data)
 
     def _parse(self, data: bytes) -> None:
         """Feeds the parser; whatever is not HTTP is answered by 400 and the end."""
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
-            self._end_after_pending()
+            self._is_ending = self._sends_on = True
+            if not self._pending:
+                self._end()
         except httptools.HttpParserError as error:
             cause = error.__context__
             self._refuse(cause if isinstance(cause, WorkbenchError) else not_http(error))
@@ -154,6 +158,10 @@ class HttpConnection(asyncio.Protocol):
 
     def on_message_begin(self) -> None:
         """A request begins."""
+        if self._is_ending:
+            raise BadRequestError("Got a request after the last one of its connection.")
+        if not self._is_known:
+            self._app.connections.seen(self)
         self._reset()
         self._in_message = True
         self._active = self._loop.time()
@@ -194,7 +202,7 @@ class HttpConnection(asyncio.Protocol):
         """A piece of the body, already de-chunked."""
         self._body_bytes += len(data)
         if self._body_bytes > self._limits.body_bytes:
-            raise self._too_large(self._body_bytes)
+            raise self._limits.too_large(self._body_bytes)
         self._body.append(data)
 
     def on_message_complete(self) -> None:
@@ -252,6 +260,7 @@ class HttpConnection(asyncio.Protocol):
         """Has a complete request answered."""
         close = close or self._app.is_draining
         answer = Answer(self, request, perf_counter(), close=close)
+        self._is_ending = close
         self._pending.append(answer)
         if self._in_message:
             self._reset()
@@ -268,7 +277,7 @@ class HttpConnection(asyncio.Protocol):
     def write_out(self) -> None:
         """Writes every answer whose turn it is."""
         transport, pending = self._transport, self._pending
-        if transport is None:
+        if transport is None or self._ended is not None:
             return
         out: list[bytes] = []
         close = False
@@ -296,8 +305,11 @@ class HttpConnection(asyncio.Protocol):
         waited = now - self._active
         if transport is None:
             return
-        if self._linger_since is not None:
-            if now - self._linger_since > limits.linger_s:
+        unread = transport.get_write_buffer_size()
+        if self._stall.is_over(unread, now, limits.body_s):
+            transport.abort()
+        elif self._ended is not None:
+            if not unread and now - self._ended > limits.linger_s:
                 transport.abort()
         elif self._in_message and not self._has_head and waited > limits.header_s:
             self._refuse(too_slow("head", limits.header_s))
@@ -308,19 +320,24 @@ class HttpConnection(asyncio.Protocol):
         elif self._is_half_closed and waited > limits.half_closed_s:
             transport.abort()
         elif not self._pending and not self._in_message and waited > limits.keep_alive_s:
-            transport.close()
+            self._end()
 
     def drain(self) -> None:
         """Ends the connection once what it owes is answered."""
         if self._pending and not self._in_message and not self._pending[-1].is_started:
-            self._pending[-1].close = True
-        if not self._pending and not self._in_message and self._transport is not None:
-            self._transport.close()
+            self._pending[-1].close = self._is_ending = True
+        if not self._pending and not self._in_message:
+            self._end()
 
     def abort(self) -> None:
         """Ends the connection now."""
         if self._transport is not None:
             self._transport.abort()
+
+    @property
+    def is_answering(self) -> bool:
+        """Whether a request was taken and not yet answered."""
+        return bool(self._pending)
 
     @property
     def is_owing(self) -> bool:
@@ -331,10 +348,13 @@ class HttpConnection(asyncio.Protocol):
 
     def _check_head(self, request: Request, announced: int) -> None:
         if announced > self._limits.body_bytes:
-            raise self._too_large(announced)
+            raise self._limits.too_large(announced)
         if b"host" not in request.headers and self._parser.get_http_version() == "1.1":
             raise BadRequestError("Got no Host header; HTTP/1.1 needs one.")
         self._app.admit(request)
+        if not self._is_known and request.token is not None:
+            self._is_known = True
+            self._app.connections.know(self)
 
     def _answer_expectation(self) -> None:
         if self._refusal is not None:
@@ -345,21 +365,11 @@ class HttpConnection(asyncio.Protocol):
     def _count_head(self, size: int) -> None:
         self._head_bytes += size
         if self._head_bytes > self._limits.head_bytes:
-            raise TooLargeError(
-                f"Got a request head of more than {self._limits.head_bytes} bytes.",
-                hint="Send large values in the body.",
-            )
-
-    def _too_large(self, got: int) -> TooLargeError:
-        limit = self._limits.body_bytes
-        return TooLargeError(
-            f"Got a body of {got} bytes or more; the limit is {limit}.",
-            hint="Send fewer samples a request, or raise --max-body.",
-            context={"limit_bytes": limit},
-        )
+            raise self._limits.head_too_large()
 
     def _refuse(self, error: WorkbenchError) -> None:
         """Answers outside the order of requests, after those still owed, and ends."""
+        self._sends_on = True
         if self._transport is None or self._is_ending:
             return
         request = self._request or Request("GET", self._target or b"/", self._headers)
@@ -369,24 +379,18 @@ class HttpConnection(asyncio.Protocol):
         self._pending.append(answer)
         answer.send(error_response(error))
 
-    def _end_after_pending(self) -> None:
-        self._is_ending = True
-        if self._pending:
-            self._pending[-1].close = True
-        else:
-            self._end()
-
     def _end(self) -> None:
         """Closes; a caller still sending first gets a moment to read why."""
         transport = self._transport
-        if transport is None or self._linger_since is not None:
+        if transport is None or self._ended is not None:
             return
-        is_quiet = self._is_half_closed or not self._is_ending
+        self._ended = self._loop.time()
+        self._is_ending = True
+        is_quiet = self._is_half_closed or not self._sends_on
         if is_quiet or not transport.can_write_eof():
             transport.close()
-            return
-        self._linger_since = self._loop.time()
-        transport.write_eof()
+        else:
+            transport.write_eof()
 
     def _steer_reading(self) -> None:
         transport = self._transport

@@ -17,15 +17,18 @@ from workbench.serving.binary import DATATYPES, unpack
 from workbench.serving.deadlines import read_parameter
 from workbench.serving.engine import Tensors
 from workbench.serving.errors import BadRequestError
-from workbench.serving.jsonbody import json_kind, parse_object
+from workbench.serving.jsonbody import check_counts, json_kind, parse_object, shown
 from workbench.serving.large_json import LARGE_BYTES, LargeJson
 from workbench.serving.messages import Request
-from workbench.serving.tensors import as_tensor, input_error
+from workbench.serving.problems import Problems
+from workbench.serving.shapes import checked_shape
+from workbench.serving.tensors import as_tensor, check_output, first_few, input_error
 
 HEADER_LENGTH = b"inference-header-content-length"
 _LARGE = LargeJson()
 _LONGEST = 1024
 _MOST_LAYOUTS = 64
+_MOST_DIGITS = 18
 
 
 class Call(NamedTuple):
@@ -64,7 +67,8 @@ class CallReader:
         """Returns what a request asks of the model; see `parse_call`."""
         if HEADER_LENGTH not in request.headers:
             return parse_call(request.body, b"", self._signature)
-        header, blobs = _split(request)
+        end = json_end(request)
+        header, blobs = request.body[:end], memoryview(request.body)[end:]
         layout = self._layouts.get(header)
         if layout is not None and layout.size == len(blobs):
             inputs = {
@@ -120,6 +124,7 @@ def parse_call(header: bytes, blobs: bytes | memoryview, signature: Signature) -
         BadRequestError: The body is no infer request.
         InputError: All that is wrong with its tensors and outputs.
     """
+    check_counts(header)
     body = _LARGE.load(bytes(header)) if len(header) > LARGE_BYTES else None
     if body is None:
         body = parse_object(header)
@@ -131,17 +136,17 @@ def parse_call(header: bytes, blobs: bytes | memoryview, signature: Signature) -
             hint='As in {"inputs": [{"name": …, "shape": …, "datatype": …, "data": …}]}.',
         )
     inputs: dict[str, NDArray[Any]] = {}
-    problems: list[str] = []
-    for place, item in enumerate(items):
+    problems = Problems()
+    for place, item in enumerate(first_few("inputs", items, signature.inputs, problems)):
         try:
             name, value, blobs = _tensor(item, place, signature, blobs)
             if name in inputs:
-                problems.append(f"{name}: given twice; once would be right")
+                problems.add(f"{name}: given twice; once would be right")
             inputs[name] = value
         except InputError as error:
-            problems.append(error.message)
+            problems.add(error.message)
     if blobs:
-        problems.append(f"the body has {len(blobs)} bytes more than its tensors need")
+        problems.add(f"the body has {len(blobs)} bytes more than its tensors need")
     wanted, binary = _outputs(body, signature, problems)
     timeout_s, id_ = read_parameter(body.get("parameters"), problems), body.get("id")
     if problems:
@@ -152,15 +157,27 @@ def parse_call(header: bytes, blobs: bytes | memoryview, signature: Signature) -
 _NONE: frozenset[str] = frozenset()
 
 
-def _split(request: Request) -> tuple[bytes, memoryview]:
+def call_of(inputs: Tensors, facts: Mapping[str, Any]) -> Call:
+    """Returns a request that was read elsewhere."""
+    binary = frozenset(facts["binary"])
+    return Call(inputs, facts["id"], tuple(facts["wanted"]), binary, facts["timeout_s"])
+
+
+def json_end(request: Request) -> int:
+    """Returns the length of the JSON part of a request's body.
+
+    Raises:
+        BadRequestError: Its header says something else.
+    """
+    if HEADER_LENGTH not in request.headers:
+        return len(request.body)
     length = request.headers[HEADER_LENGTH]
-    if not length.isdigit() or int(length) > len(request.body):
+    if not length.isdigit() or len(length) > _MOST_DIGITS or int(length) > len(request.body):
         raise BadRequestError(
             f"Inference-Header-Content-Length: got {length.decode('latin-1')[:20]!r} for a body of "
             f"{len(request.body)} bytes; the length of its JSON part would be right."
         )
-    end = int(length)
-    return request.body[:end], memoryview(request.body)[end:]
+    return int(length)
 
 
 def _tensor(
@@ -174,13 +191,14 @@ def _tensor(
     rest = blobs
     if isinstance(size, int) and not isinstance(size, bool):
         if not 0 <= size <= len(blobs):
-            raise InputError(f"{name}: binary_data_size is {size}; {len(blobs)} bytes are left")
+            left = f"{len(blobs)} bytes are left"
+            raise InputError(f"{name[:60]}: binary_data_size is {size}; {left}")
         blobs, rest = blobs[:size], blobs[size:]
     spec = _spec(name, signature)
-    shape = _shape(item, spec)
+    shape = checked_shape(item.get("shape"), name)
     if item.get("datatype") != DATATYPES[spec.dtype]:
-        got, wanted = str(item.get("datatype"))[:20], DATATYPES[spec.dtype]
-        raise InputError(f"{name}: got the datatype {got!r}; '{wanted}' would be right")
+        got, wanted = shown(item.get("datatype")), DATATYPES[spec.dtype]
+        raise InputError(f"{name}: got the datatype {got}; '{wanted}' would be right")
     if size is not None:
         return name, unpack(blobs, spec, shape), rest
     if "data" not in item:
@@ -193,22 +211,11 @@ def _spec(name: str, signature: Signature) -> TensorSpec:
         if spec.name == name:
             return spec
     known = [spec.name for spec in signature.inputs]
-    raise InputError(f"{name}: the model has no such input{did_you_mean(name, known)}")
-
-
-def _shape(item: Mapping[str, Any], spec: TensorSpec) -> list[int]:
-    shape = item.get("shape")
-    sizes: list[Any] = shape if isinstance(shape, list) else [None]
-    for dim in sizes:
-        if type(dim) is not int or dim < 0:
-            raise InputError(
-                f"{spec.name}: got the shape {str(shape)[:60]}; a list of sizes would be right"
-            )
-    return sizes
+    raise InputError(f"{name[:60]}: the model has no such input{did_you_mean(name, known)}")
 
 
 def _outputs(
-    body: Mapping[str, Any], signature: Signature, problems: list[str]
+    body: Mapping[str, Any], signature: Signature, problems: Problems
 ) -> tuple[tuple[str, ...], frozenset[str]]:
     items, parameters = body.get("outputs"), body.get("parameters")
     if not items and not parameters:
@@ -217,15 +224,13 @@ def _outputs(
     all_binary = isinstance(parameters, dict) and parameters.get("binary_data_output") is True
     if not items:
         return (), frozenset(known) if all_binary else _NONE
+    items = items if isinstance(items, list) else [items]
     wanted: list[str] = []
     binary: set[str] = set()
-    for item in items if isinstance(items, list) else [items]:
+    seen: set[str] = set()
+    for item in first_few("outputs", items, signature.outputs, problems):
         name = item.get("name") if isinstance(item, dict) else None
-        if name not in known:
-            problems.append(
-                f"outputs: the model has no '{str(name)[:60]}'{did_you_mean(str(name), known)}; "
-                f"it gives {', '.join(known)}"
-            )
+        if not check_output(name, known, seen, problems):
             continue
         wanted.append(name)
         options = item.get("parameters")

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from workbench.serving.batching import Outputs
 from workbench.serving.binary import datatype_of, pack
+from workbench.serving.encoding import json_array
 from workbench.serving.infer_request import HEADER_LENGTH, Call
 from workbench.serving.messages import Response
 from workbench.serving.tensors import check_finite
@@ -56,7 +57,7 @@ def json_tensor(name: str, value: NDArray[Any]) -> bytes:
     if flat.dtype.kind in "OU":
         data = orjson.dumps(flat.tolist())
     else:
-        data = orjson.dumps(flat, option=orjson.OPT_SERIALIZE_NUMPY)
+        data = json_array(flat)
         if b"null" in data:  # what orjson writes for NaN and infinity
             check_finite(name, value)
     return b'%s"data":%s}' % (_tensor_opening(name, value.dtype, value.shape), data)

@@ -10,7 +10,8 @@ from typing import Any, TypeVar
 
 from workbench.core.config import Config
 from workbench.core.errors import InputError
-from workbench.serving.jsonbody import json_kind, parse_object
+from workbench.serving.jsonbody import json_kind, parse_order
+from workbench.serving.problems import Problems
 
 C = TypeVar("C", bound=Config)
 _TYPES: dict[str, tuple[type, ...]] = {
@@ -30,11 +31,14 @@ def parse_config(body: bytes, config: type[C], *, what: str) -> C:
 
     Raises:
         BadRequestError: It is not a JSON object.
+        TooLargeError: It is longer than any config.
         InputError: A value has another type than described, or is not allowed; all at once.
     """
-    values = parse_object(body)
+    values = parse_order(body)
     schema = config.model_json_schema()
-    problems = _problems(values, schema, schema.get("$defs", {}), "")
+    found = Problems()
+    found.add_all(_problems(values, schema, schema.get("$defs", {}), ""))
+    problems = found.told()
     try:
         parsed = config.parse(values, what=what)
     except InputError as error:

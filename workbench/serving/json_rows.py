@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from workbench.core.errors import InputError, NotFoundError, did_you_mean
 from workbench.core.signature import Signature, TensorSpec
 from workbench.serving.errors import BadRequestError
-from workbench.serving.jsonbody import json_kind
+from workbench.serving.jsonbody import json_kind, shown
+from workbench.serving.problems import Problems
 from workbench.serving.tensors import as_tensor, input_error
 
 SIGNATURE = "serving_default"
@@ -97,7 +98,7 @@ def _check_keys(body: Mapping[str, Any]) -> None:
     name = body.get("signature_name")
     if name not in (None, "", SIGNATURE):
         raise NotFoundError(
-            f"The model has no signature {str(name)[:60]!r}; it has '{SIGNATURE}'.",
+            f"The model has no signature {shown(name)}; it has '{SIGNATURE}'.",
             hint="Leave signature_name out.",
         )
 
@@ -119,40 +120,47 @@ def _transposed(rows: list[Any], signature: Signature) -> dict[str, list[Any]]:
     names = [spec.name for spec in signature.inputs]
     if not any(are_objects) and len(names) == 1:
         return {names[0]: rows}
-    problems: list[str] = []
+    problems, right = Problems(), set(names)
     for place, (row, is_object) in enumerate(zip(rows, are_objects, strict=True)):
-        problems += _row_problems(place, row if is_object else None, names)
+        if is_object and row.keys() == right:
+            continue
+        if problems.is_full:
+            problems.add("")
+        else:
+            _note_row(place, row if is_object else None, names, problems)
     if problems:
         raise input_error(problems, signature)
     return {name: [row[name] for row in rows] for name in names}
 
 
-def _row_problems(place: int, row: Mapping[str, Any] | None, names: list[str]) -> list[str]:
+def _note_row(
+    place: int, row: Mapping[str, Any] | None, names: list[str], problems: Problems
+) -> None:
+    at = f"instances[{place}]"
     if row is None:
-        return [f"instances[{place}]: an object with {', '.join(names)} would be right"]
-    missing = [f"instances[{place}]: {name} is missing" for name in names if name not in row]
-    unknown = [
-        f"instances[{place}]: the model has no input '{key[:60]}'{did_you_mean(key, names)}"
-        for key in row
-        if key not in names
-    ]
-    return missing + unknown
+        problems.add(f"{at}: an object with {', '.join(names)} would be right")
+        return
+    problems.add_all(f"{at}: {name} is missing" for name in names if name not in row)
+    for key in row:
+        if key not in names:
+            near = problems.near(key, names)
+            problems.add(f"{at}: the model has no input '{key[:60]}'{near}")
 
 
 def _tensors(values: Mapping[str, Any], signature: Signature) -> dict[str, NDArray[Any]]:
     specs = {spec.name: spec for spec in signature.inputs}
     found: dict[str, NDArray[Any]] = {}
-    problems: list[str] = []
+    problems = Problems()
     for name, value in values.items():
         spec = specs.get(name)
         if spec is None:
-            near = did_you_mean(name, specs)
-            problems.append(f"{name[:60]}: the model has no such input{near}")
+            near = problems.near(name, specs)
+            problems.add(f"{name[:60]}: the model has no such input{near}")
             continue
         try:
             found[name] = as_tensor(_texts(value, spec) if spec.dtype == "str" else value, spec)
         except InputError as error:
-            problems.append(error.message)
+            problems.add(error.message)
     if problems:
         raise input_error(problems, signature)
     return found
@@ -166,12 +174,12 @@ def _files(rows: list[Any], signature: Signature) -> tuple[bytes, ...]:
     plain = [row.get(name) if _has_only(row, name) else row for row in rows]
     if not all(_is_b64(row) for row in plain):
         return ()
-    files, problems = [], []
+    files, problems = [], Problems()
     for place, row in enumerate(plain):
         try:
             files.append(_from_b64(row["b64"], f"instances[{place}]"))
         except InputError as error:
-            problems.append(error.message)
+            problems.add(error.message)
     if problems:
         raise input_error(problems, signature)
     return tuple(files)

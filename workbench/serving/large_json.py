@@ -15,6 +15,9 @@ from workbench.core.optional import is_installed, require
 
 LARGE_BYTES = 4096
 _FLOATS = "FP"
+# simdjson's dom::array::size() is kept in 24 bits and saturates at 0xFFFFFF without a word; its
+# binding makes a list of that size and writes past its end.
+_MOST_VALUES = 2**24 - 2
 _MOST_INPUTS = 100
 
 
@@ -32,7 +35,7 @@ class LargeJson:
         Flat lists of numbers, named "data" in one of the "inputs" whose datatype is a float, are
         float64 arrays.
         """
-        if self._parser is None:
+        if self._parser is None or _may_saturate(body):
             return None
         try:
             return self._read(self._parser.parse(body))
@@ -46,6 +49,11 @@ class LargeJson:
         if not hasattr(inputs, "as_list") or len(inputs) > _MOST_INPUTS:
             raise ValueError("no list of a few tensors")
         return {**plain, "inputs": [_tensor(inputs[place]) for place in range(len(inputs))]}
+
+
+def _may_saturate(body: bytes) -> bool:
+    """Whether one list may be too long to be counted; each value but the last has its comma."""
+    return len(body) > _MOST_VALUES and body.count(b",") >= _MOST_VALUES
 
 
 def _fields(item: Any) -> dict[str, Any]:

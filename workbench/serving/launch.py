@@ -17,14 +17,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from workbench.core.clock import now
-from workbench.core.errors import InputError, WorkbenchError
+from workbench.core.errors import InputError, StateError, WorkbenchError
 from workbench.core.files import storing
-from workbench.core.host import process_start
+from workbench.core.host import FileLock, is_read_only, open_files, process_start
 from workbench.core.ids import new_id
 from workbench.core.lazy import lazy
 from workbench.core.refs import check_name
 from workbench.serving import discovery
 from workbench.serving.discovery import EndpointInfo
+from workbench.serving.limits import Limits
 from workbench.serving.options import Options
 from workbench.serving.rates import SharedCells
 from workbench.serving.repository import load_source
@@ -38,6 +39,7 @@ from workbench.serving.tokens import hash_token
 from workbench.serving.traffic import Traffic
 from workbench.store import Store, open_store
 from workbench.store.home import find_home
+from workbench.store.in_use import hold
 
 if TYPE_CHECKING:
     from workbench.serving import jwks
@@ -46,6 +48,7 @@ else:
 
 FAILED = 1
 _RATES = "rates"
+_OTHER_FILES = 128
 
 
 @dataclass(frozen=True)
@@ -58,6 +61,7 @@ class Place:
         folder: Of what it keeps.
         certificate: None speaks plain HTTP.
         is_passing: Whether the folder goes with the process, for want of a workspace.
+        alive: Held as long as this process lives, so that nobody tidies its folder away.
     """
 
     store: Store | None
@@ -65,6 +69,7 @@ class Place:
     folder: Path | None
     certificate: Certificate | None = None
     is_passing: bool = False
+    alive: FileLock | None = None
 
     @property
     def home(self) -> str:
@@ -78,7 +83,13 @@ def find_place(options: Options) -> Place:
     Raises:
         InputError: The id cannot be one, or the certificate is none.
         StorageError: The folder cannot be made.
+        StateError: The folder that all workers share is not there any more.
     """
+    if options.folder is not None and not options.folder.is_dir():
+        raise StateError(
+            f"The endpoint's folder {options.folder} is gone: the workspace was moved or removed.",
+            hint="Move it back, or stop the endpoint and start it where the workspace is now.",
+        )
     id_ = check_name(options.id or new_id(), what="an endpoint")
     store: Store | None = None
     if all(ref.lower().endswith(".onnx") for ref in options.refs):
@@ -87,21 +98,24 @@ def find_place(options: Options) -> Place:
     else:
         store = open_store(options.home)
     folder = options.folder
-    if folder is None and store is not None:
-        folder = store.home.root / "endpoints" / id_
+    if folder is None and store is not None and not is_read_only(store.home.root):
+        folder = store.home.endpoints / id_
+    alive = None
     if folder is not None:
         with storing("The endpoint's folder"):
-            folder.mkdir(parents=True, exist_ok=True)
+            alive = hold(folder, options.refs if options.folder is None else None)
     is_passing = folder is None and (bool(options.tls) or options.workers > 1)
     if is_passing:
         folder = Path(tempfile.mkdtemp(prefix="workbench-"))
     names = [options.host, *options.allowed_hosts]
     certificate = None if folder is None else find_certificate(options.tls, folder, names)
-    return Place(store, id_, folder, certificate, is_passing)
+    return Place(store, id_, folder, certificate, is_passing, alive)
 
 
 def leave(place: Place) -> None:
-    """Removes what was only for the time of this process."""
+    """Removes what was only for the time of this process, and lets go of what it held."""
+    if place.alive is not None:
+        place.alive.release()
     if place.is_passing and place.folder is not None:
         shutil.rmtree(place.folder, ignore_errors=True)
 
@@ -129,10 +143,15 @@ def build(options: Options, place: Place, token: str, team: Team | None = None) 
         gate = Gate(tokens, hosts, jwts=jwts)
     else:
         gate = Gate(tokens, hosts, SharedCells(place.folder / _RATES).cell, jwts)
+    ports = 1 if settings.grpc_port is None else 2
     service = Service(
-        [load_source(source, settings.threads, settings.batch.rows) for source in sources],
+        [load_source(s, settings.threads, settings.batch.rows, settings.room) for s in sources],
         gate,
-        replace(settings, traffic=_traffic_by_name(options, sources)),
+        replace(
+            settings,
+            traffic=_traffic_by_name(options, sources),
+            limits=fitting(settings.limits, ports),
+        ),
         registry=None if store is None else StoreRegistry(store),
         log_folder=store.home.requests if store is not None and options.keeps_log else None,
         folder=place.folder,
@@ -141,6 +160,13 @@ def build(options: Options, place: Place, token: str, team: Team | None = None) 
     )
     service.models.on_change = partial(discovery.tell_models, place.id)
     return service
+
+
+def fitting(limits: Limits, ports: int) -> Limits:
+    """Returns limits whose connections on each port fit into the files that may be open."""
+    files = open_files(ports * limits.connections + _OTHER_FILES)
+    room = max(1, (files - _OTHER_FILES) // ports)
+    return replace(limits, connections=min(limits.connections, room))
 
 
 def record(

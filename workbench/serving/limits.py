@@ -1,13 +1,42 @@
-"""What one connection may take of an endpoint."""
+"""What one connection, and one body, may take of an endpoint, and what is said of more."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+from workbench.core.errors import OverloadedError
+from workbench.serving.errors import TooLargeError
+
+# What one body of JSON may hold, counted in its bytes before a parser sees them: the parser makes
+# an object for each, and simdjson's counts saturate at 2**24 - 1. Binary tensors go beyond.
+JSON_VALUES = 16_000_000
+JSON_CONTAINERS = 1_000_000
+JSON_TEXTS = 2_000_000
+# What is larger, or holds more, is not read beside the event loop but in a process of its own.
+INLINE_BYTES = 64 * 1024
+INLINE_MOST_BYTES = 4 * 1024 * 1024
+INLINE_VALUES = 750_000
+INLINE_CONTAINERS = 10_000
+# The most a body may have that is an order, not data: a configuration, a grant, a name.
+ORDER_BYTES = 1024 * 1024
+
 
 @dataclass(frozen=True)
 class Limits:
-    """What one connection may take. Sizes in bytes, times in seconds."""
+    """What one connection may take. Sizes in bytes, times in seconds.
+
+    Attributes:
+        body_bytes: Of a request.
+        head_bytes: Of request line and headers.
+        header_s: For a head, from its first byte.
+        body_s: For a body, beside the time that its bytes take; also the longest for which a
+            caller may read nothing of its answer.
+        body_bytes_per_s: The slowest a body may come.
+        keep_alive_s: Of a connection that asks for nothing.
+        linger_s: For a caller to read why it was refused.
+        half_closed_s: Of a caller that closed its side.
+        connections: Open at once.
+    """
 
     body_bytes: int = 64 * 1024 * 1024
     head_bytes: int = 64 * 1024
@@ -18,3 +47,42 @@ class Limits:
     linger_s: float = 2.0
     half_closed_s: float = 5.0
     connections: int = 1024
+
+    def too_large(self, got: int) -> TooLargeError:
+        """Returns the error for a body of `got` bytes."""
+        return TooLargeError(
+            f"Got a body of {got} bytes or more; the limit is {self.body_bytes}.",
+            hint="Send fewer samples a request, or raise --max-body.",
+            context={"limit_bytes": self.body_bytes},
+        )
+
+    def head_too_large(self) -> TooLargeError:
+        """Returns the error for a longer head."""
+        return TooLargeError(
+            f"Got a request head of more than {self.head_bytes} bytes.",
+            hint="Send large values in the body.",
+        )
+
+    def too_many(self) -> OverloadedError:
+        """Returns the error for a further connection."""
+        return OverloadedError(
+            f"{self.connections} connections with a token are open, the most allowed.",
+            hint="Use one connection for many requests (keep-alive), or try again later.",
+            context={"retry_after_s": 1},
+        )
+
+
+class Stall:
+    """Tells when a caller has read nothing of what was written to it for too long."""
+
+    __slots__ = ("_left", "_since")
+
+    def __init__(self) -> None:
+        self._left = 0
+        self._since = 0.0
+
+    def is_over(self, left: int, now: float, allowed_s: float) -> bool:
+        """Returns whether `left` bytes have been unread for more than `allowed_s`."""
+        if left != self._left:
+            self._left, self._since = left, now
+        return left > 0 and now - self._since > allowed_s

@@ -74,7 +74,7 @@ class ModelControl:
         self._failed: dict[str, str] = {}
         self._lock = asyncio.Lock()
         self.on_change: Callable[[list[str]], None] = lambda names: None
-        self.followed: Callable[[int], Awaitable[None]] = _at_once
+        self.followed: Callable[[int], Awaitable[object]] = _at_once
 
     async def load(self, model: str, *, by: Asker) -> list[Served]:
         """Serves a model, or a further version of one; returns what is served for it.
@@ -227,6 +227,9 @@ class ModelControl:
         except WorkbenchError as error:
             self._failed[ref] = error.message
             _LOGGER.warning("%s is not served: %s", ref, error)
+        except Exception as error:
+            self._failed[ref] = f"{type(error).__name__}: a defect; its trace is in the log"
+            _LOGGER.exception("%s is not served", ref)
         finally:
             del self._loading[ref]
 

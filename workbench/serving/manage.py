@@ -7,7 +7,7 @@ from typing import Any
 from workbench.serving.asker import asker
 from workbench.serving.control import TrafficControl
 from workbench.serving.json_config import parse_config
-from workbench.serving.keys import Keys
+from workbench.serving.keys import Change, Keys
 from workbench.serving.messages import Request, Response, json_response
 from workbench.serving.routes import Route
 from workbench.serving.tokens import Grant
@@ -54,15 +54,21 @@ def token_routes(keys: Keys) -> list[Route]:
 
     async def add(request: Request, answer: Any) -> Response:
         grant = parse_config(request.body, Grant, what="the token")
-        clear = await keys.add(grant, by=asker(request))
-        return json_response({**grant.to_json(), "token": clear}, 201)
+        clear, change = await keys.add(grant, by=asker(request))
+        return json_response({**grant.to_json(), "token": clear, **_told(change)}, 201)
 
     async def revoke(request: Request, answer: Any) -> Response:
-        await keys.revoke(request.params["name"], by=asker(request))
-        return json_response({"revoked": request.params["name"]})
+        change = await keys.revoke(request.params["name"], by=asker(request))
+        return json_response({"revoked": request.params["name"], **_told(change)})
 
     return [
         Route("GET", _TOKENS, "manage", show, summary="List the tokens"),
         Route("POST", _TOKENS, "manage", add, summary="Make a token", takes=Grant, status=201),
         Route("DELETE", f"{_TOKENS}/{{name}}", "manage", revoke, summary="Revoke one"),
     ]
+
+
+def _told(change: Change) -> dict[str, Any]:
+    """Names the workers that did not confirm a change, and says if the audit log lacks it."""
+    told: dict[str, Any] = {"unconfirmed": list(change.late)} if change.late else {}
+    return told if change.is_noted else {**told, "audit": "not written; see the endpoint's log"}

@@ -84,7 +84,12 @@ class Request:
     @property
     def media_type(self) -> str:
         """The content type without its parameters, in lower case."""
-        return self.header(b"content-type").partition(";")[0].strip().lower()
+        return media_type(self.header(b"content-type"))
+
+
+def media_type(content_type: str) -> str:
+    """Returns a content type without its parameters, in lower case."""
+    return content_type.partition(";")[0].strip().lower()
 
 
 class Response:
@@ -128,10 +133,18 @@ def json_response(data: Any, status: int = 200) -> Response:
     return Response(status, orjson.dumps(data, option=orjson.OPT_SERIALIZE_NUMPY))
 
 
-def error_response(error: WorkbenchError, extra: Mapping[str, Any] | None = None) -> Response:
-    """Returns an error as a response: its own dict is the body, `extra` fields are added to it."""
+def error_response(
+    error: WorkbenchError, extra: Mapping[str, Any] | None = None, status: int | None = None
+) -> Response:
+    """Returns an error as a response.
+
+    Args:
+        error: Its own dict is the body.
+        extra: Fields that are added to it.
+        status: Told instead of the error's own.
+    """
     body = orjson.dumps({**error.to_dict(), **(extra or {})}, default=str)
-    return Response(error.http_status, body, headers=_error_headers(error))
+    return Response(status or error.http_status, body, headers=_error_headers(error))
 
 
 def _error_headers(error: WorkbenchError) -> tuple[tuple[bytes, bytes], ...]:

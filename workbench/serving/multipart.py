@@ -36,14 +36,15 @@ def parse_form(content_type: str, body: bytes) -> list[Part]:
     if found is None:
         raise BadRequestError("Got multipart/form-data without a boundary in Content-Type.")
     boundary = (found[1] or found[2]).encode("latin-1")
+    count = body.count(b"--" + boundary) - 1
+    if count > _MAX_PARTS:
+        raise BadRequestError(f"Got about {count} parts; at most {_MAX_PARTS} are taken.")
     pieces = (b"\r\n" + body).split(b"\r\n--" + boundary)
     if len(pieces) < 3 or not pieces[-1].startswith(b"--"):
         raise BadRequestError(
             "Got a multipart body that is cut off or whose boundary does not match.",
             hint="curl -F inputs=@picture.png builds a right one.",
         )
-    if len(pieces) - 2 > _MAX_PARTS:
-        raise BadRequestError(f"Got {len(pieces) - 2} parts; at most {_MAX_PARTS} are taken.")
     return [_part(piece, place) for place, piece in enumerate(pieces[1:-1])]
 
 

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workbench.core.errors import InputError
+from workbench.serving.shapes import checked_shape
 
 _MAGIC = b"\x93NUMPY"
 _LONGEST_HEADER = 10_000
@@ -63,17 +64,19 @@ def _dtype(header: dict[str, Any]) -> np.dtype[Any]:
     if not isinstance(descr, str) or not _DTYPE.fullmatch(descr):
         raise _no_npy(f"it holds {str(descr)[:40]!r}, not plain numbers, booleans or texts")
     try:
-        return np.dtype(descr)
+        dtype = np.dtype(descr)
     except TypeError as error:
         raise _no_npy(f"NumPy knows no {descr!r}") from error
+    if not dtype.itemsize:
+        raise _no_npy("it holds texts of no length")
+    return dtype
 
 
-def _shape(header: dict[str, Any]) -> tuple[int, ...]:
+def _shape(header: dict[str, Any]) -> list[int]:
     shape = header["shape"]
-    is_shape = isinstance(shape, tuple) and all(type(dim) is int and dim >= 0 for dim in shape)
-    if not is_shape or len(shape) > 32 or not isinstance(header["fortran_order"], bool):
+    if not isinstance(shape, tuple) or not isinstance(header["fortran_order"], bool):
         raise _no_npy("its shape is none")
-    return tuple(shape)
+    return checked_shape(list(shape), "the array")
 
 
 def _no_npy(why: str) -> InputError:

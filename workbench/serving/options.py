@@ -10,14 +10,19 @@ from pathlib import Path
 
 from workbench.core.errors import InputError
 from workbench.serving.batching import BatchLimits
+from workbench.serving.decoding_room import DecodingRoom, limits_for
 from workbench.serving.gateway import read_gateway
 from workbench.serving.limits import Limits
+from workbench.serving.liveness import Patience
+from workbench.serving.log_limits import LogLimits
 from workbench.serving.payloads import Keeping
 from workbench.serving.provider import Provider, read_provider
 from workbench.serving.service import Settings
 from workbench.serving.traffic import Traffic, parse_weights
 
 _HUB_IDLE_MINUTES = 30.0
+_LEAVE_S = 10.0
+_PART_MB = 32.0
 
 
 @dataclass(frozen=True)
@@ -87,6 +92,15 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--max-batch", type=int, default=64, help="rows in one run")
     made.add_argument("--max-queue", type=int, default=512, help="requests waiting")
     made.add_argument("--max-body", type=int, default=64_000_000, help="bytes of a request")
+    made.add_argument(
+        "--max-picture-pixels", type=int, default=50_000_000, help="pixels of one picture"
+    )
+    made.add_argument(
+        "--max-decoding",
+        type=int,
+        default=500_000_000,
+        help="bytes that decoding may take at once, in all workers; half of it for one picture",
+    )
     made.add_argument("--traffic", help="champion=90,canary=10, or JSON with shadow and budget")
     made.add_argument(
         "--keep-payloads", type=float, metavar="SHARE", help="keep samples; by default none"
@@ -96,6 +110,18 @@ def parser() -> argparse.ArgumentParser:
         "--idle-stop", type=float, metavar="MINUTES", help="stop when unused; 0 never does"
     )
     made.add_argument("--workers", type=int, default=1, help="processes behind the port")
+    made.add_argument(
+        "--hung-after", type=float, default=5.0, metavar="SECONDS",
+        help="a worker that answers nothing for so long is replaced; 0 never",
+    )  # fmt: skip
+    made.add_argument(
+        "--run-hung-after", type=float, default=120.0, metavar="SECONDS",
+        help="likewise one whose model has been running one batch for so long",
+    )  # fmt: skip
+    made.add_argument(
+        "--log-size", type=float, default=1000.0, metavar="MB", help="most of the request log"
+    )
+    made.add_argument("--log-days", type=int, default=30, help="how long its files are kept")
     made.add_argument("--worker", action="store_true", help=argparse.SUPPRESS)
     made.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
     made.add_argument(
@@ -142,7 +168,18 @@ def parse(arguments: argparse.Namespace) -> Options:
             threads=arguments.threads,
             batch=BatchLimits(rows=arguments.max_batch, queue=arguments.max_queue),
             limits=Limits(body_bytes=arguments.max_body),
+            room=_room(arguments),
             drain_s=arguments.drain,
+            log=LogLimits(
+                part_bytes=round(1e6 * min(_PART_MB, arguments.log_size / 4)),
+                total_bytes=round(1e6 * arguments.log_size),
+                days=arguments.log_days,
+            ),
+            patience=Patience(
+                max(0.0, arguments.hung_after),
+                max(0.0, arguments.run_hung_after),
+                arguments.drain + _LEAVE_S,
+            ),
             gateway=read_gateway(
                 arguments.root_path, arguments.trusted_proxy, arguments.identity_header
             ),
@@ -151,6 +188,11 @@ def parse(arguments: argparse.Namespace) -> Options:
             idle_s=60 * idle_minutes(arguments.idle_stop) or None,
         ),
     )
+
+
+def _room(arguments: argparse.Namespace) -> DecodingRoom:
+    share = arguments.max_decoding // max(1, arguments.workers)
+    return DecodingRoom(limits_for(arguments.max_picture_pixels, share))
 
 
 def _read_traffic(text: str | None) -> Traffic | None:

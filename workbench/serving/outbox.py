@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from operator import methodcaller
 from typing import Protocol
+
+from workbench.serving.isolation import each
 
 
 class Writer(Protocol):
@@ -11,6 +14,12 @@ class Writer(Protocol):
 
     def write_out(self) -> None:
         """Writes every answer whose turn it is."""
+
+    def abort(self) -> None:
+        """Ends it now."""
+
+
+_WRITE_OUT, _ABORT = methodcaller("write_out"), methodcaller("abort")
 
 
 class Outbox:
@@ -30,5 +39,4 @@ class Outbox:
 
     def _send(self) -> None:
         ready, self._ready = self._ready, []
-        for connection in ready:
-            connection.write_out()
+        each(ready, _WRITE_OUT, _ABORT)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import logging
-import os
 import random
 import re
 import threading
@@ -25,9 +24,11 @@ from workbench.core.clock import now
 from workbench.core.config import Config
 from workbench.core.errors import WorkbenchError
 from workbench.core.ids import new_id
+from workbench.core.jsonl import append, parts
 from workbench.serving.batching import Job
+from workbench.serving.content import is_json, json_value
+from workbench.serving.jsonbody import is_heavy
 from workbench.serving.predictions import answered, predictions_of
-from workbench.serving.reading import json_value
 
 if TYPE_CHECKING:
     from workbench.serving.answer import Answer
@@ -58,6 +59,9 @@ class Keeping(Config):
     redact: tuple[str, ...] = Field((), description="Further columns whose values are not kept")
     day_bytes: int = Field(
         256_000_000, ge=1, description="Most bytes a day; what comes then is not kept"
+    )
+    total_bytes: int = Field(
+        10_000_000_000, ge=1, description="Most bytes in all; what comes then is not kept"
     )
 
 
@@ -140,7 +144,7 @@ class PayloadLog:
                 "scores": [_score(answer) for answer in answers],
             }
         )
-        self._append(line + b"\n")
+        self._append(line)
 
     def _samples(self, samples: Any) -> dict[str, Any]:
         if isinstance(samples, np.ndarray):
@@ -150,13 +154,15 @@ class PayloadLog:
 
     def _append(self, line: bytes) -> None:
         path = self._folder / f"{now()[:10]}.jsonl"
-        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-        with os.fdopen(handle, "ab") as file:
-            if file.tell() + len(line) > self._keeping.day_bytes:
-                self.lost += 1
-                return
-            file.write(line)
+        if not self._folder.is_dir():
+            self._folder.parent.mkdir(exist_ok=True)  # not the workspace: it may have been moved
+            self._folder.mkdir(mode=0o700)
+        sizes = {one.name: one.stat().st_size for one in parts(self._folder)}
+        is_full = sizes.get(path.name, 0) + len(line) > self._keeping.day_bytes
+        if is_full or sum(sizes.values()) + len(line) > self._keeping.total_bytes:
+            self.lost += 1
+            return
+        append(path, [line])
         self.written += 1
 
 
@@ -177,9 +183,11 @@ def redacted(row: Mapping[str, Any], columns: Sequence[str] = ()) -> dict[str, A
 
 
 def _value(request: Request) -> Any:
-    """Returns the JSON value that the request carried; None if it carried another form."""
+    """Returns the JSON value that the request carried; None if it was another form, or heavy."""
+    if not is_json(request.header(b"content-type"), request.body) or is_heavy(request.body):
+        return None
     try:
-        return json_value(request, ("inputs", "data", "body"))
+        return json_value(request.body, ("inputs", "data", "body"))
     except WorkbenchError:
         return None
 

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 from workbench.core.errors import WorkbenchError
 from workbench.core.plugins import Plugin
+from workbench.serving.apart import Apart
 from workbench.serving.engine import Tensors
 from workbench.serving.follow import Follower
 from workbench.serving.loading import ModelControl
@@ -30,6 +31,7 @@ class Endpoint:
     is_draining: Callable[[], bool] = field(default=lambda: False)
     team: Team | None = None
     models: ModelControl | None = None
+    apart: Apart = field(default_factory=Apart)
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,11 @@ class Dialect(Plugin):
 
     def error(self, error: WorkbenchError) -> Response:
         """Returns an error in the form that clients of this dialect read."""
-        return error_response(error, self.error_fields(error))
+        return error_response(error, self.error_fields(error), self.error_status(error))
+
+    def error_status(self, error: WorkbenchError) -> int:
+        """Returns the HTTP status that the dialect has for an error."""
+        return error.http_status
 
     def error_fields(self, error: WorkbenchError) -> dict[str, Any]:
         """Returns what the dialect adds to the error's own fields."""

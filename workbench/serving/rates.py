@@ -15,6 +15,7 @@ from pathlib import Path
 from time import monotonic
 
 from workbench.core.errors import OverloadedError
+from workbench.core.files import private_opener
 from workbench.serving.errors import RateLimitedError
 from workbench.serving.tokens import KeyLimits, Token
 
@@ -52,8 +53,11 @@ class SharedCells:
     """
 
     def __init__(self, path: Path) -> None:
-        self._file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
-        os.ftruncate(self._file, _SLOTS * _SLOT.size)
+        self._file = private_opener(str(path), os.O_RDWR | os.O_CREAT)
+        size = _SLOTS * _SLOT.size
+        if os.fstat(self._file).st_size < size:
+            # real blocks: on a full disk, writing to a hole through the map ends the process
+            os.pwrite(self._file, bytes(size), 0)
         self._map = mmap.mmap(self._file, _SLOTS * _SLOT.size)
 
     def cell(self, token: Token) -> Cell:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from workbench.core.errors import NotFoundError
+from workbench.core.jsonl import line_of, parts
 from workbench.data.sources.request_log import kept_array
 from workbench.serving.predictions import answered, predictions_of
 from workbench.serving.repository import load_source
@@ -68,14 +68,13 @@ def kept_request(folder: Path, id_: str) -> Mapping[str, Any]:
     Raises:
         NotFoundError: No such line, any more or yet.
     """
-    wanted = f'"id":"{id_}"'
-    for path in sorted(folder.glob("????-??-??.jsonl"), reverse=True):
-        with path.open(encoding="utf-8") as file:
+    wanted = f'"id":"{id_}"'.encode()
+    for path in reversed(parts(folder)):
+        with path.open("rb") as file:
             for text in file:
-                if wanted in text and text.endswith("}\n"):
-                    line: dict[str, Any] = json.loads(text)
-                    if line["id"] == id_:
-                        return line
+                line = line_of(text) if wanted in text and text.endswith(b"\n") else None
+                if line is not None and line.get("id") == id_:
+                    return line
     raise NotFoundError(
         f"No request '{id_}' was kept.",
         hint="It may have been cleared, or be written just now; redacted samples stay redacted.",

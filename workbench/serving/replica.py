@@ -14,7 +14,7 @@ import sys
 from collections.abc import Sequence
 
 from workbench.core.errors import InputError, WorkbenchError
-from workbench.serving import event_loop, launch
+from workbench.serving import event_loop, launch, own_log
 from workbench.serving.options import Options, parse, parser
 from workbench.serving.service import Service
 from workbench.serving.worker import on_end_of_input, read_line
@@ -24,9 +24,7 @@ _LOGGER = logging.getLogger(__name__)
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Serves until told to stop; returns the exit code."""
-    logging.basicConfig(
-        stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s"
-    )
+    own_log.configure()
     try:
         return _run(parse(parser().parse_args(sys.argv[1:] if argv is None else list(argv))))
     except WorkbenchError as error:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from workbench.core.errors import InputError
 from workbench.core.refs import parse_ref
 from workbench.serving.batching import BatchLimits
+from workbench.serving.decoding_room import DecodingRoom
 from workbench.serving.engines import ENGINES
 from workbench.serving.follow import Follower, Registry
 from workbench.serving.metrics import Metrics
@@ -22,10 +23,11 @@ from workbench.serving.served import Loaded, Served, Source, load
 
 @dataclass(frozen=True)
 class LoadOptions:
-    """How models are loaded: threads inside one prediction, and the bounds of each queue."""
+    """How models are loaded: threads in one prediction, bounds of each queue, room to decode."""
 
     threads: int
     batch: BatchLimits
+    room: DecodingRoom
 
 
 class Repository:
@@ -136,7 +138,8 @@ class Repository:
 
     def load(self, source: Source) -> Loaded:
         """Loads a source and makes it answer; off the event loop."""
-        return load_source(source, self._options.threads, self._options.batch.rows)
+        options = self._options
+        return load_source(source, options.threads, options.batch.rows, options.room)
 
     def _serve(self, loaded: Loaded) -> Served:
         served = self._make(loaded)
@@ -159,7 +162,9 @@ class Repository:
         task.add_done_callback(self._closing.discard)
 
 
-def load_source(source: Source, threads: int = 1, most_rows: int = 64) -> Loaded:
+def load_source(
+    source: Source, threads: int = 1, most_rows: int = 64, room: DecodingRoom | None = None
+) -> Loaded:
     """Loads a source with the engine that its file's suffix asks for.
 
     Raises:
@@ -169,7 +174,7 @@ def load_source(source: Source, threads: int = 1, most_rows: int = 64) -> Loaded
         engine = ENGINES.get(key)
         if source.path.suffix.lower() in engine.suffixes:
             config = engine.Config.parse({"threads": threads}, what=key)
-            return load(source, engine, config, most_rows=most_rows)
+            return load(source, engine, config, most_rows=most_rows, room=room)
     raise InputError(
         f"Got '{source.path.name}'; no engine runs '{source.path.suffix}' files.",
         hint="An .onnx file would be right.",

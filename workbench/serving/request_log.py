@@ -1,23 +1,32 @@
 """The request log: one JSON line a request, a file a day, never a payload, never in the way.
 
 Lines are written by a thread of their own. A full disk or a stuck file system loses lines, which
-are counted; it never fails or delays a request.
+are counted; it never fails or delays a request. Files are bounded in size, number and age.
 """
 
 from __future__ import annotations
 
+import logging
 import threading
+from contextlib import suppress
 from pathlib import Path
 from queue import Empty, SimpleQueue
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 import orjson
 
 from workbench.core.clock import now
+from workbench.core.jsonl import append, part
+from workbench.serving.isolation import alone
+from workbench.serving.log_limits import LogLimits
 
 if TYPE_CHECKING:
     from workbench.serving.answer import Answer
 
+_LOGGER = logging.getLogger(__name__)
+REFUSED = frozenset({401, 403, 408, 413, 429, 503})
+_TELL_S = 10.0
 _MOST_WAITING = 20_000
 _GATHER_S = 0.2
 _SAME_TIME_S = 0.001
@@ -104,17 +113,33 @@ class Lines:
 
 
 class RequestLog:
-    """Writes `<folder>/<date>.jsonl`.
+    """Writes `<folder>/<date>.jsonl`, and `<date>.1.jsonl`, … when that is full.
+
+    Requests that are refused before a model is asked are counted, not written one by one: callers
+    without a token could fill the disk. What was left out stands in a line of its own, once in a
+    while.
 
     Args:
-        folder: Made when the first line is written.
+        folder: Made when the first line is written, inside a folder that must be there.
+        limits: How much it may hold.
+        tell_s: Least time between two lines that tell what was left out.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(
+        self, folder: Path, limits: LogLimits | None = None, tell_s: float = _TELL_S
+    ) -> None:
         self._folder = folder
+        self._limits = limits or LogLimits()
+        self._tell_s = tell_s
         self._queue: SimpleQueue[bytes | None] = SimpleQueue()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="request-log", daemon=True)
+        self._left_out: dict[tuple[int, str | None, str | None], int] = {}
+        self._since = now()
+        self._told_at = monotonic()
+        self._told_lost = 0
+        self._pruned = ""
+        self._is_failing = False
         self.written = 0
         self.lost = 0
 
@@ -129,6 +154,17 @@ class RequestLog:
             return
         self._queue.put(line)
 
+    def leave_out(self, answer: Answer) -> bool:
+        """Counts a request instead, if it was refused; returns whether it was."""
+        status = answer.status
+        if status not in REFUSED:
+            return False
+        key = (status, answer.error_code, answer.request.caller)
+        if not self._left_out:
+            self._queue.put(None)  # wakes the thread, which tells of it in a while
+        self._left_out[key] = self._left_out.get(key, 0) + 1
+        return True
+
     def close(self, timeout_s: float = 2.0) -> None:
         """Writes what is left, but waits no longer than `timeout_s`."""
         self._stop.set()
@@ -137,17 +173,42 @@ class RequestLog:
             self._thread.join(timeout_s)
 
     def _run(self) -> None:
-        while True:
-            lines = [self._queue.get()]
-            self._stop.wait(_GATHER_S)
+        while not (self._stop.is_set() and self._queue.empty()):
+            alone(self._turn)
+
+    def _turn(self) -> None:
+        lines = self._gather()
+        self._write([*lines, *self._due()])
+
+    def _gather(self) -> list[bytes]:
+        """Waits for lines, or until what was left out is to be told."""
+        lines: list[bytes | None] = []
+        with suppress(Empty):
+            lines.append(self._queue.get(timeout=self._tell_s if self._left_out else None))
+        self._stop.wait(_GATHER_S)
+        with suppress(Empty):
             while True:
-                try:
-                    lines.append(self._queue.get_nowait())
-                except Empty:
-                    break
-            self._write([line for line in lines if line is not None])
-            if self._stop.is_set() and self._queue.empty():
-                return
+                lines.append(self._queue.get_nowait())
+        return [line for line in lines if line is not None]
+
+    def _due(self) -> list[bytes]:
+        """Returns the line that tells what was left out, if it is time for one."""
+        is_news = bool(self._left_out) or self.lost > self._told_lost
+        if not is_news or (monotonic() - self._told_at < self._tell_s and not self._stop.is_set()):
+            return []
+        left_out, self._left_out = self._left_out, {}
+        at = now()
+        told = {
+            "time": at,
+            "since": self._since,
+            "left_out": [
+                {"status": status, "error": error, "caller": caller, "count": count}
+                for (status, error, caller), count in list(left_out.items())
+            ],
+            "lost": self.lost - self._told_lost,
+        }
+        self._since, self._told_at, self._told_lost = at, monotonic(), self.lost
+        return [orjson.dumps(told)]
 
     def _write(self, lines: list[bytes]) -> None:
         by_day: dict[str, list[bytes]] = {}
@@ -155,9 +216,23 @@ class RequestLog:
             by_day.setdefault(line[_DAY].decode(), []).append(line)
         for day, texts in by_day.items():
             try:
-                self._folder.mkdir(parents=True, exist_ok=True)
-                with (self._folder / f"{day}.jsonl").open("ab") as file:
-                    file.write(b"\n".join([*texts, b""]))
+                self._folder.mkdir(mode=0o700, exist_ok=True)
+                append(self._part(day), texts)
                 self.written += len(texts)
-            except OSError:
+                self._is_failing = False
+            except OSError as error:
                 self.lost += len(texts)
+                if not self._is_failing:
+                    _LOGGER.warning("the request log cannot be written: %s", error)
+                self._is_failing = True
+
+    def _part(self, day: str) -> Path:
+        """Returns where to write; a new file is the time to see what must go."""
+        path = part(self._folder, day, self._limits.part_bytes)
+        if path.name != self._pruned:
+            self._pruned = path.name
+            gone = self._limits.prune(self._folder, day)
+            if gone:
+                _LOGGER.info("of the request log, %s were removed: too old, or too much", gone)
+                append(path, [orjson.dumps({"time": now(), "removed": gone})])
+        return path

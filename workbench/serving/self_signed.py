@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from workbench.core.files import storing, write_private
+from workbench.core.files import private_folder, storing, write_private
 
 _CERTIFICATE, _KEY = "certificate.pem", "key.pem"
 _VALID, _RENEWED = timedelta(days=365), timedelta(days=30)
@@ -84,6 +84,6 @@ def _make(path: Path, key_path: Path, names: list[str]) -> None:
     )
     pem = serialization.Encoding.PEM
     secret = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    path.parent.mkdir(parents=True, exist_ok=True)
+    private_folder(path.parent)
     write_private(key_path, secret.decode())
     write_private(path, made.public_bytes(pem).decode())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,8 +17,11 @@ from workbench.core.signature import Signature
 from workbench.serving.answer import Answer
 from workbench.serving.batch_size import best_rows
 from workbench.serving.batching import Batcher, BatchLimits, Job, Outputs
+from workbench.serving.budget import Caller
 from workbench.serving.deadlines import pass_on
 from workbench.serving.decoding import Decoder, decoder_for
+from workbench.serving.decoding_room import DecodingRoom
+from workbench.serving.encoding import Encode, is_large
 from workbench.serving.engine import Engine, LoadedModel, Tensors, batches_faithfully
 from workbench.serving.engine import example_inputs as made_inputs
 from workbench.serving.errors import ModelError
@@ -60,7 +63,14 @@ class Loaded:
     rows: int = 1
 
 
-def load(source: Source, engine: Engine, config: Config, *, most_rows: int = 64) -> Loaded:
+def load(
+    source: Source,
+    engine: Engine,
+    config: Config,
+    *,
+    most_rows: int = 64,
+    room: DecodingRoom | None = None,
+) -> Loaded:
     """Loads a model and makes it answer, so that ready means it predicts.
 
     Args:
@@ -68,6 +78,7 @@ def load(source: Source, engine: Engine, config: Config, *, most_rows: int = 64)
         engine: Runs it.
         config: Of the engine.
         most_rows: Most rows to put into one run; fewer where that is faster.
+        room: What decoding may take of this process; None gives the model its own.
 
     Raises:
         WorkbenchError: The file cannot be loaded or the model does not answer.
@@ -76,7 +87,7 @@ def load(source: Source, engine: Engine, config: Config, *, most_rows: int = 64)
     try:
         model.predict(made_inputs(model.signature, 1))
         rows = _rows(model, most_rows)
-        decoder = decoder_for(source.description, model.signature)
+        decoder = decoder_for(source.description, model.signature, room)
     except BaseException:
         model.close()
         raise
@@ -97,7 +108,7 @@ class Served:
     Attributes:
         max_rows: Most rows that requests put into one run, as set; fewer where that is faster.
         mirror: Given each answered job, after its answer was sent; None without a shadow.
-        watch: Given status and seconds of each answer; None without a budget.
+        watch: Given status, seconds and caller of each run answered; None without a budget.
     """
 
     def __init__(self, loaded: Loaded, metrics: ModelMetrics, limits: BatchLimits) -> None:
@@ -120,7 +131,7 @@ class Served:
             on_batch=self._count,
         )
         self.mirror: Callable[[Job], None] | None = None
-        self.watch: Callable[[int, float], None] | None = None
+        self.watch: Callable[[int, float, Caller], None] | None = None
         self._users = 0
         self._free = asyncio.Event()
         self._free.set()
@@ -129,9 +140,7 @@ class Served:
         """Starts the model's thread; on the event loop."""
         self.batcher.start(f"{self.name}@{self.version}")
 
-    def submit(
-        self, answer: Answer, inputs: Tensors, encode: Callable[[Outputs], Response]
-    ) -> None:
+    def submit(self, answer: Answer, inputs: Tensors, encode: Encode) -> None:
         """Checks and queues tensors; the answer is filled when the model has run.
 
         Raises:
@@ -141,19 +150,30 @@ class Served:
         rows = self._check(answer, inputs)
 
         def done(job: Job) -> None:
-            try:
-                if job.error is not None or job.outputs is None:
-                    answer.fail(job.error or ModelError("The model gave nothing."))
-                else:
-                    answer.send(encode(job.outputs))
-                    self._copy(job)
-            except WorkbenchError as error:
-                answer.fail(error)
-            except Exception as error:  # noqa: BLE001 (the border of requests)
-                answer.fail(_unexpected(error))
+            if job.error is not None or job.outputs is None:
+                answer.fail(job.error or ModelError("The model gave nothing."))
+            elif is_large(job.outputs):
+                work = asyncio.to_thread(_encode, encode, job.outputs)
+                answer.task = asyncio.get_running_loop().create_task(self._send_later(answer, work))
+            else:
+                self._send(answer, job, _encode(encode, job.outputs))
 
         answer.job = job = self.batcher.submit(inputs, rows, done)
         pass_on(answer, job)
+
+    async def _send_later(
+        self, answer: Answer, work: Coroutine[Any, Any, Response | WorkbenchError]
+    ) -> None:
+        encoded = await work
+        if answer.job is not None:
+            self._send(answer, answer.job, encoded)
+
+    def _send(self, answer: Answer, job: Job, encoded: Response | WorkbenchError) -> None:
+        if isinstance(encoded, WorkbenchError):
+            answer.fail(encoded)
+        else:
+            answer.send(encoded)
+            self._copy(job)
 
     async def predict(self, answer: Answer, inputs: Tensors) -> Outputs:
         """Returns the outputs for tensors that do not come straight from a request.
@@ -233,5 +253,10 @@ class Served:
         }
 
 
-def _unexpected(error: Exception) -> ModelError:
-    return ModelError(f"The answer could not be written: {type(error).__name__}.")
+def _encode(encode: Encode, outputs: Outputs) -> Response | WorkbenchError:
+    try:
+        return encode(outputs)
+    except WorkbenchError as error:
+        return error
+    except Exception as error:  # noqa: BLE001 (the border of requests)
+        return ModelError(f"The answer could not be written: {type(error).__name__}.")

@@ -17,11 +17,13 @@ from workbench.serving.asgi import run_app
 from workbench.serving.deadlines import limit, read_headers
 from workbench.serving.gateway import Gateway
 from workbench.serving.http import HttpConnection
+from workbench.serving.isolation import alone, each
 from workbench.serving.limits import Limits
 from workbench.serving.messages import Request, Response
-from workbench.serving.metrics import Metrics
+from workbench.serving.metrics import Metrics, ModelMetrics
 from workbench.serving.outbox import Outbox
 from workbench.serving.payloads import PayloadLog
+from workbench.serving.places import Places
 from workbench.serving.protocol import Dialect, Endpoint
 from workbench.serving.request_log import Lines, RequestLog
 from workbench.serving.routes import Route, RouteTable
@@ -58,7 +60,7 @@ class Server:
         gateway: Gateway | None = None,
     ) -> None:
         self.limits = limits or Limits()
-        self.connections: set[HttpConnection] = set()
+        self.connections: Places[HttpConnection] = Places(self.limits.connections)
         self.outbox = Outbox()
         self.is_draining = False
         self._endpoint = endpoint
@@ -132,12 +134,10 @@ class Server:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + timeout_s
         while self.connections and loop.time() < deadline:
-            for connection in list(self.connections):
-                connection.drain()
+            each(self.connections, HttpConnection.drain, HttpConnection.abort)
             await asyncio.sleep(_DRAIN_STEP_S)
         is_complete = not any(connection.is_owing for connection in self.connections)
-        for connection in list(self.connections):
-            connection.abort()
+        each(self.connections, HttpConnection.abort)
         if self._sweeper is not None:
             self._sweeper.cancel()
         return is_complete
@@ -230,11 +230,7 @@ class Server:
     def _fail_unexpectedly(self, answer: Answer, error: Exception) -> None:
         path = answer.request.path.decode("latin-1")
         _LOGGER.exception("%s %s failed", answer.request.method, path, exc_info=error)
-        problem = UnexpectedError(
-            f"The endpoint failed on this request: {type(error).__name__}.",
-            hint="The trace is in the endpoint's log; please report it.",
-        )
-        answer.fail(problem)
+        answer.fail(unexpected(error))
 
     # counting ------------------------------------------------------------------------------
 
@@ -266,25 +262,36 @@ class Server:
                 metrics.in_flight -= 1
             if self._payloads is not None:
                 answer.kept = self._payloads.offer(answer)
-            if served.watch is not None:
-                served.watch(answer.status, seconds)
-        if self._log is not None and route is not None and route.scope is not None:
-            self._log.add(self._lines.of(answer, dialect, seconds, around))
+            if served.watch is not None and job is not None and job.has_run:
+                caller = (request.caller, request.user, request.address)
+                served.watch(answer.status, seconds, caller)
+        log = self._log
+        if log is not None and route is not None and route.scope and not log.leave_out(answer):
+            log.add(self._lines.of(answer, dialect, seconds, around))
 
     def _sweep(self) -> None:
         loop = asyncio.get_running_loop()
+        self._sweeper = loop.call_later(_SWEEP_S, self._sweep)
         now_s = loop.time()
-        for connection in list(self.connections):
-            connection.sweep(now_s)
-        for model in self._metrics.models.values():
-            model.fold()
+        each(self.connections, lambda one: one.sweep(now_s), HttpConnection.abort)
+        each(self._metrics.models.values(), ModelMetrics.fold)
+        alone(self._look_idle)
+
+    def _look_idle(self) -> None:
         if self._last_asked > self._looked:
             self._looked = self._last_asked
             self._on_asked()
         if perf_counter() - self._last_asked > self._idle_s:
             self._idle_s = float("inf")
             self._on_idle()
-        self._sweeper = loop.call_later(_SWEEP_S, self._sweep)
+
+
+def unexpected(error: Exception) -> UnexpectedError:
+    """Returns what a caller is told of a defect."""
+    return UnexpectedError(
+        f"The endpoint failed on this request: {type(error).__name__}.",
+        hint="The trace is in the endpoint's log; please report it.",
+    )
 
 
 async def _send(work: Coroutine[Any, Any, Response], answer: Answer) -> None:

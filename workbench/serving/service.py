@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from workbench.core.lazy import lazy
+from workbench.serving.apart import Apart
 from workbench.serving.asker import ENDPOINT
 from workbench.serving.batching import BatchLimits
 from workbench.serving.control import TrafficControl
+from workbench.serving.decoding_room import DecodingRoom
 from workbench.serving.follow import FollowThread, Registry
 from workbench.serving.gateway import Gateway
 from workbench.serving.keys import Keys
 from workbench.serving.limits import Limits
+from workbench.serving.liveness import Patience, Pulse
 from workbench.serving.loading import ModelControl
+from workbench.serving.log_limits import LogLimits
 from workbench.serving.manage import token_routes, traffic_routes
 from workbench.serving.metrics import Labels, Metrics
 from workbench.serving.payloads import PAYLOADS, Keeping, PayloadLog
@@ -28,7 +34,7 @@ from workbench.serving.security import Gate
 from workbench.serving.served import Loaded
 from workbench.serving.server import Server
 from workbench.serving.state import State, StateFile
-from workbench.serving.team import Team
+from workbench.serving.team import FIGURES, KEYS, PULSE, REVISION, Answers, Team
 from workbench.serving.tls import Certificate
 from workbench.serving.traffic import Traffic
 
@@ -47,6 +53,7 @@ class Settings:
         threads: Threads inside one prediction.
         batch: Of each model's queue.
         limits: Of each connection.
+        room: What decoding may take of this process.
         poll_s: Time between two looks at a followed alias.
         drain_s: Longest wait for owed answers at the end.
         keeping: Whether samples are kept, and how; None keeps none.
@@ -54,12 +61,15 @@ class Settings:
         gateway: What stands before it.
         traffic: At the start, by model; it replaces what was kept before a restart.
         grpc_port: Also answers gRPC there; 0 lets the system choose, None does not.
+        patience: How long one of several workers may be silent.
+        log: How much the request log may hold.
     """
 
     dialects: tuple[str, ...] = ()
     threads: int = 1
     batch: BatchLimits = field(default_factory=BatchLimits)
     limits: Limits = field(default_factory=Limits)
+    room: DecodingRoom = field(default_factory=DecodingRoom)
     poll_s: float = 0.25
     drain_s: float = 20.0
     keeping: Keeping | None = None
@@ -67,6 +77,8 @@ class Settings:
     gateway: Gateway = field(default_factory=Gateway)
     traffic: Mapping[str, Traffic] = field(default_factory=dict)
     grpc_port: int | None = None
+    patience: Patience = field(default_factory=Patience)
+    log: LogLimits = field(default_factory=LogLimits)
 
 
 class Service:
@@ -102,9 +114,8 @@ class Service:
         self.settings = settings = settings or Settings()
         self.metrics = Metrics()
         self.gate = gate
-        self.repository = Repository(
-            loaded, LoadOptions(settings.threads, settings.batch), self.metrics, registry
-        )
+        options = LoadOptions(settings.threads, settings.batch, settings.room)
+        self.repository = Repository(loaded, options, self.metrics, registry)
         self.router = self.repository.router
         self._team = team
         self._certificate = certificate
@@ -119,10 +130,13 @@ class Service:
         self._adopted = 0
         subject = f"endpoint:{'-' if folder is None else folder.name}"
         self.keys = Keys(gate, self._state, registry, subject)
-        self._log = None if log_folder is None else RequestLog(log_folder)
+        if team is not None:
+            self.keys.followed = partial(team.followed, what=KEYS)
+        self._log = None if log_folder is None else RequestLog(log_folder, settings.log)
         self._payloads = None
         if log_folder is not None and settings.keeping is not None:
             self._payloads = PayloadLog(log_folder / PAYLOADS, settings.keeping)
+        self._apart = Apart()
         endpoint = Endpoint(
             self.router,
             gate,
@@ -130,6 +144,7 @@ class Service:
             lambda: self.server.is_draining,
             team,
             self.models,
+            self._apart,
         )
         self.on_idle: Callable[[], None] = lambda: None
         self.server = Server(
@@ -164,6 +179,8 @@ class Service:
             WorkbenchError: The traffic asked for cannot be served.
         """
         self.repository.start()
+        with suppress(OSError):  # the workspace is read-only, or full already
+            await asyncio.to_thread(self._state.prepare)
         if sets_traffic:
             await self.models.begin()
         await self._adopt(self._state.read())
@@ -191,16 +208,31 @@ class Service:
             self._follow.start()
         return bound
 
-    @property
-    def revision(self) -> int:
-        """Of the state that this process has taken up."""
-        return max(self._adopted, self._state.revision)
+    def answers(self) -> Answers:
+        """Returns what the other processes of this endpoint may ask of this one."""
+
+        async def figures() -> bytes:
+            return self.metrics.render()
+
+        async def revision() -> bytes:
+            return b"%d" % max(self._adopted, self._state.revision)
+
+        async def keys() -> bytes:
+            return b"%d" % await self.keys.take_up()
+
+        async def pulse() -> bytes:
+            busy = ((s.batcher.busy_s, f"{s.name}@{s.version}") for s in self.router)
+            seconds, model = max(busy, default=(0.0, ""))
+            return Pulse(model, seconds).to_line()
+
+        return {FIGURES: figures, REVISION: revision, KEYS: keys, PULSE: pulse}
 
     async def stop(self) -> bool:
         """Answers what is owed and unloads; returns whether all was answered in time."""
         if self._follow is not None:
             self._follow.stop()
         is_complete = await self._drain()
+        await self._apart.close()
         if is_complete:
             await self.repository.close()
         if self._log is not None:
@@ -218,9 +250,14 @@ class Service:
 
     def _look(self, loop: asyncio.AbstractEventLoop) -> None:
         """Takes up what another worker changed; in the following thread."""
-        if self._state.is_news():
+        if not self._state.is_news():
+            return
+        try:
             work = self._adopt(self._state.read())
             asyncio.run_coroutine_threadsafe(work, loop).result()
+        except Exception:
+            self._state.forget()
+            raise
 
     async def _adopt(self, state: State) -> None:
         if state.revision >= self._state.revision:
@@ -250,6 +287,10 @@ class Service:
             for served in self.router:
                 yield served.metrics.labels, served.batcher.pending
 
+        def running() -> Iterable[tuple[Labels, float]]:
+            for served in self.router:
+                yield served.metrics.labels, served.batcher.busy_s
+
         def ready() -> Iterable[tuple[Labels, float]]:
             for served in self.router:
                 yield served.metrics.labels, not self.server.is_draining
@@ -269,6 +310,16 @@ class Service:
             yield (("what", "batch_rows"),), batch.rows
             yield (("what", "wait_seconds"),), batch.wait_s
 
+        self._add_team_gauges()
+        add = self.metrics.figure
+        add("workbench_ready", "Whether a version is loaded, has answered and is asked.", ready)
+        add("workbench_run_seconds", "How long the run under way has lasted, by model.", running)
+        add("workbench_limit", "The most that is taken, by what.", limits)
+        add("workbench_queue", "Requests waiting or running, by model.", queues)
+        add("workbench_connections", "Open connections.", connections)
+        add("workbench_log_lines_lost", "Lines of a log that were not written.", lost)
+
+    def _add_team_gauges(self) -> None:
         def workers() -> Iterable[tuple[Labels, float]]:
             members = None if self._team is None else self._team.members()
             yield (("state", "wanted"),), 1 if members is None else members.wanted
@@ -278,12 +329,6 @@ class Service:
             yield (), 0 if self._team is None else self._team.members().restarts
 
         add = self.metrics.figure
+
         add("workbench_workers", "Processes behind the port.", workers)
         add("workbench_worker_restarts_total", "Started again.", restarts, kind="counter")
-        add("workbench_ready", "Whether a version is loaded, has answered and is asked.", ready)
-        self.metrics.figure("workbench_limit", "The most that is taken, by what.", limits)
-        self.metrics.figure("workbench_queue", "Requests waiting or running, by model.", queues)
-        self.metrics.figure("workbench_connections", "Open connections.", connections)
-        self.metrics.figure(
-            "workbench_log_lines_lost", "Lines of a log that were not written.", lost
-        )

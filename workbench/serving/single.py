@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import sys
 from collections.abc import Callable, Sequence
 
 from workbench.core.errors import WorkbenchError
-from workbench.serving import discovery, event_loop, launch
+from workbench.serving import discovery, event_loop, launch, own_log
 from workbench.serving.discovery import EndpointInfo
 from workbench.serving.options import Options, parse, parser
 from workbench.serving.service import Service
@@ -22,9 +21,7 @@ _LOGGER = logging.getLogger(__name__)
 def serve(words: Sequence[str]) -> int:
     """Serves what a command line asks for; returns the exit code."""
     arguments = parser().parse_args(words)
-    logging.basicConfig(
-        stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s"
-    )
+    own_log.configure()
     try:
         options = parse(arguments)
         if options.is_worker:

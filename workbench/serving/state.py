@@ -1,7 +1,7 @@
 """What an endpoint keeps over a restart, and shares with the other workers behind its port.
 
-A small JSON file beside the endpoint's log, readable by its owner only, written whole at once. It
-holds hashes of tokens, never their text.
+A small JSON file beside the endpoint's log, readable by its owner only, written whole at once, also
+on a full disk: a token can always be revoked. It holds hashes of tokens, never their text.
 """
 
 from __future__ import annotations
@@ -15,9 +15,10 @@ from typing import Any
 from pydantic import Field
 
 from workbench.core.config import Config
-from workbench.core.errors import IntegrityError
-from workbench.core.files import storing, write_private
+from workbench.core.errors import IntegrityError, StateError
+from workbench.core.files import storing
 from workbench.core.host import FileLock
+from workbench.serving.reserved import ReservedFile
 from workbench.serving.tokens import Token
 from workbench.serving.traffic import Traffic
 
@@ -98,6 +99,7 @@ class StateFile:
     """
 
     def __init__(self, folder: Path | None) -> None:
+        self._folder = folder
         self._path = None if folder is None else folder / _FILE
         self._memory = State()
         self.revision = 0
@@ -112,6 +114,12 @@ class StateFile:
         if self._path is None:
             return self._memory
         self._seen = self._stamp()
+        return self.peek()
+
+    def peek(self) -> State:
+        """Returns the state as `read` does, but it stays news."""
+        if self._path is None:
+            return self._memory
         try:
             values = json.loads(self._path.read_text(encoding="utf-8"))
         except FileNotFoundError:
@@ -126,22 +134,46 @@ class StateFile:
         """Returns whether another process changed the state since it was last read here."""
         return self._path is not None and self._stamp() != self._seen
 
+    def prepare(self) -> None:
+        """Takes the space for what may have to be kept when the disk is full.
+
+        Raises:
+            OSError: There is none.
+        """
+        if self._path is not None:
+            with FileLock(self._path.with_name(_LOCK)):
+                ReservedFile(self._path).reserve(json.dumps(State().to_json()))
+
+    def forget(self) -> None:
+        """Lets what was read be news again: it could not be taken up."""
+        self._seen = ()
+
     def update(self, change: Callable[[State], State]) -> State:
         """Replaces the state by `change(state)` and returns it.
 
         Raises:
             StorageError: The disk is full, or read-only; nothing is changed then.
+            StateError: The workspace is not where it was; nothing is made at its old place.
         """
         if self._path is None:
             self._memory = state = _next(self._memory, change)
         else:
+            self._check_place()
             with storing("The endpoint's state"), FileLock(self._path.with_name(_LOCK)):
                 state = _next(self.read(), change)
                 text = json.dumps(state.to_json(), ensure_ascii=False)
-                write_private(self._path, text, durable=True)
+                ReservedFile(self._path).write(text)
                 self._seen = self._stamp()
         self.revision = state.revision
         return state
+
+    def _check_place(self) -> None:
+        if self._folder is not None and not self._folder.is_dir():
+            raise StateError(
+                f"The endpoint's folder {self._folder} is gone: the workspace was moved or "
+                "removed while it runs.",
+                hint="Move it back, or stop the endpoint and start it where the workspace is now.",
+            )
 
     def _stamp(self) -> tuple[int, ...]:
         if self._path is None:

@@ -20,11 +20,13 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 
 from workbench.core.clock import now
-from workbench.core.errors import StateError, UnsupportedError, WorkbenchError
+from workbench.core.errors import InputError, StateError, UnsupportedError, WorkbenchError
 from workbench.serving import discovery, launch
 from workbench.serving.discovery import EndpointInfo
+from workbench.serving.isolation import together
+from workbench.serving.liveness import Pulse, until_hung
 from workbench.serving.options import Options
-from workbench.serving.team import Member, Members, last_asked, write_members
+from workbench.serving.team import PULSE, Member, Members, ask, last_asked, write_members
 from workbench.serving.tokens import new_token
 from workbench.serving.worker_process import WorkerProcess
 
@@ -59,6 +61,8 @@ class Supervisor:
         self._slots = [_Slot(index) for index in range(options.workers)]
         self._spare: asyncio.Task[WorkerProcess] | None = None
         self._restarts = 0
+        self._reason = ""
+        self._patience = options.settings.patience
         self._grpc_port = options.settings.grpc_port
         self._stop = asyncio.Event()
 
@@ -96,7 +100,7 @@ class Supervisor:
                 await self._wait()
                 _LOGGER.info("stopping %s workers", len(self._slots))
                 is_complete = await self._end_all()
-                await asyncio.gather(*keeping)
+                await together(keeping)
             finally:
                 path.unlink(missing_ok=True)
         return 0 if is_complete else launch.FAILED
@@ -136,37 +140,92 @@ class Supervisor:
     async def _go(self, slot: _Slot, *, sets_traffic: bool = False) -> list[str]:
         if slot.process is None:
             return []
-        ready = await slot.process.go(slot.index, sets_traffic=sets_traffic)
+        ready = await slot.process.go(
+            slot.index, sets_traffic=sets_traffic, answers_s=self._patience.loop_s
+        )
         pid = slot.process.pid
         slot.member = Member(index=slot.index, pid=pid, port=ready["port"], since=now())
         return list(ready["models"])
 
     async def _keep(self, slot: _Slot, port: int) -> None:
-        """Puts another worker in the place of one that ended; after a pause if that goes on."""
+        """Puts another worker in the place of one that is lost; after a pause if that goes on."""
         failures = 0
-        while slot.process is not None and not self._stop.is_set():
-            reason = await slot.process.ended()
-            if self._stop.is_set():
-                return
-            failures = failures + 1 if slot.process.lived_s() < _STEADY_S else 0
-            _LOGGER.warning("worker %s ended: %s; another takes its place", slot.index, reason)
-            slot.member = None
-            self._restarts += 1
-            self._tell()
+        while not self._stop.is_set():
+            if slot.process is not None:
+                reason = await self._lost(slot, slot.process)
+                if self._stop.is_set():
+                    return
+                failures = 0 if slot.process.lived_s() >= _STEADY_S else failures + 1
+                _LOGGER.warning("worker %s %s; another takes its place", slot.index, reason)
+                self._lose(slot, reason)
             if failures > 1:
-                await self._pause(min(_LONGEST_PAUSE_S, 0.1 * 2**failures))
-            try:
-                if not self._stop.is_set():
-                    slot.process = await self._take_spare(port)
-                    await self._go(slot)
-            except WorkbenchError as error:
-                _LOGGER.warning("worker %s did not start: %s", slot.index, error)
+                await self._pause(min(_LONGEST_PAUSE_S, 0.1 * 2 ** min(failures, 9)))
+            if not self._stop.is_set():
+                failures += await self._fill(slot, port)
+
+    async def _lost(self, slot: _Slot, process: WorkerProcess) -> str:
+        """Returns why a worker is lost, once it has ended, by itself or since it was hung."""
+        watching = [
+            asyncio.create_task(process.watch(self._end_hung)),
+            asyncio.create_task(self._end_if_hung(slot, process)),
+        ]
+        try:
+            reason = await process.ended()
+        finally:
+            for task in watching:
+                task.cancel()
+        return f"was ended: {slot.reason}" if slot.reason else f"ended: {reason}"
+
+    async def _end_if_hung(self, slot: _Slot, process: WorkerProcess) -> None:
+        member = slot.member
+        if member is None:
+            return
+
+        async def pulse() -> Pulse:
+            secret, limit = self._told["secret"], self._patience.every_s
+            return Pulse.of_line(await ask(member.port, secret, PULSE, limit))
+
+        slot.reason = await until_hung(pulse, self._patience)
+        process.kill()
+
+    def _end_hung(self, pid: int) -> None:
+        """Ends a worker that gave another one no answer: it may not go on with an old state."""
+        for slot in self._slots:
+            if slot.process is not None and slot.process.pid == pid:
+                slot.reason = "it did not take a new state up"
+                slot.process.kill()
+
+    def _lose(self, slot: _Slot, reason: str) -> None:
+        slot.process = slot.member = None
+        slot.reason = ""
+        self._reason = f"worker {slot.index} {reason}"
+        self._restarts += 1
+        self._tell()
+
+    async def _fill(self, slot: _Slot, port: int) -> bool:
+        """Starts a worker in a free place; returns whether it failed."""
+        try:
+            slot.process = await self._take_spare(port)
+            await self._go(slot)
+        except Exception as error:
+            slot.process = slot.member = None
+            self._reason = f"worker {slot.index} did not start: {error}"
+            level = logging.WARNING if isinstance(error, WorkbenchError) else logging.ERROR
+            _LOGGER.log(level, "%s", self._reason, exc_info=level == logging.ERROR)
             self._tell()
+            return True
+        self._tell()
+        return False
 
     async def _take_spare(self, port: int) -> WorkerProcess:
-        """Returns the worker that waits, loaded, for such a moment, and starts the next one."""
-        spare, self._spare = self._spare, None
-        process = None if spare is None else await spare
+        """Returns the worker that waits, loaded, for such a moment, and starts the next one.
+
+        One that still loads is not waited for: it may never be done.
+        """
+        process, spare = None, self._spare
+        if spare is not None and spare.done():
+            self._spare = None
+            process = None if spare.exception() else spare.result()
         if process is None or not process.is_alive:
             process = await self._prepare(port)
         if self._spare is None:
@@ -188,19 +247,23 @@ class Supervisor:
             await asyncio.wait_for(self._stop.wait(), seconds)
 
     def _tell(self) -> None:
-        """Lets the workers know of each other."""
+        """Lets the workers know of each other, and everybody if there are none."""
         alive = tuple(slot.member for slot in self._slots if slot.member is not None)
         members = Members(wanted=len(self._slots), restarts=self._restarts, alive=alive)
         try:
             write_members(self._folder, members)
         except OSError as error:
             _LOGGER.warning("the list of workers cannot be written: %s", error)
+        try:
+            discovery.tell_failed(self._place.id, "" if alive else self._reason)
+        except InputError as error:
+            _LOGGER.warning("the state of the endpoint cannot be told: %s", error)
 
     async def _end_all(self) -> bool:
         self._stop.set()
         timeout_s = self._options.settings.drain_s + _STEADY_S
         processes = [slot.process for slot in self._slots if slot.process is not None]
-        ended = await asyncio.gather(*(process.end(timeout_s) for process in processes))
+        ended = await together(process.end(timeout_s) for process in processes)
         if self._spare is not None:
             with suppress(WorkbenchError):
                 await (await self._spare).end(timeout_s)
@@ -214,3 +277,4 @@ class _Slot:
     index: int
     process: WorkerProcess | None = None
     member: Member | None = None
+    reason: str = ""

@@ -11,7 +11,8 @@ import hmac
 import json
 import logging
 import re
-from collections.abc import Callable, Iterable
+import time
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,16 +21,23 @@ from pydantic import Field
 from workbench.core.config import Config
 from workbench.core.errors import InputError
 from workbench.core.files import write_private
+from workbench.serving.isolation import together
+from workbench.serving.liveness import Patience
 
 _LOGGER = logging.getLogger(__name__)
 _FILE = "workers.json"
 _ASKED = "asked"
 _WAIT_S = 1.0
-_REVISION, _LOOK_S, _LOOKS = b"revision", 0.05, 600
+_LOOK_S = 0.05
+_LOADING_S = 30.0
+_REPLACED_S = 2.0
+FIGURES, REVISION, KEYS, PULSE = b"", b"revision", b"keys", b"pulse"
+Answers = Mapping[bytes, Callable[[], Awaitable[bytes]]]
 _LINE = re.compile(r"^(\S+?)(\{.*\})? (\S+)$")
 _NOT_SUMMED = (
     "workbench_ready",
     "workbench_limit",
+    "workbench_run_seconds",
     "workbench_traffic_share",
     "workbench_shadow_max_difference",
     "workbench_workers",
@@ -76,38 +84,60 @@ def last_asked(folder: Path) -> float:
         return 0.0
 
 
+async def ask(port: int, secret: str, what: bytes, timeout_s: float = _WAIT_S) -> bytes:
+    """Asks a worker on its own port; returns what it says.
+
+    Raises:
+        OSError: It is not there.
+        TimeoutError: It did not answer in time.
+    """
+    return await asyncio.wait_for(_exchange(port, secret.encode() + b" " + what + b"\n"), timeout_s)
+
+
+async def _exchange(port: int, line: bytes) -> bytes:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    try:
+        writer.write(line)
+        return await reader.read()
+    finally:
+        writer.close()
+
+
 class Team:
     """One worker's view of all.
 
     Args:
         folder: Of the endpoint.
         secret: Shared by the workers of this endpoint.
+        patience: How long a worker may be silent.
 
     Attributes:
         index: The worker's own number.
+        on_hung: Told the process of a worker that does not answer; the supervisor replaces it.
     """
 
-    def __init__(self, folder: Path, secret: str) -> None:
+    def __init__(self, folder: Path, secret: str, patience: Patience | None = None) -> None:
         self._folder = folder
-        self._secret = secret.encode()
+        self._secret = secret
+        self._patience = patience or Patience()
         self.index = 0
+        self.on_hung: Callable[[int], None] = lambda pid: None
         self._server: asyncio.Server | None = None
 
-    async def open(self, render: Callable[[], bytes], revision: Callable[[], int]) -> int:
-        """Gives this worker's figures, and which state it has taken up, to the others.
-
-        Returns the port.
-        """
+    async def open(self, answers: Answers) -> int:
+        """Answers what the others and the supervisor ask of this worker; returns the port."""
 
         async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             try:
                 said = await asyncio.wait_for(reader.readline(), _WAIT_S)
                 secret, _, what = said.strip().partition(b" ")
-                if hmac.compare_digest(secret, self._secret):
-                    writer.write(b"%d" % revision() if what == _REVISION else render())
+                if hmac.compare_digest(secret, self._secret.encode()):
+                    writer.write(await answers[what]())
                     await asyncio.wait_for(writer.drain(), _WAIT_S)
             except (OSError, TimeoutError, ValueError):
                 pass
+            except Exception:
+                _LOGGER.exception("a question of another worker was not answered")
             finally:
                 writer.close()
 
@@ -142,44 +172,65 @@ class Team:
 
     async def sum_up(self, own: bytes) -> bytes:
         """Returns the figures of all workers in one page; one that does not answer is left out."""
-        others = [member for member in self.members().alive if member.index != self.index]
-        pages = await asyncio.gather(*(self._page(member) for member in others))
+        pages = await together(self._page(member) for member in self._others())
         return summed([own, *(page for page in pages if page)])
 
-    async def followed(self, revision: int) -> None:
-        """Returns once the others have taken a state up, or after half a minute."""
-        others = [member for member in self.members().alive if member.index != self.index]
-        late = await asyncio.gather(*(self._follows(member, revision) for member in others))
-        if not all(late):
-            _LOGGER.warning("a worker has not taken the endpoint's new state up yet")
+    async def followed(self, revision: int, what: bytes = REVISION) -> tuple[int, ...]:
+        """Returns once the others have taken a state up; those that did not are named.
 
-    async def _follows(self, member: Member, revision: int) -> bool:
-        for _ in range(_LOOKS):
+        One that does not answer is replaced before this returns, so that it cannot go on with an
+        old state; one that still loads models is waited for half a minute, and goes on.
+
+        Args:
+            revision: Of the state.
+            what: KEYS asks for the tokens only, which need no loading.
+        """
+        others = self._others()
+        states = await together(self._follows(member, revision, what) for member in others)
+        silent = [one for one, state in zip(others, states, strict=True) if state is None]
+        for member in silent:
+            _LOGGER.warning("worker %s does not answer; it is replaced", member.index)
+            self.on_hung(member.pid)
+        await self._replaced({member.pid for member in silent})
+        late = [one.index for one, is_done in zip(others, states, strict=True) if not is_done]
+        if late:
+            _LOGGER.warning("workers %s have not confirmed the endpoint's new state", late)
+        return tuple(late)
+
+    def _others(self) -> list[Member]:
+        return [member for member in self.members().alive if member.index != self.index]
+
+    async def _follows(self, member: Member, revision: int, what: bytes) -> bool | None:
+        """Returns whether a worker has taken a state up in time; None if it does not answer."""
+        began = heard = time.monotonic()
+        while time.monotonic() - began < _LOADING_S:
             try:
-                page = await asyncio.wait_for(self._fetch(member.port, _REVISION), _WAIT_S)
+                page = await ask(member.port, self._secret, what, self._patience.every_s)
+                heard = time.monotonic()
                 if int(page or b"-1") >= revision:
                     return True
             except TimeoutError:
-                pass  # it is busy with loading
+                if time.monotonic() - heard >= (self._patience.loop_s or _LOADING_S):
+                    return None
             except (OSError, ValueError):
-                return False  # it ended; another one begins with the new state
+                return True  # it ended; another one begins with the new state
             await asyncio.sleep(_LOOK_S)
         return False
 
+    async def _replaced(self, pids: set[int]) -> None:
+        """Returns once the supervisor has ended these processes; it is asked for that before."""
+        began = time.monotonic()
+        while pids & {member.pid for member in self.members().alive}:
+            if time.monotonic() - began > _REPLACED_S:
+                return
+            await asyncio.sleep(_LOOK_S)
+
     async def _page(self, member: Member) -> bytes:
         try:
-            return await asyncio.wait_for(self._fetch(member.port), _WAIT_S)
+            return await ask(member.port, self._secret, FIGURES)
         except (OSError, TimeoutError) as error:
             _LOGGER.warning("worker %s gave no figures: %s", member.index, type(error).__name__)
             return b""
-
-    async def _fetch(self, port: int, what: bytes = b"") -> bytes:
-        reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        try:
-            writer.write(self._secret + b" " + what + b"\n")
-            return await reader.read()
-        finally:
-            writer.close()
 
 
 def summed(pages: Iterable[bytes]) -> bytes:

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import math
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 from numpy.typing import NDArray
 
-from workbench.core.errors import InputError, did_you_mean
+from workbench.core.errors import InputError
 from workbench.core.signature import Signature, TensorSpec
 from workbench.serving.errors import ModelError
+from workbench.serving.jsonbody import shown
+from workbench.serving.problems import MOST_TOLD, Problems
+from workbench.serving.shapes import check_dims
 
-_MAX_PROBLEMS = 20
 _MAX_DEPTH = 32
 _PACKED = {"float32": "f", "float64": "d"}
 
@@ -77,33 +79,87 @@ def check_tensors(signature: Signature, inputs: Mapping[str, NDArray[Any]]) -> i
     Raises:
         InputError: A tensor is missing, unknown, of another dtype or shape, empty, or not finite.
     """
-    problems: list[str] = []
+    problems = Problems()
     sizes: dict[str, int] = {}
     for spec in signature.inputs:
         value = inputs.get(spec.name)
-        if value is None:
-            problems.append(f"{spec.name}: missing; {describe(spec)} would be right")
-        else:
-            problems += _problems(spec, value, sizes)
-    known = [spec.name for spec in signature.inputs]
-    for name in inputs:
-        if name not in known:
-            problems.append(f"{name}: the model has no such input{did_you_mean(name, known)}")
+        if value is not None:
+            problems.add_all(_problems(spec, value, sizes))
+    _note_names(inputs, signature, problems)
     if problems:
         raise input_error(problems, signature)
     first = signature.inputs[0] if signature.inputs else None
     return len(inputs[first.name]) if first is not None and first.is_batched else 1
 
 
-def input_error(problems: Sequence[str], signature: Signature) -> InputError:
+def check_names(names: Collection[str], signature: Signature) -> None:
+    """Checks that tensors are those of a model, by name.
+
+    Raises:
+        InputError: One is missing or unknown.
+    """
+    problems = Problems()
+    _note_names(names, signature, problems)
+    if problems:
+        raise input_error(problems, signature)
+
+
+def _note_names(names: Collection[str], signature: Signature, problems: Problems) -> None:
+    known = {spec.name: spec for spec in signature.inputs}
+    for name, spec in known.items():
+        if name not in names:
+            problems.add(f"{name}: missing; {describe(spec)} would be right")
+    for name in names:
+        if name not in known:
+            near = problems.near(name, known)
+            problems.add(f"{name[:60]}: the model has no such input{near}")
+
+
+def input_error(problems: Problems | Sequence[str], signature: Signature) -> InputError:
     """Returns the error for tensors that do not fit, with the whole signature as the hint."""
-    shown = list(problems[:_MAX_PROBLEMS])
-    if len(problems) > _MAX_PROBLEMS:
-        shown.append(f"… and {len(problems) - _MAX_PROBLEMS} more")
+    told = problems.told() if isinstance(problems, Problems) else problems
     takes = "; ".join(f"{spec.name}: {describe(spec)}" for spec in signature.inputs)
     return InputError(
-        "The inputs do not fit the model.", problems=shown, hint=f"The model takes {takes}."
+        "The inputs do not fit the model.", problems=told, hint=f"The model takes {takes}."
     )
+
+
+def first_few(
+    what: str, items: Sequence[Any], specs: Sequence[TensorSpec], problems: Problems
+) -> Sequence[Any]:
+    """Returns as many of the tensors that a request names as can be right or are told.
+
+    A model has each of its tensors once, so what comes behind these is wrong, whatever it is.
+    """
+    most = len(specs) + MOST_TOLD
+    if len(items) > most:
+        problems.add(
+            f"{what}: got {len(items)} tensors; the model has {len(specs)}, each goes once"
+        )
+    return items[:most]
+
+
+def check_output(
+    name: Any, known: Sequence[str], seen: set[str], problems: Problems
+) -> TypeGuard[str]:
+    """Returns whether the model gives an output, asked for the first time; else notes it.
+
+    Args:
+        name: As asked for: anything.
+        known: Names of the model's outputs.
+        seen: Those asked for before; this one is added.
+        problems: Told to the caller.
+    """
+    if not isinstance(name, str) or name not in known:
+        near = problems.near(name, known) if isinstance(name, str) else ""
+        gives = f"it gives {', '.join(known)}"
+        problems.add(f"outputs: the model has no {shown(name)}{near}; {gives}")
+        return False
+    if name in seen:
+        problems.add(f"outputs: {name} is given twice; once would be right")
+        return False
+    seen.add(name)
+    return True
 
 
 def describe(spec: TensorSpec) -> str:
@@ -214,14 +270,16 @@ def _number_array(data: Any, spec: TensorSpec) -> NDArray[Any]:
         raise InputError(f"{spec.name}: {_ragged(data)}") from error
     if array.dtype.kind in "OUS":
         raise InputError(f"{spec.name}: {_first_wrong(data)}")
+    check_dims(array.ndim, spec.name)
     return array
 
 
 def _text_array(data: Any, spec: TensorSpec) -> NDArray[Any]:
     array = np.asarray(data, dtype=object)
+    check_dims(array.ndim, spec.name)
     for value in array.flat:
         if not isinstance(value, str):
-            raise InputError(f"{spec.name}: got {repr(value)[:50]}; text would be right")
+            raise InputError(f"{spec.name}: got {shown(value)}; text would be right")
     return array
 
 
@@ -247,8 +305,7 @@ def _first_wrong(data: Any, place: str = "") -> str:
         return ""
     if isinstance(data, (int, float)):
         return ""
-    got = "null" if data is None else repr(data)[:50]
-    return f"got {got} at {place or 'the top'}; a number would be right"
+    return f"got {shown(data)} at {place or 'the top'}; a number would be right"
 
 
 def _problems(spec: TensorSpec, value: NDArray[Any], sizes: dict[str, int]) -> list[str]:

@@ -32,7 +32,9 @@ class Budget(Config):
     )
     slow: float = Field(0.05, ge=0, lt=1, description="Largest share of slow answers")
     window_s: float = Field(60.0, ge=1, le=3600, description="Only the last so many seconds count")
-    requests: int = Field(50, ge=1, description="Fewest requests in the window for a judgment")
+    requests: int = Field(
+        50, ge=1, description="Fewest runs of the model in the window for a judgment"
+    )
 
     @model_validator(mode="after")
     def _has_a_limit(self) -> Budget:

@@ -33,13 +33,15 @@ def run_worker(options: Options) -> int:
     if options.folder is None or "token" not in told:
         raise InputError("A worker is started by its supervisor.", hint="Give --workers N instead.")
     place = launch.find_place(options)
-    team = Team(options.folder, told["secret"])
+    team = Team(options.folder, told["secret"], options.settings.patience)
+    team.on_hung = lambda pid: launch.say(json.dumps({"hung": pid}))
     service = launch.build(options, place, told["token"], team)
     launch.settle()
     launch.say(json.dumps({"loaded": True}))
     go = read_line()
     if "index" not in go:  # stopped before it was needed
         return 0
+    launch.say(json.dumps({"going": True}))
     team.index = int(go["index"])
     return event_loop.run(_serve(service, team, options, sets_traffic=go["sets_traffic"]))
 
@@ -52,7 +54,7 @@ async def _serve(service: Service, team: Team, options: Options, *, sets_traffic
         await service.start(options.host, options.port, shares_port=True, sets_traffic=sets_traffic)
     except OSError as error:
         raise launch.cannot_listen(options, error) from error
-    port = await team.open(service.metrics.render, lambda: service.revision)
+    port = await team.open(service.answers())
     launch.say(json.dumps({"port": port, "models": service.router.names()}))
     await stop.wait()
     _LOGGER.info("worker %s: answering what is owed", team.index)

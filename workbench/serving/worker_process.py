@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import signal
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
 from workbench.core.errors import error_from_dict
 from workbench.serving.errors import StartError
 
+_LOGGER = logging.getLogger(__name__)
 _START_S = 60.0
 
 
@@ -39,24 +41,50 @@ class WorkerProcess:
         Raises:
             WorkbenchError: Its own reason why it could not.
         """
-        made = cls(
-            await asyncio.create_subprocess_exec(
+        try:
+            process = await asyncio.create_subprocess_exec(
                 *command,
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
                 start_new_session=True,
             )
-        )
-        await made._exchange(told)
+        except OSError as error:
+            raise StartError(
+                f"A worker cannot be started: {error.strerror or error}.",
+                hint="Are there enough memory, processes and open files?",
+            ) from error
+        made = cls(process)
+        await made._exchange(told, _START_S)
         return made
 
-    async def go(self, index: int, *, sets_traffic: bool) -> dict[str, Any]:
+    async def go(self, index: int, *, sets_traffic: bool, answers_s: float) -> dict[str, Any]:
         """Lets it answer; returns what it says when it does.
+
+        Args:
+            index: Its number.
+            sets_traffic: Whether it sets the traffic that was asked for.
+            answers_s: It must say at least that it heard, in this time; 0 for the longest.
 
         Raises:
             WorkbenchError: Its own reason why it does not.
         """
-        return await self._exchange({"index": index, "sets_traffic": sets_traffic})
+        order = {"index": index, "sets_traffic": sets_traffic}
+        await self._exchange(order, answers_s or _START_S)
+        return await self._said(_START_S)
+
+    async def watch(self, on_hung: Callable[[int], None]) -> None:
+        """Listens to what it says while it serves: which other processes do not answer it."""
+        stdout = self._process.stdout
+        while stdout is not None and (line := await stdout.readline()):
+            try:
+                on_hung(int(json.loads(line)["hung"]))
+            except (ValueError, KeyError, TypeError):
+                _LOGGER.warning("a worker said %r", line[:200])
+
+    def kill(self) -> None:
+        """Ends it at once, also if it is stopped."""
+        with suppress(ProcessLookupError):
+            self._process.kill()
 
     @property
     def is_alive(self) -> bool:
@@ -83,19 +111,20 @@ class WorkerProcess:
             await self._process.wait()
             return False
 
-    async def _exchange(self, told: Mapping[str, Any]) -> dict[str, Any]:
+    async def _exchange(self, told: Mapping[str, Any], timeout_s: float) -> dict[str, Any]:
         """Writes one line of JSON and reads one."""
-        process = self._process
+        if self._process.stdin is not None:
+            self._process.stdin.write(json.dumps(told).encode() + b"\n")
+        return await self._said(timeout_s)
+
+    async def _said(self, timeout_s: float) -> dict[str, Any]:
+        """Reads one line of JSON; kills a process that says none."""
+        stdout = self._process.stdout
         try:
-            if process.stdin is None or process.stdout is None:
-                raise ConnectionError("no pipes")
-            process.stdin.write(json.dumps(told).encode() + b"\n")
-            await process.stdin.drain()
-            line = await asyncio.wait_for(process.stdout.readline(), _START_S)
+            line = b"" if stdout is None else await asyncio.wait_for(stdout.readline(), timeout_s)
             said: dict[str, Any] = json.loads(line)
         except (TimeoutError, ConnectionError, ValueError) as error:
-            with suppress(ProcessLookupError):
-                process.kill()
+            self.kill()
             raise StartError(
                 "A worker ended, or said nothing, before it was ready.",
                 hint="See the endpoint's log.",

@@ -9,12 +9,16 @@ from workbench.store.artifacts import Artifact, Artifacts
 from workbench.store.audit import Audit
 from workbench.store.blobs import Blob, Blobs
 from workbench.store.cache import Cache
-from workbench.store.database import Database
+from workbench.store.checkpoints import Checkpoints
+from workbench.store.database import Database, check_not_lost
 from workbench.store.datasets import DatasetRecord, Datasets
 from workbench.store.home import Home, find_home
 from workbench.store.models import Models, Version
+from workbench.store.reserve import Reserve
 from workbench.store.run_context import Context, NullContext, RunContext
 from workbench.store.runs import RunRecord, Runs
+from workbench.store.sealing import begin
+from workbench.store.seals import Seals
 from workbench.store.signing import Signer
 from workbench.store.studies import Studies
 
@@ -44,7 +48,10 @@ class Store:
     runs: Runs
     models: Models
     audit: Audit
+    seals: Seals
+    signer: Signer
     cache: Cache
+    checkpoints: Checkpoints
     datasets: Datasets
     studies: Studies
 
@@ -54,20 +61,31 @@ def open_store(root: Path | None = None) -> Store:
 
     Args:
         root: Its folder; by default the one that the current folder belongs to.
+
+    Raises:
+        StorageError: It cannot be made, or not even read.
     """
     home = (find_home() if root is None else Home(Path(root).absolute())).create()
+    check_not_lost(home)
     db = Database(home.database)
-    blobs, signer = Blobs(home), Signer(home)
-    audit = Audit(db, signer)
+    Reserve(home.root).keep()
+    blobs, signer = Blobs(home, db), Signer(home)
+    seals = Seals(db, signer)
+    audit = Audit(db, signer, seals)
+    models = Models(db, blobs, signer, audit)
+    begin(home, db, signer, seals, audit, models.trail)
     return Store(
         home=home,
         db=db,
         blobs=blobs,
-        artifacts=Artifacts(db, blobs),
-        runs=Runs(home, db),
-        models=Models(db, blobs, signer, audit),
+        artifacts=Artifacts(db, blobs, seals),
+        runs=Runs(home, db, seals),
+        models=models,
         audit=audit,
-        cache=Cache(db),
-        datasets=Datasets(db),
-        studies=Studies(db),
+        seals=seals,
+        signer=signer,
+        cache=Cache(db, seals),
+        checkpoints=Checkpoints(home, db, seals),
+        datasets=Datasets(db, seals),
+        studies=Studies(db, seals),
     )

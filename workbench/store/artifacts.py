@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from workbench.core.clock import now
-from workbench.core.errors import InputError, NotFoundError, UnsafeError
+from workbench.core.errors import (
+    InputError,
+    IntegrityError,
+    NotFoundError,
+    StorageError,
+    UnsafeError,
+)
 from workbench.core.ids import digest_json
 from workbench.store.blobs import Blob, Blobs
 from workbench.store.database import Database
+from workbench.store.seals import Seals
 
 
 @dataclass(frozen=True)
@@ -34,9 +42,10 @@ class Artifact:
 class Artifacts:
     """All artifacts of one workspace."""
 
-    def __init__(self, db: Database, blobs: Blobs) -> None:
+    def __init__(self, db: Database, blobs: Blobs, seals: Seals) -> None:
         self._db = db
         self._blobs = blobs
+        self._seals = seals
 
     def save(
         self, kind: str, files: Mapping[str, Path | bytes | Blob], meta: Mapping[str, Any]
@@ -55,15 +64,34 @@ class Artifacts:
             "meta": dict(meta),
         }
         digest = digest_json(identity)
-        self._db.execute(
-            "INSERT INTO artifacts VALUES (?, ?, ?, ?, ?) ON CONFLICT(digest) DO NOTHING",
-            digest,
-            kind,
-            json.dumps(identity["files"], ensure_ascii=False),
-            json.dumps(identity["meta"], ensure_ascii=False),
-            now(),
-        )
+        with self._db.transaction() as connection:
+            for blob in blobs.values():
+                self._require(blob)
+            is_new = connection.execute(
+                "INSERT INTO artifacts VALUES (?, ?, ?, ?, ?) ON CONFLICT(digest) DO NOTHING",
+                (
+                    digest,
+                    kind,
+                    json.dumps(identity["files"], ensure_ascii=False),
+                    json.dumps(identity["meta"], ensure_ascii=False),
+                    now(),
+                ),
+            ).rowcount
+            if is_new:
+                self._seals.seal(connection, "artifact", digest)
         return self.get(digest)
+
+    def adopt(self, digest: str) -> Artifact | None:
+        """Returns a remembered artifact that is about to be used; None if it has to be made again.
+
+        Its files count as young from now on, so that gc leaves them until something refers to them.
+        """
+        try:
+            with self._db.transaction():
+                is_whole = self._renew(digest)
+        except (OSError, sqlite3.OperationalError, StorageError):  # it can only be read from here
+            is_whole = self._is_whole(digest)
+        return self.get(digest) if is_whole else None
 
     def get(self, digest: str) -> Artifact:
         """Returns the artifact whose digest starts with `digest` (at least 6 digits).
@@ -71,9 +99,10 @@ class Artifacts:
         Raises:
             NotFoundError: There is none.
             InputError: There are several.
+            IntegrityError: The record was changed behind the workspace's back.
         """
         if len(digest) == 64:
-            rows = self._db.query("SELECT * FROM artifacts WHERE digest = ?", digest)
+            rows = self._seals.query("artifact", "WHERE digest = ?", digest)
         else:
             rows = self._by_prefix(digest)
         if not rows:
@@ -83,7 +112,7 @@ class Artifacts:
                 f"'{digest}' starts the digest of {len(rows)} artifacts.",
                 hint="Give more digits.",
             )
-        row = rows[0]
+        row = self._seals.checked("artifact", rows[0])
         return Artifact(
             digest=row["digest"],
             kind=row["kind"],
@@ -93,17 +122,29 @@ class Artifacts:
         )
 
     def path(self, artifact: Artifact, name: str) -> Path:
-        """Returns the path of one of its files.
+        """Returns the path of one of its files, re-hashed when this process first asks for it.
+
+        Raises:
+            NotFoundError: It has no such file.
+            IntegrityError: The file is missing, or not what was stored.
+        """
+        return self._blobs.proven(self._blob(artifact, name))
+
+    def place(self, artifact: Artifact, name: str) -> Path:
+        """Returns where one of its files is, unread: for who looks at a little of much.
 
         Raises:
             NotFoundError: It has no such file.
         """
+        return self._blobs.path(self._blob(artifact, name))
+
+    def _blob(self, artifact: Artifact, name: str) -> Blob:
         if name not in artifact.files:
             raise NotFoundError(
                 f"The {artifact.kind} artifact {artifact.digest[:12]} has no file '{name}'.",
                 hint=f"It has: {', '.join(artifact.files)}.",
             )
-        return self._blobs.path(artifact.files[name])
+        return artifact.files[name]
 
     def verify(self, artifact: Artifact) -> None:
         """Re-hashes all files.
@@ -119,7 +160,29 @@ class Artifacts:
             raise InputError(
                 f"'{prefix}' is not a digest.", hint="Give 6 to 64 hexadecimal digits."
             )
-        return self._db.query("SELECT * FROM artifacts WHERE digest GLOB ?", prefix + "*")
+        return self._seals.query("artifact", "WHERE digest GLOB ?", prefix + "*")
+
+    def _renew(self, digest: str) -> bool:
+        return self._is_known(digest) and all(map(self._blobs.renew, self._files(digest)))
+
+    def _is_whole(self, digest: str) -> bool:
+        paths = map(self._blobs.path, self._files(digest))
+        return self._is_known(digest) and all(path.is_file() for path in paths)
+
+    def _is_known(self, digest: str) -> bool:
+        return self._db.one("SELECT 1 FROM artifacts WHERE digest = ?", digest) is not None
+
+    def _files(self, digest: str) -> list[Blob]:
+        return list(self.get(digest).files.values()) if self._is_known(digest) else []
+
+    def _require(self, blob: Blob) -> None:
+        """Renews a file that is about to be referred to; under the database's write lock."""
+        if not self._blobs.renew(blob):
+            raise IntegrityError(
+                f"The stored file {blob.digest[:12]}{blob.suffix} is missing.",
+                hint="It was removed since it was stored; do that again.",
+                context=blob.to_json(),
+            )
 
     def _store(self, name: str, content: Path | bytes | Blob) -> Blob:
         suffix = PurePosixPath(name).suffix

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import secrets
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -13,9 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from workbench.core.errors import IntegrityError, UnsafeError
+from workbench.core.files import open_private, private_folder
 from workbench.core.host import sync_folder
 from workbench.core.ids import digest_file
+from workbench.store.database import Database
 from workbench.store.home import Home
+from workbench.store.scratch import scratch_name
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _SUFFIX = re.compile(r"(\.[A-Za-z0-9]{1,16}){0,2}")
@@ -52,10 +54,16 @@ class PendingBlob:
 
 
 class Blobs:
-    """The content-addressed files of one workspace."""
+    """The content-addressed files of one workspace.
 
-    def __init__(self, home: Home) -> None:
+    Whoever begins to use a file, and `gc`, which decides that nobody does, hold the database's
+    write lock meanwhile: it works between processes, after a crash, and on network file systems.
+    """
+
+    def __init__(self, home: Home, db: Database) -> None:
         self._home = home
+        self._db = db
+        self._proven: dict[Path, tuple[int, ...]] = {}
 
     def path(self, blob: Blob) -> Path:
         """Returns where the bytes are. The file is read-only and must stay so."""
@@ -76,13 +84,10 @@ class Blobs:
     @contextmanager
     def writer(self, suffix: str = "") -> Iterator[PendingBlob]:
         """Gives a path to fill; publishes it at the end, or leaves no trace after an error."""
-        self._home.scratch.mkdir(parents=True, exist_ok=True)
-        pending = PendingBlob(self._home.scratch / f"{secrets.token_hex(8)}{suffix}")
-        try:
+        with self._scratch(suffix) as path:
+            pending = PendingBlob(path)
             yield pending
-            pending.blob = self._publish(pending.path, suffix)
-        finally:
-            pending.path.unlink(missing_ok=True)
+            pending.blob = self._publish(path, suffix)
 
     def verify(self, blob: Blob) -> Path:
         """Re-hashes the stored bytes and returns their path.
@@ -107,6 +112,47 @@ class Blobs:
             )
         return path
 
+    def proven(self, blob: Blob) -> Path:
+        """Returns the path of bytes that are what was stored; each is re-hashed once a process.
+
+        A file that has another size, time or place on the disk than then is re-hashed.
+
+        Raises:
+            IntegrityError: They are missing or not what was stored.
+        """
+        path = self.path(blob)
+        try:
+            seen = _identity(path)
+        except FileNotFoundError:
+            return self.verify(blob)
+        if self._proven.get(path) != seen:
+            self._proven[self.verify(blob)] = seen
+        return path
+
+    def renew(self, blob: Blob) -> bool:
+        """Makes a file young, so that gc leaves it; for who holds the database's write lock.
+
+        Returns:
+            Whether it is there.
+        """
+        path = self.path(blob)
+        try:
+            is_proven = self._proven.get(path) == _identity(path)
+            os.utime(path)
+            if is_proven:
+                self._proven[path] = _identity(path)
+        except FileNotFoundError:
+            return False
+        except PermissionError:  # somebody else's file in a folder that is shared
+            with self._scratch(blob.suffix) as copy:
+                shutil.copyfile(path, copy)
+                self._place(copy, path)
+        return True
+
+    def digest_of(self, path: Path) -> str:
+        """Returns the digest that the name of a stored file tells."""
+        return path.parent.name + path.name[: 64 - len(path.parent.name)]
+
     def all(self) -> Iterator[Path]:
         """Yields the path of each stored file."""
         yield from (path for path in self._home.blobs.glob("??/*") if path.is_file())
@@ -116,12 +162,36 @@ class Blobs:
             os.fsync(file.fileno())
         blob = Blob(digest_file(source), source.stat().st_size, suffix)
         target = self.path(blob)
-        if not target.exists() or digest_file(target) != blob.digest:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            source.chmod(0o444)
-            source.replace(target)
+        is_stored = target.exists() and digest_file(target) == blob.digest
+        with self._db.transaction():  # gc removes nothing between the look and the renewal
+            is_renewed = is_stored and self.renew(blob)
+            if not is_renewed:
+                self._place(source, target)
+        self._proven[target] = _identity(target)  # its bytes were just hashed
+        if not is_renewed:
             sync_folder(target.parent)
         return blob
+
+    @contextmanager
+    def _scratch(self, suffix: str) -> Iterator[Path]:
+        """Gives a path of the blobs' file system; whatever is left there at the end goes."""
+        path = private_folder(self._home.scratch) / scratch_name(suffix)
+        try:
+            open_private(path, "xb").close()
+            yield path
+        finally:
+            path.unlink(missing_ok=True)
+
+    def _place(self, source: Path, target: Path) -> None:
+        private_folder(target.parent)
+        source.chmod(0o400)
+        os.utime(source)  # it may have been filled for hours
+        source.replace(target)
+
+
+def _identity(path: Path) -> tuple[int, ...]:
+    found = path.stat()
+    return (found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
 
 
 def _published(pending: PendingBlob) -> Blob:

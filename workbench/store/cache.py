@@ -8,25 +8,31 @@ from typing import Any
 
 from workbench.core.clock import now
 from workbench.store.database import Database
+from workbench.store.seals import Seals
 
 
 class Cache:
-    """JSON-able results by content key."""
+    """JSON-able results by content key; sealed, since what is remembered is believed."""
 
-    def __init__(self, db: Database) -> None:
+    def __init__(self, db: Database, seals: Seals) -> None:
         self._db = db
+        self._seals = seals
 
     def get(self, key: str) -> dict[str, Any] | None:
-        """Returns the result stored under `key`, or None."""
-        row = self._db.one("SELECT value FROM cache WHERE key = ?", key)
-        return None if row is None else dict(json.loads(row["value"]))
+        """Returns the result stored under `key`, or None.
+
+        Raises:
+            IntegrityError: It was changed behind the workspace's back.
+        """
+        rows = self._seals.query("result", "WHERE key = ?", key)
+        return dict(json.loads(self._seals.checked("result", rows[0])["value"])) if rows else None
 
     def put(self, key: str, value: Mapping[str, Any]) -> None:
         """Stores a result; a later one under the same key replaces it."""
-        self._db.execute(
-            "INSERT INTO cache VALUES (?, ?, ?) "
-            "ON CONFLICT(key) DO UPDATE SET value = excluded.value, created = excluded.created",
-            key,
-            json.dumps(dict(value), ensure_ascii=False),
-            now(),
-        )
+        with self._db.transaction() as connection:
+            connection.execute(
+                "INSERT INTO cache VALUES (?, ?, ?) ON CONFLICT(key) "
+                "DO UPDATE SET value = excluded.value, created = excluded.created",
+                (key, json.dumps(dict(value), ensure_ascii=False), now()),
+            )
+            self._seals.seal(connection, "result", key)

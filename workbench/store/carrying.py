@@ -42,6 +42,7 @@ def carry(source: Store, target: Store, name: str, *, keep: int = 3) -> list[Ver
         for table, rows in _rows(source, name, wanted).items():
             for row in rows:
                 _insert(connection, table, row)
+        target.models.trail.begin(connection, name, f"carried from {source.home.root.name}")
     return [target.models.verify(version) for version in target.models.versions(name)]
 
 

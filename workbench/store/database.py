@@ -6,14 +6,18 @@ import sqlite3
 import threading
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
-from workbench.core.errors import StateError
+from workbench.core.errors import StateError, StorageError
+from workbench.core.files import open_private
+from workbench.core.storage import DAMAGED, storage_border
+from workbench.store.home import Home
 from workbench.store.migrations import SCRIPTS
+from workbench.store.opening import open_database, stamp_of
+from workbench.store.reserve import Reserve
 
-_BUSY_S = 30.0
 _NETWORK = ("nfs", "cifs", "smb", "lustre", "gpfs", "afs", "ceph", "glusterfs", "beegfs", "9p")
 _MOUNTS = Path("/proc/mounts")
 
@@ -31,25 +35,46 @@ class Database:
         self._migrate()
 
     def query(self, sql: str, *values: Any) -> list[sqlite3.Row]:
-        """Returns all rows of a SELECT."""
-        return self._connection().execute(sql, values).fetchall()
+        """Returns all rows of a SELECT.
+
+        Raises:
+            StorageError: The disk does not do its part; so for every other method.
+        """
+        with self._border():
+            return self._connection().execute(sql, values).fetchall()
 
     def one(self, sql: str, *values: Any) -> sqlite3.Row | None:
         """Returns the first row of a SELECT, or None."""
-        row: sqlite3.Row | None = self._connection().execute(sql, values).fetchone()
-        return row
+        with self._border():
+            row: sqlite3.Row | None = self._connection().execute(sql, values).fetchone()
+            return row
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
         """Gives a connection that holds the write lock; commits at the end, or undoes all."""
-        connection = self._connection()
-        connection.execute("BEGIN IMMEDIATE")
-        try:
-            yield connection
-        except BaseException:
-            connection.rollback()
-            raise
-        connection.commit()
+        with self._border():
+            connection = self._writable()
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield connection
+                connection.commit()
+            except BaseException:
+                connection.rollback()
+                raise
+
+    @contextmanager
+    def snapshot(self) -> Iterator[sqlite3.Connection]:
+        """Gives a connection whose SELECTs all see one moment; within a transaction, that one's."""
+        with self._border():
+            connection = self._connection()
+            if connection.in_transaction:
+                yield connection
+                return
+            connection.execute("BEGIN")
+            try:
+                yield connection
+            finally:
+                connection.rollback()
 
     def execute(self, sql: str, *values: Any) -> int:
         """Runs one writing statement as a transaction; returns how many rows it changed."""
@@ -61,9 +86,10 @@ class Database:
 
         Some 6 µs; see https://www.sqlite.org/pragma.html#pragma_data_version for other connections.
         """
-        connection = self._connection()
-        others: int = connection.execute("PRAGMA data_version").fetchone()[0]
-        return others, connection.total_changes
+        with self._border():
+            connection = self._connection()
+            others: int = connection.execute("PRAGMA data_version").fetchone()[0]
+            return others, connection.total_changes
 
     def close(self) -> None:
         """Closes this thread's connection."""
@@ -72,35 +98,58 @@ class Database:
             connection.close()
             self._local.connection = None
 
+    def _border(self) -> AbstractContextManager[None]:
+        return storage_border(self.path, f"The workspace's database {self.path}")
+
     def _connection(self) -> sqlite3.Connection:
+        stamp = getattr(self._local, "stamp", None)
+        if stamp is not None and stamp != stamp_of(self.path):
+            self.close()  # it can only be read from here, and somebody else has written it
         connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
         if connection is None:
-            connection = _Connection(
-                self.path, timeout=_BUSY_S, isolation_level=None, check_same_thread=False
-            )
-            connection.row_factory = sqlite3.Row
-            connection.execute("PRAGMA foreign_keys=ON")
-            connection.execute("PRAGMA recursive_triggers=ON")
-            connection.execute("PRAGMA synchronous=FULL")
-            self._local.connection = connection
+            connection = self._open()
         return connection
 
-    def _migrate(self) -> None:
+    def _writable(self) -> sqlite3.Connection:
+        """Returns a connection; one that can only read is tried anew: perhaps there is space."""
         connection = self._connection()
-        if connection.execute("PRAGMA user_version").fetchone()[0] == len(SCRIPTS):
-            return
-        self._choose_journal(connection)
-        with self.transaction():
-            version = connection.execute("PRAGMA user_version").fetchone()[0]
-            if version > len(SCRIPTS):
-                raise StateError(
-                    f"The workspace {self.path.parent} was written by a newer workbench "
-                    f"(tables {version}, this one knows {len(SCRIPTS)}).",
-                    hint="Update this installation: pip install -U maas-workbench",
-                )
-            for script in SCRIPTS[version:]:
-                _run_script(connection, script)
-            connection.execute(f"PRAGMA user_version={len(SCRIPTS)}")
+        if self._local.stamp is None:
+            return connection
+        self.close()
+        return self._connection()
+
+    def _open(self) -> sqlite3.Connection:
+        try:
+            opened = open_database(self.path)
+        except sqlite3.OperationalError:
+            if not Reserve(self.path.parent).release():
+                raise
+            opened = open_database(self.path)
+        self._local.connection, self._local.stamp = opened.connection, opened.stamp
+        return opened.connection
+
+    def _migrate(self) -> None:
+        with self._border():
+            if not self.path.exists():
+                open_private(self.path, "ab").close()  # SQLite's own files get the same mode
+            connection = self._connection()
+            if connection.execute("PRAGMA user_version").fetchone()[0] == len(SCRIPTS):
+                return
+            self._choose_journal(connection)
+            with self.transaction():
+                self._bring_up_to_date(connection)
+
+    def _bring_up_to_date(self, connection: sqlite3.Connection) -> None:
+        version = connection.execute("PRAGMA user_version").fetchone()[0]
+        if version > len(SCRIPTS):
+            raise StateError(
+                f"The workspace {self.path.parent} was written by a newer workbench "
+                f"(tables {version}, this one knows {len(SCRIPTS)}).",
+                hint="Update this installation: pip install -U maas-workbench",
+            )
+        for script in SCRIPTS[version:]:
+            _run_script(connection, script)
+        connection.execute(f"PRAGMA user_version={len(SCRIPTS)}")
 
     def _choose_journal(self, connection: sqlite3.Connection) -> None:
         kind = file_system(self.path.parent)
@@ -111,16 +160,26 @@ class Database:
             f"The workspace lies on a network file system ({kind}): using a rollback journal, "
             "which is slower but safe there.",
             NetworkFileSystemWarning,
-            stacklevel=4,
+            stacklevel=5,
         )
         connection.execute("PRAGMA journal_mode=DELETE")
 
 
-class _Connection(sqlite3.Connection):
-    """A connection that closes itself when its thread's storage is collected."""
+def check_not_lost(home: Home) -> None:
+    """Refuses an empty database beside stored files: it would forget them, and gc remove them.
 
-    def __del__(self) -> None:
-        self.close()
+    Raises:
+        StorageError: The database was lost.
+    """
+    path = home.database
+    is_empty = not path.exists() or (path.is_file() and not path.stat().st_size)
+    if is_empty and home.has_files():
+        raise StorageError(
+            f"The workspace's database {path} is {'empty' if path.exists() else 'missing'}, but "
+            f"files are stored beside it.",
+            hint=DAMAGED.hint,
+            context={"reason": DAMAGED.key, "path": str(path)},
+        )
 
 
 def file_system(path: Path) -> str:

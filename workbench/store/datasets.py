@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sqlite3
 from dataclasses import dataclass
 
 from workbench.core.clock import now
 from workbench.core.errors import InputError, NotFoundError
 from workbench.core.refs import parse_ref
 from workbench.store.database import Database
+from workbench.store.seals import Seals
 
 _HEX = frozenset("0123456789abcdef")
 
@@ -30,27 +32,31 @@ class DatasetRecord:
 class Datasets:
     """All prepared datasets of one workspace."""
 
-    def __init__(self, db: Database) -> None:
+    def __init__(self, db: Database, seals: Seals) -> None:
         self._db = db
+        self._seals = seals
 
     def put(self, fingerprint: str, name: str, artifact: str) -> None:
         """Lists a dataset; the same fingerprint again replaces its name and artifact."""
-        self._db.execute(
-            "INSERT INTO datasets VALUES (?, ?, ?, ?) ON CONFLICT(fingerprint) "
-            "DO UPDATE SET name = excluded.name, artifact = excluded.artifact",
-            fingerprint,
-            name,
-            artifact,
-            now(),
-        )
+        with self._db.transaction() as connection:
+            connection.execute(
+                "INSERT INTO datasets VALUES (?, ?, ?, ?) ON CONFLICT(fingerprint) "
+                "DO UPDATE SET name = excluded.name, artifact = excluded.artifact",
+                (fingerprint, name, artifact, now()),
+            )
+            self._seals.seal(connection, "dataset", fingerprint)
 
     def find(self, fingerprint: str) -> DatasetRecord | None:
-        """Returns the dataset with this whole fingerprint, or None."""
-        row = self._db.one("SELECT * FROM datasets WHERE fingerprint = ?", fingerprint)
-        return None if row is None else DatasetRecord(*row)
+        """Returns the dataset with this whole fingerprint, or None.
+
+        Raises:
+            IntegrityError: Its record was changed behind the workspace's back.
+        """
+        rows = self._seals.query("dataset", "WHERE fingerprint = ?", fingerprint)
+        return self._checked(rows[0]) if rows else None
 
     def _named(self, name: str) -> str:
-        rows = self._db.query("SELECT * FROM datasets WHERE name = ? ORDER BY created DESC", name)
+        rows = self._db.query("SELECT * FROM datasets WHERE name = ? ORDER BY rowid DESC", name)
         return " or ".join(list(dict.fromkeys(DatasetRecord(*row).ref for row in rows))[:5])
 
     def get(self, ref: str) -> DatasetRecord:
@@ -59,6 +65,7 @@ class Datasets:
         Raises:
             NotFoundError: There is none.
             InputError: The ref has no fingerprint, or several datasets fit.
+            IntegrityError: Its record was changed behind the workspace's back.
         """
         prefix = parse_ref(ref).selector or ""
         if not prefix or not set(prefix) <= _HEX:
@@ -67,12 +74,10 @@ class Datasets:
                 hint="It is made of the name and 6 or more digits: "
                 f"{self._named(parse_ref(ref).name) or 'dataset:digits@4fa1c2'}.",
             )
-        rows = self._db.query("SELECT * FROM datasets WHERE fingerprint GLOB ?", f"{prefix}*")
-        found = [
-            record for row in rows if (record := DatasetRecord(*row)).name == parse_ref(ref).name
-        ]
+        rows = self._seals.query("dataset", "WHERE fingerprint GLOB ?", f"{prefix}*")
+        found = [row for row in rows if row["name"] == parse_ref(ref).name]
         if not found:
-            others = ", ".join(DatasetRecord(*row).ref for row in rows)
+            others = ", ".join(_record(row).ref for row in rows)
             raise NotFoundError(
                 f"No {ref} in this workspace.",
                 hint=f"Maybe you meant {others}."
@@ -81,13 +86,22 @@ class Datasets:
             )
         if len(found) > 1:
             raise InputError(f"{ref} fits {len(found)} datasets.", hint="Give more digits.")
-        return found[0]
+        return self._checked(found[0])
 
     def list(self) -> list[DatasetRecord]:
         """Returns all datasets, newest first."""
-        rows = self._db.query("SELECT * FROM datasets ORDER BY created DESC, fingerprint")
+        rows = self._db.query("SELECT * FROM datasets ORDER BY rowid DESC")
         return [DatasetRecord(*row) for row in rows]
 
     def delete(self, fingerprint: str) -> None:
         """Takes a dataset off the list; gc then removes its files if nothing else needs them."""
-        self._db.execute("DELETE FROM datasets WHERE fingerprint = ?", fingerprint)
+        with self._db.transaction() as connection:
+            connection.execute("DELETE FROM datasets WHERE fingerprint = ?", (fingerprint,))
+            self._seals.drop(connection, "dataset", fingerprint)
+
+    def _checked(self, row: sqlite3.Row) -> DatasetRecord:
+        return _record(self._seals.checked("dataset", row))
+
+
+def _record(row: sqlite3.Row) -> DatasetRecord:
+    return DatasetRecord(row["fingerprint"], row["name"], row["artifact"], row["created"])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from cryptography.exceptions import InvalidSignature
@@ -22,6 +21,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from workbench.core.errors import IntegrityError
+from workbench.core.files import write_private
 
 __all__ = ["PrivateKey", "PublicKey"]
 
@@ -61,10 +61,4 @@ def read_private(path: Path) -> PrivateKey:
 def write_new(path: Path) -> None:
     """Makes a key and keeps it in a file that only its owner may read, whole or not at all."""
     pem = PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    aside = path.with_suffix(".new")
-    handle = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(handle, "wb") as file:
-        file.write(pem)
-        file.flush()
-        os.fsync(file.fileno())
-    aside.replace(path)
+    write_private(path, pem.decode(), durable=True)

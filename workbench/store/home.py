@@ -6,7 +6,9 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from workbench.core.errors import InputError
+from workbench.core.errors import StorageError
+from workbench.core.files import private_folder, write_private
+from workbench.core.storage import storage_error
 
 FOLDER = ".workbench"
 VARIABLE = "WORKBENCH_HOME"
@@ -49,25 +51,41 @@ class Home:
         """Half-written files; on the same file system as the blobs, so that a rename publishes."""
         return self.root / "scratch"
 
+    @property
+    def endpoints(self) -> Path:
+        """A folder for each endpoint: its log and state."""
+        return self.root / "endpoints"
+
     def create(self) -> Home:
-        """Makes the folders that are missing and returns itself.
+        """Makes the folders that are missing, for their owner only, and returns itself.
+
+        A workspace that can only be read stays as it is.
 
         Raises:
-            InputError: The place cannot be written.
+            StorageError: There is none, and it cannot be made.
         """
         try:
-            for folder in (self.blobs, self.runs, self.requests, self.scratch):
-                folder.mkdir(parents=True, exist_ok=True)
-            self.keys.mkdir(mode=0o700, exist_ok=True)
+            self.root.parent.mkdir(parents=True, exist_ok=True)  # as the user's other folders
+            for folder in (self.blobs, self.runs, self.requests, self.scratch, self.keys):
+                private_folder(folder)
             ignore = self.root / ".gitignore"
             if not ignore.exists():
-                ignore.write_text("*\n")
+                write_private(ignore, "*\n")
         except OSError as error:
-            raise InputError(
-                f"The workspace folder {self.root} cannot be written: {error.strerror}.",
-                hint=f"Set {VARIABLE} to a folder of yours.",
-            ) from error
+            if not os.path.isfile(self.database):  # noqa: PTH113 (Path's raises if not allowed)
+                raise _cannot_be_made(self.root, error) from error
         return self
+
+    def has_files(self) -> bool:
+        """Returns whether anything was ever stored here."""
+        return any(self.blobs.glob("??/*"))
+
+
+def _cannot_be_made(root: Path, error: OSError) -> StorageError:
+    what = f"The workspace folder {root}"
+    return storage_error(error, root=root, what=what) or StorageError(
+        f"{what} cannot be written: {error.strerror}.", hint=f"Set {VARIABLE} to a folder of yours."
+    )
 
 
 def find_home(start: Path | None = None) -> Home:

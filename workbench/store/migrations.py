@@ -63,4 +63,10 @@ SCRIPTS: tuple[str, ...] = (
         WHEN EXISTS (SELECT 1 FROM audit WHERE id = NEW.id)
         BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); END;
     """,
+    """
+    CREATE TABLE seals (
+        kind TEXT NOT NULL, key TEXT NOT NULL, seal TEXT NOT NULL, PRIMARY KEY (kind, key)
+    ) WITHOUT ROWID;
+    CREATE INDEX audit_by_subject ON audit(subject, action, id);
+    """,
 )

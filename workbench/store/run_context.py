@@ -5,10 +5,11 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Protocol
 
-from workbench.core.errors import CancelledError
+from workbench.core.errors import CancelledError, StorageError
 from workbench.core.events import EventWriter
 from workbench.store.artifacts import Artifact, Artifacts
 from workbench.store.runs import Runs
@@ -114,14 +115,17 @@ class RunContext:
         self._runs.add_output(self.id, name, artifact.digest)
 
     def close(self) -> None:
-        """Stops watching and closes the log."""
+        """Tells how the run ended, as far as the disk lets it; stops watching; closes the log."""
         self._closed.set()
         self._watcher.join()
+        with suppress(OSError, StorageError):
+            self.event("finished", status=self._runs.get(self.id).status)
         self._events.close()
 
     def _watch(self) -> None:
         while not self._closed.wait(_POLL_S):
-            self._control = self._runs.control(self.id)
+            with suppress(StorageError):  # whoever writes next meets it, and says so
+                self._control = self._runs.control(self.id)
 
     def _pause(self) -> None:
         self._runs.set_status(self.id, "paused")

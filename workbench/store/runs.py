@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import json
 import platform
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from workbench.core.clock import now
-from workbench.core.errors import NotFoundError, StateError, WorkbenchError
+from workbench.core.errors import NotFoundError, StateError, StorageError, WorkbenchError
+from workbench.core.files import private_folder, write_private
 from workbench.core.host import is_locked, process_start
 from workbench.core.ids import new_id
 from workbench.store.database import Database
+from workbench.store.end_note import EndNote, Status
 from workbench.store.home import Home
+from workbench.store.reserve import Reserve
+from workbench.store.seals import Seals
 
-Status = Literal["created", "running", "paused", "succeeded", "failed", "cancelled", "interrupted"]
 Control = Literal["run", "pause", "stop"]
 FINISHED: tuple[Status, ...] = ("succeeded", "failed", "cancelled", "interrupted")
 _LIVE = ("running", "paused")
@@ -56,23 +60,28 @@ class RunRecord:
 class Runs:
     """All runs of one workspace."""
 
-    def __init__(self, home: Home, db: Database) -> None:
+    def __init__(self, home: Home, db: Database, seals: Seals) -> None:
         self._home = home
         self._db = db
+        self._seals = seals
 
     def create(self, kind: str, config: Mapping[str, Any], inputs: Mapping[str, str]) -> RunRecord:
         """Adds a run that has not started."""
         run_id = new_id()
-        self.directory(run_id).mkdir(parents=True)
-        self._db.execute(
-            "INSERT INTO runs (id, kind, status, config, inputs, created) "
-            "VALUES (?, ?, 'created', ?, ?, ?)",
-            run_id,
-            kind,
-            json.dumps(dict(config), ensure_ascii=False),
-            json.dumps(dict(inputs), ensure_ascii=False),
-            now(),
-        )
+        texts = [json.dumps(dict(values), ensure_ascii=False) for values in (config, inputs)]
+        try:
+            private_folder(self.directory(run_id))
+            self._note(run_id).prepare()
+            with self._db.transaction() as connection:
+                connection.execute(
+                    "INSERT INTO runs (id, kind, status, config, inputs, created) "
+                    "VALUES (?, ?, 'created', ?, ?, ?)",
+                    (run_id, kind, *texts, now()),
+                )
+                self._seals.seal(connection, "run", run_id)
+        except BaseException:
+            shutil.rmtree(self.directory(run_id), ignore_errors=True)
+            raise
         return self.get(run_id)
 
     def get(self, run_id: str) -> RunRecord:
@@ -86,6 +95,24 @@ class Runs:
             raise NotFoundError(f"No run '{run_id}'.", hint="`workbench runs` lists them.")
         return self._record(row)
 
+    def proven(self, run_id: str) -> RunRecord:
+        """Returns a run whose config, inputs, outputs and metrics will be believed.
+
+        Raises:
+            NotFoundError: There is none with this id.
+            IntegrityError: They were changed behind the workspace's back.
+        """
+        for row in self._seals.query("run", "WHERE id = ?", run_id):
+            return self._record(self._seals.checked("run", row))
+        return self.get(run_id)
+
+    def delete(self, run_id: str) -> None:
+        """Deletes an ended run and its folder."""
+        with self._db.transaction() as connection:
+            connection.execute("DELETE FROM runs WHERE id = ?", (run_id,))
+            self._seals.drop(connection, "run", run_id)
+        shutil.rmtree(self.directory(run_id), ignore_errors=True)
+
     def has(self, run_id: str) -> bool:
         """Returns whether there is a run with this id; it may have been deleted."""
         return self._db.one("SELECT 1 FROM runs WHERE id = ?", run_id) is not None
@@ -93,7 +120,7 @@ class Runs:
     def list(self, kind: str | None = None, limit: int = 200) -> list[RunRecord]:
         """Returns the newest runs first, of one kind or of all."""
         rows = self._db.query(
-            "SELECT * FROM runs WHERE ?1 IS NULL OR kind = ?1 ORDER BY id DESC LIMIT ?2",
+            "SELECT * FROM runs WHERE ?1 IS NULL OR kind = ?1 ORDER BY rowid DESC LIMIT ?2",
             kind,
             limit,
         )
@@ -114,10 +141,11 @@ class Runs:
     def worked_on_by(self, run_id: str, pid: int) -> None:
         """Notes the process that will take a run's lock, so that its early death is seen."""
         process = {"pid": pid, "start": process_start(pid), "host": platform.node()}
-        self._process_path(run_id).write_text(json.dumps(process))
+        write_private(self._process_path(run_id), json.dumps(process))
 
     def start(self, run_id: str) -> None:
         """Marks a run as running; for the process that holds its lock."""
+        self._note(run_id).prepare()
         self._db.execute(
             "UPDATE runs SET status = 'running', error = NULL, finished = NULL, "
             "started = COALESCE(started, ?) WHERE id = ?",
@@ -130,7 +158,21 @@ class Runs:
         self._db.execute("UPDATE runs SET status = ? WHERE id = ?", status, run_id)
 
     def finish(self, run_id: str, status: Status, error: WorkbenchError | None = None) -> None:
-        """Marks a run as ended."""
+        """Marks a run as ended, also where the disk has become full or read-only meanwhile.
+
+        The database comes first, then the database with the space kept aside for this, then a note
+        in the run's folder whose space was taken when the run began.
+        """
+        try:
+            self._finish(run_id, status, error)
+        except StorageError:
+            Reserve(self._home.root).release()
+            try:
+                self._finish(run_id, status, error)
+            except StorageError:
+                self._note(run_id).write(status, error)
+
+    def _finish(self, run_id: str, status: Status, error: WorkbenchError | None) -> None:
         self._db.execute(
             "UPDATE runs SET status = ?, error = ?, finished = ? WHERE id = ?",
             status,
@@ -166,6 +208,7 @@ class Runs:
     def restart(self, run_id: str) -> None:
         """Puts an ended run back to where it had not started; its outputs and folder stay."""
         self._process_path(run_id).unlink(missing_ok=True)
+        self._note(run_id).prepare()
         self._db.execute(
             "UPDATE runs SET status = 'created', control = 'run', error = NULL, finished = NULL "
             "WHERE id = ?",
@@ -174,15 +217,13 @@ class Runs:
 
     def _merge(self, run_id: str, column: str, values: Mapping[str, Any]) -> None:
         with self._db.transaction() as connection:
-            row = connection.execute(
-                f"SELECT {column} FROM runs WHERE id = ?",  # column is one of two constants
-                (run_id,),
-            ).fetchone()
+            row = self._seals.checked("run", self._seals.query("run", "WHERE id = ?", run_id)[0])
             merged = {**json.loads(row[column]), **values}
             connection.execute(
-                f"UPDATE runs SET {column} = ? WHERE id = ?",
+                f"UPDATE runs SET {column} = ? WHERE id = ?",  # column is one of two constants
                 (json.dumps(merged, ensure_ascii=False), run_id),
             )
+            self._seals.seal(connection, "run", run_id)
 
     def _process_path(self, run_id: str) -> Path:
         return self.directory(run_id) / "process.json"
@@ -197,11 +238,15 @@ class Runs:
         row = self._db.one("SELECT status FROM runs WHERE id = ?", run_id)
         return row is not None and row["status"] == "created"  # it had not just ended its work
 
+    def _note(self, run_id: str) -> EndNote:
+        return EndNote(self.directory(run_id))
+
     def _record(self, row: Any) -> RunRecord:
         status: Status = row["status"]
+        error = None if row["error"] is None else json.loads(row["error"])
         is_lost = status in _LIVE and not is_locked(self.lock_path(row["id"]))
         if is_lost or (status == "created" and self._died_before_it_began(row["id"])):
-            status = "interrupted"
+            status, error = self._note(row["id"]).read() or ("interrupted", None)
         return RunRecord(
             id=row["id"],
             kind=row["kind"],
@@ -210,7 +255,7 @@ class Runs:
             inputs=json.loads(row["inputs"]),
             outputs=json.loads(row["outputs"]),
             metrics=json.loads(row["metrics"]),
-            error=None if row["error"] is None else json.loads(row["error"]),
+            error=error,
             created=row["created"],
             started=row["started"],
             finished=row["finished"],

@@ -11,6 +11,7 @@ from workbench.core.clock import now
 from workbench.core.errors import InputError, NotFoundError
 from workbench.core.ids import digest_json, new_id
 from workbench.store.database import Database
+from workbench.store.seals import Seals
 
 _SHORTEST_PREFIX = 6
 
@@ -53,8 +54,9 @@ class VariantRecord:
 class Studies:
     """All studies of one workspace."""
 
-    def __init__(self, db: Database) -> None:
+    def __init__(self, db: Database, seals: Seals) -> None:
         self._db = db
+        self._seals = seals
 
     def open(
         self,
@@ -76,55 +78,53 @@ class Studies:
         """
         own = {k: v for k, v in (("loss", loss), ("metric", metric)) if v is not None}
         content = digest_json({"model": model, "dataset": dataset, **own})
-        self._db.execute(
-            "INSERT INTO studies VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT(content) DO NOTHING",
-            new_id(),
-            content,
-            model,
-            dataset,
-            json.dumps(dict(config), ensure_ascii=False),
-            now(),
-        )
-        row = self._db.one("SELECT * FROM studies WHERE content = ?", content)
-        if row is None:
-            raise NotFoundError("The study was not stored.")
-        return _study(row)
+        study_id, text = new_id(), json.dumps(dict(config), ensure_ascii=False)
+        with self._db.transaction() as connection:
+            is_new = connection.execute(
+                "INSERT INTO studies VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT(content) DO NOTHING",
+                (study_id, content, model, dataset, text, now()),
+            ).rowcount
+            if is_new:
+                self._seals.seal(connection, "study", study_id)
+        return self._study(self._seals.query("study", "WHERE content = ?", content)[0])
 
     def get(self, study_id: str) -> StudyRecord:
         """Returns a study.
 
         Raises:
             NotFoundError: There is none with this id.
+            IntegrityError: Its record was changed behind the workspace's back.
         """
-        row = self._db.one("SELECT * FROM studies WHERE id = ?", study_id)
-        if row is None:
+        rows = self._seals.query("study", "WHERE id = ?", study_id)
+        if not rows:
             raise NotFoundError(f"No study '{study_id}'.", hint="wb.study(run, data) makes one.")
-        return _study(row)
+        return self._study(rows[0])
 
     def all(self) -> list[StudyRecord]:
-        """Returns all studies, newest first."""
-        return [_study(row) for row in self._db.query("SELECT * FROM studies ORDER BY id DESC")]
+        """Returns all studies, newest first; for showing, unchecked."""
+        return [_study(row) for row in self._db.query("SELECT * FROM studies ORDER BY rowid DESC")]
 
     def add_variant(
         self, study_id: str, digest: str, recipe: str, measured: Mapping[str, Any]
     ) -> None:
         """Records what was measured; a later measurement of the same recipe replaces it."""
-        self._db.execute(
-            "INSERT INTO variants VALUES (?, ?, ?, ?, ?) ON CONFLICT(study, recipe) DO UPDATE "
-            "SET digest = excluded.digest, measured = excluded.measured",
-            study_id,
-            digest,
-            recipe,
-            json.dumps(dict(measured), ensure_ascii=False),
-            now(),
-        )
+        text = json.dumps(dict(measured), ensure_ascii=False)
+        with self._db.transaction() as connection:
+            connection.execute(
+                "INSERT INTO variants VALUES (?, ?, ?, ?, ?) ON CONFLICT(study, recipe) DO UPDATE "
+                "SET digest = excluded.digest, measured = excluded.measured",
+                (study_id, digest, recipe, text, now()),
+            )
+            self._seals.seal(connection, "variant", study_id, recipe)
 
     def variants(self, study_id: str) -> list[VariantRecord]:
-        """Returns the measured variants of a study, oldest first."""
-        rows = self._db.query(
-            "SELECT * FROM variants WHERE study = ? ORDER BY created, rowid", study_id
-        )
-        return [_variant(row) for row in rows]
+        """Returns the measured variants of a study, oldest first.
+
+        Raises:
+            IntegrityError: One was changed behind the workspace's back.
+        """
+        rows = self._seals.query("variant", "WHERE study = ? ORDER BY variants.rowid", study_id)
+        return [self._variant(row) for row in rows]
 
     def version(self) -> tuple[int, int]:
         """Returns what differs, within one thread, as soon as anything may have been recorded."""
@@ -136,15 +136,22 @@ class Studies:
         Raises:
             InputError: The prefix is too short.
             NotFoundError: There is none.
+            IntegrityError: It was changed behind the workspace's back.
         """
         if len(prefix) < _SHORTEST_PREFIX or not all(c in "0123456789abcdef" for c in prefix):
             raise InputError(f"'{prefix}' is not a digest.", hint="Give at least 6 digits.")
-        row = self._db.one(
-            "SELECT * FROM variants WHERE digest GLOB ? ORDER BY created LIMIT 1", prefix + "*"
+        rows = self._seals.query(
+            "variant", "WHERE digest GLOB ? ORDER BY variants.rowid LIMIT 1", prefix + "*"
         )
-        if row is None:
+        if not rows:
             raise NotFoundError(f"No variant '{prefix}'.", hint="study.variants lists a study's.")
-        return _variant(row)
+        return self._variant(rows[0])
+
+    def _study(self, row: Any) -> StudyRecord:
+        return _study(self._seals.checked("study", row))
+
+    def _variant(self, row: Any) -> VariantRecord:
+        return _variant(self._seals.checked("variant", row))
 
 
 def _study(row: Any) -> StudyRecord:

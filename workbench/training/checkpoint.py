@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import safetensors
 import safetensors.torch
@@ -16,10 +16,16 @@ import torch
 from safetensors import SafetensorError
 
 from workbench.core.errors import IntegrityError, StateError
+from workbench.core.files import open_private
 from workbench.core.host import sync_folder
 from workbench.engine.callbacks import Callback, EpochReport, FitState
+from workbench.store.checkpoints import FILE
 
-FILE = "checkpoint.safetensors"
+if TYPE_CHECKING:
+    from workbench.store.checkpoints import Checkpoints
+
+__all__ = ["FILE", "Checkpoint", "Checkpointer", "load_checkpoint", "resumable_state"]
+
 _PARTS = ("model", "optimizer", "best")
 _LARGEST_SHARE = 0.01
 
@@ -32,8 +38,14 @@ class Checkpoint:
     state: FitState
 
 
-def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
-    """Writes a checkpoint; a reader sees the old one or the new one, never a part."""
+def save_checkpoint(path: Path, checkpoint: Checkpoint, kept: Checkpoints | None = None) -> None:
+    """Writes a checkpoint; a reader sees the old one or the new one, never a part.
+
+    Args:
+        path: Where to.
+        checkpoint: What to write.
+        kept: The workspace's, which seal it; None leaves it unsealed.
+    """
     state = checkpoint.state
     tensors = {
         f"{part}/{name}": value.detach().cpu().contiguous().clone()
@@ -48,7 +60,11 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
         "best_rank": state.best_rank,
         "history": [dict(row) for row in state.history],
     }
-    _write_atomically(path, safetensors.torch.save(tensors, {"state": json.dumps(facts)}))
+    content = safetensors.torch.save(tensors, {"state": json.dumps(facts)})
+    if kept is None:
+        _write_atomically(path, content)
+    else:
+        kept.replace(path, content, _write_atomically)
 
 
 def load_checkpoint(path: Path) -> Checkpoint | None:
@@ -78,16 +94,20 @@ def load_checkpoint(path: Path) -> Checkpoint | None:
     return Checkpoint(facts["work"], state)
 
 
-def resumable_state(path: Path, work: str) -> FitState | None:
+def resumable_state(path: Path, work: str, kept: Checkpoints | None = None) -> FitState | None:
     """Returns the state to go on from; None if nothing was saved yet.
 
     Args:
         path: The checkpoint.
         work: Identity of config and data of the work to go on with.
+        kept: The workspace's checkpoints, which know what was written; None takes it as it is.
 
     Raises:
+        IntegrityError: The checkpoint was changed, or is damaged.
         StateError: The checkpoint belongs to other work.
     """
+    if kept is not None:
+        kept.check(path)
     checkpoint = load_checkpoint(path)
     if checkpoint is None:
         return None
@@ -105,11 +125,13 @@ class Checkpointer(Callback):
     Args:
         path: Where to.
         work: Identity of config and data.
+        kept: The workspace's checkpoints, which seal each; None for none.
     """
 
-    def __init__(self, path: Path, work: str) -> None:
+    def __init__(self, path: Path, work: str, kept: Checkpoints | None = None) -> None:
         self._path = path
         self._work = work
+        self._kept = kept
         self._next = float("-inf")
 
     def on_epoch(self, report: EpochReport, state: Callable[[], FitState]) -> None:
@@ -117,14 +139,14 @@ class Checkpointer(Callback):
         started = time.monotonic()
         if report.epoch == report.epochs or started < self._next:
             return
-        save_checkpoint(self._path, Checkpoint(self._work, state()))
+        save_checkpoint(self._path, Checkpoint(self._work, state()), self._kept)
         ended = time.monotonic()
         self._next = ended + (ended - started) / _LARGEST_SHARE
 
 
 def _write_atomically(path: Path, content: bytes) -> None:
     aside = path.with_name(path.name + ".part")
-    with aside.open("wb") as file:
+    with open_private(aside, "wb") as file:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())

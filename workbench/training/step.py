@@ -88,9 +88,10 @@ def train(
     description = describe(dataset, family)
     work = digest_json({"config": config.to_json(), "data": dataset.fingerprint})
     checkpoint = context.directory / FILE
-    state = resumable_state(checkpoint, work)
+    kept = None if store is None else store.checkpoints
+    state = resumable_state(checkpoint, work, kept)
     watch = _Watch(state)
-    callbacks = [Reporter(context), Checkpointer(checkpoint, work), watch]
+    callbacks = [Reporter(context), Checkpointer(checkpoint, work, kept), watch]
     rate = None if family is None else FAMILIES.get(family["kind"]).rate
     context.event("training", **_facts(config, description, network))
 
@@ -105,6 +106,8 @@ def train(
             on_stop(stopped)
         raise
     trained = finish()
+    if kept is not None:
+        kept.remove(checkpoint)
     checkpoint.unlink(missing_ok=True)
     return trained
 

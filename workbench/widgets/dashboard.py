@@ -61,7 +61,7 @@ def find_study(ref: str | None = None) -> Study | None:
     records = workspace.store.studies.all()
     if not records:
         return None
-    best = max(records, key=lambda r: (len(workspace.store.studies.variants(r.id)), r.created))
+    best = max(records, key=lambda r: len(workspace.store.studies.variants(r.id)))
     opened: Study = workspace.study(best.ref)
     return opened
 

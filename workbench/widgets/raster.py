@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from PIL import Image, ImageDraw, ImageFont
 
+from workbench.data.picture_file import open_picture
 from workbench.widgets.pictures import (
     BLUE,
     GREY,
@@ -51,7 +52,7 @@ def _part(shown: Picture) -> Image.Image:
 
 
 def _photo(shown: Photo) -> Image.Image:
-    image = Image.open(io.BytesIO(shown.png)).convert("RGB")
+    image: Image.Image = open_picture(shown.png).convert("RGB")
     times = max(1, _PHOTO * _SCALE // image.width)
     return image.resize((image.width * times, image.height * times), Image.Resampling.NEAREST)
 

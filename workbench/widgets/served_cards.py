@@ -31,10 +31,16 @@ def version_card(version: ModelVersion) -> Card:
     return Card(f"{version.name}, version {version.number}", version.ref, blocks, rows)
 
 
+def _status(endpoint: Endpoint) -> str:
+    if failure := endpoint.failure:
+        return f"✗ failed: {failure}"
+    return "● running" if endpoint.is_running else "■ stopped"
+
+
 def endpoint_card(endpoint: Endpoint) -> Card:
     """Returns an endpoint: what it serves and whether it runs; never its token or address."""
     rows = [
-        ("status", "● running" if endpoint.is_running else "■ stopped"),
+        ("status", _status(endpoint)),
         ("serves", ", ".join(endpoint.info.refs)),
         ("since", endpoint.info.started[:19].replace("T", " ")),
     ]

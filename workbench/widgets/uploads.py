@@ -11,8 +11,8 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from workbench.core.errors import InputError
-from workbench.core.files import writing
-from workbench.data.pictures import SUFFIXES
+from workbench.core.files import open_private, private_folder, writing
+from workbench.data.picture_file import SUFFIXES
 
 TABLES = (".csv", ".tsv", ".txt", ".parquet", ".pq")
 _ID = re.compile(r"[0-9a-f]{8,32}")
@@ -64,8 +64,8 @@ class Upload:
             )
         target = self.folder / PurePosixPath(path)
         with writing(target):
-            target.parent.mkdir(parents=True, exist_ok=True)
-            with target.open("ab") as file:
+            private_folder(target.parent)
+            with open_private(target, "ab") as file:
                 file.write(piece)
         self._have[path] = have + len(piece)
         self.received += len(piece)
@@ -112,7 +112,8 @@ def begin(root: Path, id_: str, files: Sequence[Sequence[Any]]) -> Upload:
         )
     folder = root / "uploads" / id_
     with writing(folder):
-        folder.mkdir(parents=True, exist_ok=False)
+        private_folder(folder.parent)
+        folder.mkdir(mode=0o700)
     return Upload(folder, sizes, skipped)
 
 

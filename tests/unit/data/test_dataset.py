@@ -1,11 +1,16 @@
 from __future__ import annotations
 
+import os
+from collections import Counter
+
 import numpy as np
 import pytest
 
-from workbench.core.errors import NotFoundError
+from workbench.core.errors import IntegrityError, NotFoundError
+from workbench.core.ids import digest_file
 from workbench.data import load, open_dataset
 from workbench.data.modalities import MODALITIES
+from workbench.store import blobs, open_store
 
 
 @pytest.fixture
@@ -85,3 +90,36 @@ def test_unknown_refs(store):
     other = store.artifacts.save("network", {"a.bin": b"1"}, {})
     with pytest.raises(NotFoundError, match="not a dataset"):
         open_dataset(store, other.digest)
+
+
+def test_each_part_is_hashed_once_a_process_and_none_for_a_glimpse(data, store, monkeypatch):
+    hashed = Counter()
+
+    def counted(path):
+        hashed[path] += 1
+        return digest_file(path)
+
+    monkeypatch.setattr(blobs, "digest_file", counted)
+    assert data.train[0].input.shape == (8, 8)
+    assert not hashed, "this process wrote it, and knows what it wrote"
+    again = open_dataset(open_store(store.home.root), data.ref)
+    assert again.train[0].input.shape == (8, 8)
+    inputs = store.blobs.path(data.artifact.files["train.inputs.npy"])
+    assert inputs not in hashed, "a sample is shown without reading all"
+    for _ in range(2):
+        next(again.train.batches(10, seed=1))
+        next(again.val.batches(10))
+    assert set(hashed.values()) == {1}
+    assert inputs in hashed
+
+
+def test_samples_changed_since_they_were_hashed_are_hashed_again(data, store):
+    assert data.val.inputs.shape[1:] == (1, 8, 8)
+    path = store.blobs.path(data.artifact.files["val.inputs.npy"])
+    before = path.stat()
+    content = path.read_bytes()
+    path.chmod(0o600)
+    path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    with pytest.raises(IntegrityError, match="was changed"):
+        next(open_dataset(store, data.ref).val.batches(10))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 import shutil
@@ -21,6 +22,7 @@ def started(monkeypatch):
     monkeypatch.setattr(screens, "become", lambda command: commands.append(command))
     monkeypatch.setattr(screens, "is_root", lambda: False)
     monkeypatch.setenv("WORKBENCH_HOME", os.environ["WORKBENCH_HOME"])
+    monkeypatch.setenv("JUPYTER_PATH", "elsewhere")
 
     def start(*arguments):
         done = CliRunner().invoke(app, list(arguments))
@@ -94,4 +96,17 @@ def test_the_dashboard_finds_this_workspace_and_loads_no_foreign_extension(start
     assert name == "--VoilaConfiguration.extension_allowlist"
     assert "anywidget" in json.loads(value)
     assert command[-1] == "--theme=dark"
+    assert "--VoilaConfiguration.template=workbench" in command
+    folder = screens.Path(os.environ["JUPYTER_PATH"].split(os.pathsep)[0])
+    assert (folder / "voila/templates/workbench/index.html.j2").is_file()
     assert (screens.Path(os.environ["WORKBENCH_HOME"]) / "workbench.db").exists()
+
+
+def test_the_dashboard_loads_from_itself_and_is_called_by_further_names_if_wanted(
+    started, installed
+):
+    command = started("dashboards", "--allow-host", "lab.example", "--allow-host", "b.example")
+    hosts = [f"--Dashboards.allowed_hosts={name}" for name in ("lab.example", "b.example")]
+    assert [option for option in command if "allowed_hosts" in option] == hosts
+    _, _, value = next(o for o in command if "tornado_settings" in o).partition("=")
+    assert "default-src 'self'" in ast.literal_eval(value)["headers"]["Content-Security-Policy"]

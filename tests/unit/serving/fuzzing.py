@@ -29,12 +29,20 @@ VALUES = st.recursive(
     max_leaves=12,
 )
 SIZES = st.integers(-1, 70) | VALUES
+EXTREME = st.sampled_from([0, 1, -1, 2**31, 2**32, 2**53, 2**62, 2**63, 2**64, 10**40, True, 1.0])
+SHAPES = (
+    st.sampled_from([[1, 1, 8, 8], [3], [2, 2], [2]])
+    | st.lists(st.integers(-1, 9), max_size=5)
+    | st.lists(EXTREME, max_size=5)
+    | st.builds(lambda dim, count: [dim] * count, EXTREME, st.sampled_from([31, 33, 65, 300]))
+    | VALUES
+)
+DEPTHS = st.sampled_from([31, 33, 63, 65, 200, 1023, 1025, 3000])
+MANY = st.sampled_from([20, 21, 300, 3000])
 TENSORS = st.fixed_dictionaries(
     {
         "name": st.sampled_from(["input", "x", "count", "text", "y"]),
-        "shape": st.sampled_from([[1, 1, 8, 8], [3], [2, 2], [2]])
-        | st.lists(st.integers(-1, 9), max_size=5)
-        | VALUES,
+        "shape": SHAPES,
         "datatype": st.sampled_from(["FP32", "INT64", "BYTES"]) | VALUES,
     },
     optional={
@@ -56,11 +64,68 @@ V2 = st.fixed_dictionaries(
 ROWS = st.dictionaries(
     st.sampled_from(["input", "x", "count", "text", "b64", "y"]), VALUES, max_size=3
 )
+TIMES = st.sampled_from(["inputs", "outputs"])
+CROWDS = st.builds(  # the same tensor or output again and again, or each of another name
+    lambda body, side, item, many, differ: {
+        **body,
+        side: [{**item, "name": f"o{place}"} if differ else item for place in range(many)],
+    },
+    V2,
+    TIMES,
+    TENSORS,
+    MANY,
+    st.booleans(),
+)
 NUMBERS = st.lists(st.lists(st.floats(-9, 9), min_size=2, max_size=3), max_size=3)
 CALLS = st.dictionaries(
     st.sampled_from(["instances", "inputs", "signature_name"]),
     st.lists(ROWS | VALUES, max_size=4) | ROWS | NUMBERS,
     max_size=2,
+)
+
+
+def deep(opening: bytes, depth: int, inner: bytes) -> bytes:
+    """Nested JSON, deeper than Python's own writer goes."""
+    return opening * depth + inner + (b"]" if opening == b"[" else b"}") * depth
+
+
+DEEP = st.builds(
+    lambda text, *made: text % deep(*made),
+    st.sampled_from(
+        [
+            b"%s",
+            b'{"inputs":%s}',
+            b'{"instances":%s}',
+            b'{"data":%s}',
+            b'{"inputs":[{"name":"input","shape":%s,"datatype":"FP32","data":[1,2,3]}]}',
+            b'{"inputs":[{"name":"input","shape":[3],"datatype":"FP32","data":%s}]}',
+            b'{"inputs":[{"name":"text","shape":[1],"datatype":"BYTES","data":%s}]}',
+            b'{"inputs":[{"name":"input","shape":[3],"datatype":%s,"data":[1,2,3]}]}',
+            b'{"inputs":[],"parameters":{"timeout":%s},"id":1}',
+        ]
+    ),
+    st.sampled_from([b"[", b'{"a":']),
+    DEPTHS,
+    st.sampled_from([b"1", b'"a"', b"null", b"1,2", b""]),
+)
+LONG = st.builds(  # long lists and texts: small copies of those that saturate a count
+    lambda text, piece, many: text % b",".join([piece] * many),
+    st.sampled_from(
+        [
+            b'{"inputs":[%s]}',
+            b'{"instances":[%s]}',
+            b'{"data":[%s]}',
+            b'{"inputs":[{"name":"input","shape":[1000],"datatype":"FP32","data":[%s]}]}',
+        ]
+    ),
+    st.sampled_from([b"1", b"{}", b"[]", b'""', b"1.5e300", b"null", b"[1,2]"]),
+    st.sampled_from([1000, 30_000]),
+)
+POSTSCRIPT = (
+    b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 8 8\n%%EndComments\nshowpage\n%%EOF\n",
+    b"\x89PNG\r\n\x1a\n%!PS-Adobe-3.0\nshowpage\n",
+    b"%PDF-1.4\n%%EOF\n",
+    b"\xc5\xd0\xd3\xc6" + bytes(28) + b"%!PS-Adobe-3.0\nshowpage\n",
 )
 
 
@@ -120,6 +185,11 @@ def _form(model, pieces, boundary):
     return Sent(f"/predict/{model}", b"".join(pieces), headers)
 
 
+def _npy_header(kind, shape):
+    text = f"{{'descr': '{kind}', 'fortran_order': False, 'shape': {tuple(shape)}, }}".encode()
+    return b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text + bytes(12)
+
+
 FORM_PIECES = st.sampled_from(
     [
         b"--b",
@@ -135,10 +205,16 @@ FILES = st.one_of(
     cut(npy(np.ones((1, 1, 8, 8), np.float32))),
     cut(npy(np.ones(3, np.float32))),
     cut(npy(np.array(["a", "b"]))),
+    st.sampled_from(POSTSCRIPT).flatmap(cut),
+    st.builds(
+        lambda kind, shape: _npy_header(kind, shape),
+        st.sampled_from(["<f4", "<U0", "<U3", "|b1", "<i8", "|O"]),
+        st.lists(EXTREME, max_size=40),
+    ),
     st.binary(max_size=60),
 )
 PROPERTIES = {
-    "v2_json": _json("/v2/models/{}/infer", V2.map(dumps)),
+    "v2_json": _json("/v2/models/{}/infer", (V2 | CROWDS).map(dumps) | DEEP | LONG),
     "v2_binary": st.builds(
         _binary,
         st.sampled_from(MODELS),
@@ -146,9 +222,9 @@ PROPERTIES = {
         st.binary(max_size=300),
         st.none() | st.sampled_from(["-1", "0", "99999999", "x", "", "1e3", "٣"[:0]]),
     ),
-    "tensorflow_rows": _json("/v1/models/{}:predict", (CALLS | VALUES).map(dumps)),
-    "predict_json": _json("/predict/{}", (CALLS | VALUES).map(dumps)),
-    "torchserve": _json("/predictions/{}", (CALLS | VALUES).map(dumps)),
+    "tensorflow_rows": _json("/v1/models/{}:predict", (CALLS | VALUES).map(dumps) | DEEP | LONG),
+    "predict_json": _json("/predict/{}", (CALLS | VALUES).map(dumps) | DEEP | LONG),
+    "torchserve": _json("/predictions/{}", (CALLS | VALUES).map(dumps) | DEEP | LONG),
     "multipart": st.builds(
         _form,
         st.sampled_from(MODELS),
@@ -249,6 +325,54 @@ RAW = st.lists(
     | st.binary(max_size=12),
     max_size=10,
 ).map(b"".join)
+
+
+HEADS = st.sampled_from(
+    [
+        b"GET /v2/health/live HTTP/1.1\r\nHost: a.localhost\r\n\r\n",
+        b"GET /v2/health/live HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n",
+        b"GET /v2/health/live HTTP/1.0\r\nConnection: keep-alive\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n",
+        b"GET /v2 HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n",
+        b"POST /predict/square HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\n"
+        b"Content-Length: 5\r\n\r\nhello",
+        b"POST /predict/square HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n"
+        b"Connection: close\r\n\r\n0\r\n\r\n",
+    ]
+)
+CLOSES = (b"connection: close", b"http/1.0", b"host: b\r\n")
+PIPELINED = st.tuples(
+    st.lists(HEADS, min_size=1, max_size=8), st.binary(max_size=12), st.booleans()
+)
+
+
+def check_pipelined(port: int, sent: tuple[list[bytes], bytes, bool]) -> None:
+    """Sends requests at once, with bytes after the last, and checks the count of answers.
+
+    Raises:
+        AssertionError: More was answered than was asked before the connection's last request.
+        TimeoutError: The endpoint kept the connection.
+    """
+    heads, extra, closes_side = sent
+    last = next((i for i, head in enumerate(heads) if _ends(head)), None)
+    with socket.create_connection(("127.0.0.1", port), timeout=TIMEOUT_S) as connection:
+        answer = b""
+        try:
+            connection.sendall(b"".join(heads) + extra)
+            if closes_side or last is None:
+                connection.shutdown(socket.SHUT_WR)
+            while part := connection.recv(65536):
+                answer += part
+        except ConnectionError:
+            pass  # it ended while bytes were still on their way
+    count = answer.replace(b"HTTP/1.1 100 ", b"").count(b"HTTP/1.1 ")
+    most = len(heads) + bool(extra) if last is None else last + 1
+    assert b"HTTP/1.1 5" not in answer, (sent, answer[:500])
+    assert count <= most, (sent, answer[:2000])
+
+
+def _ends(head: bytes) -> bool:
+    return any(mark in head.lower() for mark in (*CLOSES, b"upgrade: h2c"))
 
 
 def check_raw(port: int, data: bytes) -> None:

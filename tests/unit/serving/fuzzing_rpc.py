@@ -10,9 +10,13 @@ from tests.unit.serving.fuzzing import MODELS, TIMEOUT_S
 
 WRONG = ("INTERNAL", "UNKNOWN")
 NAMES = st.sampled_from(["input", "x", "count", "text", "y", ""])
-SHAPES = st.sampled_from([[1, 1, 8, 8], [3], [2, 2], [2]]) | st.lists(
-    st.integers(-1, 9) | st.just(2**62), max_size=5
+EXTREME = st.sampled_from([0, 1, -1, 2**31, 2**53, 2**62, 2**63 - 1, -(2**63)])
+SHAPES = (
+    st.sampled_from([[1, 1, 8, 8], [3], [2, 2], [2]])
+    | st.lists(st.integers(-1, 9) | EXTREME, max_size=5)
+    | st.builds(lambda dim, count: [dim] * count, EXTREME, st.sampled_from([33, 65, 1000]))
 )
+MANY = st.sampled_from([1, 1, 1, 1, 20, 300])
 CONTENTS = st.one_of(
     st.tuples(st.just("fp32_contents"), st.lists(st.floats(width=32), max_size=4)),
     st.just(("fp32_contents", [0.5] * 64)),
@@ -35,14 +39,14 @@ PARAMETERS = st.dictionaries(
 )
 
 
-def _message(model, version, tensors, raws, outputs, parameters) -> bytes:
+def _message(model, version, tensors, raws, outputs, parameters, many) -> bytes:
     made = service_pb2.ModelInferRequest(model_name=model, model_version=version)
-    for name, datatype, shape, contents in tensors:
+    for name, datatype, shape, contents in tensors * many:
         tensor = made.inputs.add(name=name, datatype=datatype, shape=shape)
         if contents is not None:
             getattr(tensor.contents, contents[0]).extend(contents[1])
     made.raw_input_contents.extend(raws)
-    for name in outputs:
+    for name in outputs * many:
         made.outputs.add(name=name)
     for name, (kind, value) in parameters.items():
         setattr(made.parameters[name], kind, value)
@@ -58,7 +62,27 @@ MESSAGES = st.builds(
     st.just([]) | st.lists(RAWS, max_size=3),
     st.lists(st.sampled_from(["output", "sum", "echo_bytes", "z"]), max_size=2),
     PARAMETERS,
+    MANY,
 ) | st.binary(max_size=60)
+
+
+PATH = f"/{service_pb2.DESCRIPTOR.services_by_name['GRPCInferenceService'].full_name}/ModelInfer"
+
+
+def answer_of(port: int, token: str, message: bytes, timeout_s: float = TIMEOUT_S) -> bytes:
+    """Asks once, over a channel of its own, and returns the answer."""
+    with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
+        metadata = (("authorization", f"Bearer {token}"),)
+        return channel.unary_unary(PATH)(message, metadata=metadata, timeout=timeout_s)
+
+
+def code_of(port: int, token: str, message: bytes, timeout_s: float = TIMEOUT_S) -> str:
+    """Asks once and returns the name of the status."""
+    try:
+        answer_of(port, token, message, timeout_s)
+    except grpc.RpcError as error:
+        return error.code().name
+    return "OK"
 
 
 class RpcCaller:
@@ -66,8 +90,7 @@ class RpcCaller:
 
     def __init__(self, port: int, token: str) -> None:
         self._channel = grpc.insecure_channel(f"127.0.0.1:{port}")
-        path = f"/{service_pb2.DESCRIPTOR.services_by_name['GRPCInferenceService'].full_name}"
-        self._infer = self._channel.unary_unary(f"{path}/ModelInfer")
+        self._infer = self._channel.unary_unary(PATH)
         self._metadata = (("authorization", f"Bearer {token}"),)
 
     def check(self, data: bytes) -> None:

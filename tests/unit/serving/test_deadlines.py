@@ -131,7 +131,7 @@ def test_a_v2_timeout_is_whole_microseconds(found, timeout):
     tensor = {"name": "input", "shape": [1, 1, 8, 8], "datatype": "FP32", "data": [0] * 64}
     body = {"inputs": [tensor], "parameters": {"timeout": timeout}}
     answer = found.http.post("/v2/models/digits/infer", json=body)
-    assert answer.status_code == 422
+    assert answer.status_code == 400
     assert "microseconds" in answer.text
 
 

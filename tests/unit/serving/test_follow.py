@@ -1,4 +1,6 @@
+import sqlite3
 import threading
+from contextlib import closing
 
 import numpy as np
 import pytest
@@ -82,6 +84,7 @@ def test_the_answer_changes_with_the_alias_and_a_rollback_takes_it_back(versions
         wait_for(lambda: client.predict(digit)[0].label == "零")
         versions.models.rollback(NAME)
         wait_for(lambda: client.predict(digit)[0].label == before)
+        wait_for(lambda: versions.audit.entries()[-1].action == "serve_switched")
         client.close()
     actions = [entry.action for entry in versions.audit.entries(f"model:{NAME}@champion")]
     assert actions.count("serve_switched") == 2
@@ -138,3 +141,16 @@ def test_changed_bytes_are_refused_at_the_start(versions):
     spoil(versions, 1)
     with pytest.raises(IntegrityError, match="was changed"):
         find_source(f"model:{NAME}@champion", versions)
+
+
+def test_an_alias_moved_behind_the_registrys_back_is_not_followed_and_said_once(versions, caplog):
+    with following(versions) as found:
+        with closing(sqlite3.connect(versions.home.database)) as outside, outside:
+            outside.execute("UPDATE aliases SET number = 2")
+        wait_for(lambda: state(found)["refused"] is not None)
+        assert "was moved behind the registry's back" in state(found)["refused"]["message"]
+        assert state(found)["version"] == "1"
+        versions.models.promote(NAME, 2)
+        wait_for(lambda: state(found)["version"] == "2")
+        assert state(found)["refused"] is None
+    assert sum("is not followed" in record.message for record in caplog.records) == 1

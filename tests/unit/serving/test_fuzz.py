@@ -9,7 +9,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from tests.unit.serving import models
-from tests.unit.serving.fuzzing import PROPERTIES, RAW, Caller, check_raw
+from tests.unit.serving.fuzzing import (
+    PIPELINED,
+    PROPERTIES,
+    RAW,
+    Caller,
+    check_pipelined,
+    check_raw,
+)
 from tests.unit.serving.fuzzing_rpc import MESSAGES, RpcCaller
 from tests.unit.serving.harness import running
 from workbench.serving.service import Settings
@@ -53,6 +60,10 @@ def test_every_body_is_answered_in_words(caller, name):
 
 def test_bytes_that_are_no_http_are_answered_or_ended(found):
     QUICK(given(RAW)(lambda data: check_raw(found.port, data)))()
+
+
+def test_bytes_after_the_last_request_are_not_answered(found):
+    QUICK(given(PIPELINED)(lambda sent: check_pipelined(found.port, sent)))()
 
 
 def test_every_message_over_grpc_is_answered_in_words(rpc):

@@ -65,6 +65,18 @@ def test_kept_requests_are_a_dataset_of_what_people_sent(digits):
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
+def test_half_a_line_of_the_log_is_left_out_and_told(digits, tmp_path):
+    home = open_store(tmp_path).home
+    (path,) = (digits.home.requests / "payloads").glob("*.jsonl")
+    whole = path.read_bytes()
+    (home.requests / "payloads").mkdir()
+    torn = whole.splitlines(keepends=True)[0][:40] + b"\n"
+    (home.requests / "payloads" / path.name).write_bytes(torn + whole + b"\xff\xfe\n{}\n")
+    data = load(open_store(tmp_path), "request_log")
+    (told,) = [one.message for one in data.findings if one.kind == "unreadable_lines"]
+    assert told.startswith("3 lines")
+
+
 def test_the_truth_takes_the_place_of_the_answers(digits):
     _, _, _, targets = models.digits()
     labels = [models.LABELS[target] for target in targets[:COUNT]]

@@ -7,11 +7,14 @@ many values a shape needs. So that valid bodies are accepted is tested in `test_
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from tests.unit.serving.open_inference import document
 
 COMMAND = Path(sys.executable).with_name("schemathesis")
 
@@ -39,3 +42,16 @@ def test_what_comes_back_is_as_described(endpoint, tmp_path):
 def test_what_comes_back_is_as_described_in_full(endpoint, tmp_path):
     said, is_well = run(endpoint, tmp_path, "--max-examples", "50")
     assert is_well, said
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("model", ["square", "pair", "digits"])
+def test_the_open_inference_protocol_is_spoken_as_its_document_says(endpoint, tmp_path, model):
+    path = tmp_path / "open_inference_rest.json"
+    path.write_text(json.dumps(document(model, "1")))
+    words = [str(COMMAND), "run", str(path), "--url", endpoint.url, "--max-examples", "100"]
+    words += ["--header", f"Authorization: Bearer {endpoint.token}", "--seed", "1"]
+    words += ["--exclude-checks", "positive_data_acceptance", "--generation-database", "none"]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=500, cwd=tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "6 selected / 6 total" in done.stdout

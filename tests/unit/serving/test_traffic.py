@@ -9,9 +9,11 @@ import pytest
 
 from tests.unit.serving import models
 from tests.unit.serving.harness import running, wait_for
+from tests.unit.serving.hostile import SHAPES, shaped
 from workbench.core.errors import InputError, NotFoundError
 from workbench.serving.budget import Watch
 from workbench.serving.client import Client
+from workbench.serving.infer_request import CallReader
 from workbench.serving.manager import Manager
 from workbench.serving.repository import load_source
 from workbench.serving.service import Settings
@@ -306,6 +308,53 @@ def test_with_nothing_to_go_back_to_it_is_only_noted(serve, versions):
             assert ask(found).status_code == 500
         (entry,) = wait_for(lambda: entries(versions, "serve_over_budget"))
         assert entry.data["errors"] == 10
+
+
+def test_what_never_reached_the_model_says_nothing_of_it(found, versions, monkeypatch):
+    """Neither refused shapes nor our own defects in reading a caller's bytes move the registry."""
+    versions.models.promote(NAME, 2)
+    wait_for(lambda: set(answered_by(found, 1)) == {"2"})
+    set_traffic(found, budget=STRICT)
+    path = f"/v2/models/{NAME}/infer"
+    for shape in SHAPES.values():
+        answer = found.http.post(path, content=shaped(shape))
+        assert answer.status_code == 400, answer.text
+    monkeypatch.setattr(CallReader, "read", lambda reader, request: 1 // 0)
+    assert {found.http.post(path, content=b"{}").status_code for _ in range(30)} == {500}
+    monkeypatch.undo()
+    assert set(answered_by(found, 20)) == {"2"}
+    assert versions.models.alias(NAME, "champion") == 2
+    assert not entries(versions, "rollback")
+
+
+def test_a_breach_tells_how_many_callers_met_it():
+    watch = Watch(Budget(errors=0.1, requests=50), Clock())
+    for place in range(49):
+        assert watch.observe(200, 0.001, f"caller {place % 14}") is None
+    for _ in range(5):
+        assert watch.observe(500, 0.001, "caller 3") is None
+    breach = watch.observe(500, 0.001, "caller 4")
+    assert (breach.callers, breach.met) == (14, 2)
+    assert breach.reason.endswith("; 2 of 14 callers met it")
+
+
+def test_a_breach_of_latency_tells_who_waited():
+    watch = Watch(Budget(latency_ms=50, slow=0.1, requests=10), Clock())
+    for place in range(9):
+        assert watch.observe(500, 0.001, place) is None
+    assert watch.observe(200, 0.06, 0) is None
+    assert watch.observe(200, 0.06, 1).reason.endswith("; 2 of 9 callers met it")
+
+
+def test_callers_beyond_the_first_thousand_cost_no_more_memory():
+    clock = Clock()
+    watch = Watch(Budget(errors=0.1, requests=50), clock)
+    for place in range(5000):
+        watch.observe(200, 0.001, place)
+    assert watch._callers(1) == (1000, 0)
+    clock.now += 100
+    watch.observe(200, 0.001, 0)
+    assert watch._callers(1) == (1, 0)
 
 
 class Clock:

@@ -73,15 +73,17 @@ class Workers:
 
 
 @contextmanager
-def workers(file, folder, count=2):
+def workers(file, folder, count=2, options=()):
     """Serves a file with several workers for the time of the block."""
     home = folder / "home"
     open_store(home)
     env = {"WORKBENCH_HOME": str(home), "JUPYTER_RUNTIME_DIR": str(folder / "runtime")}
-    further = ("--grpc-port", 0, "--json", "--drain", 5)
+    further = ("--grpc-port", 0, "--json", "--drain", 5, *options)
     with start(file, "--workers", count, *further, env=env) as process:
-        yield Workers(process, home)
-        process.terminate()
-        process.wait(30)
-        process.stdout.close()
-        process.stderr.close()
+        try:
+            yield Workers(process, home)
+        finally:
+            process.terminate()
+            process.wait(30)
+            process.stdout.close()
+            process.stderr.close()

@@ -1,7 +1,11 @@
+import os
+import time
+
 import pytest
 
 from workbench.core.errors import IntegrityError, UnsafeError
 from workbench.store.blobs import Blob
+from workbench.store.gc import collect
 
 
 def test_the_same_bytes_are_one_read_only_file(store):
@@ -47,3 +51,23 @@ def test_artifact_files_stay_inside(store):
         store.artifacts.save("onnx", {"../model.onnx": b"x"}, {})
     with pytest.raises(UnsafeError):
         store.artifacts.save("onnx", {"/model.onnx": b"x"}, {})
+
+
+def test_storing_again_what_is_there_makes_it_young(store):
+    blob = store.blobs.put_bytes(b"abc", ".bin")
+    os.utime(store.blobs.path(blob), (1, 1))
+    inode = store.blobs.path(blob).stat().st_ino
+    assert store.blobs.put_bytes(b"abc", ".bin") == blob
+    found = store.blobs.path(blob).stat()
+    assert found.st_mtime > time.time() - 600
+    assert found.st_ino == inode, "who maps it keeps the same file"
+
+
+def test_a_file_with_two_suffixes_is_kept_as_long_as_it_is_needed(store):
+    blob = store.blobs.put_bytes(b"abc", ".onnx.data")
+    artifact = store.artifacts.save("onnx", {"model.onnx.data": blob}, {})
+    run = store.runs.create("import", {}, {})
+    store.runs.add_output(run.id, "model", artifact.digest)
+    os.utime(store.blobs.path(blob), (1, 1))
+    assert collect(store)["files"] == 0
+    assert store.blobs.verify(blob).exists()

@@ -1,6 +1,6 @@
 import pytest
 
-from workbench.core.errors import InputError
+from workbench.core.errors import StorageError
 from workbench.store.home import Home, find_home
 
 
@@ -19,5 +19,5 @@ def test_the_variable_wins_then_folder_then_project_then_here(tmp_path, monkeypa
 
 def test_a_place_that_cannot_be_written_is_said(tmp_path):
     (tmp_path / "file").write_text("x")
-    with pytest.raises(InputError, match="cannot be written"):
+    with pytest.raises(StorageError, match="workspace cannot be written: "):
         Home(tmp_path / "file" / "workspace").create()

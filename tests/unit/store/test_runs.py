@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from workbench.core.errors import CancelledError, NotFoundError, StateError
+from workbench.core.errors import CancelledError, IntegrityError, NotFoundError, StateError
 from workbench.core.host import FileLock
 from workbench.store import RunContext
 
@@ -74,3 +74,13 @@ def _work_until_stopped(context):
     with pytest.raises(CancelledError):
         while True:
             context.check()
+
+
+def test_what_was_changed_while_it_ran_is_not_sealed_anew(store):
+    run = store.runs.create("train", {"epochs": 1}, {})
+    store.db.execute("UPDATE runs SET config = '{\"epochs\": 100}'")
+    with pytest.raises(IntegrityError, match=f"run:{run.id} was changed"):
+        store.runs.add_metrics(run.id, {"val_accuracy": 1.0})
+    with pytest.raises(IntegrityError, match="was changed"):
+        store.runs.proven(run.id)
+    assert store.runs.get(run.id).config == {"epochs": 100}, "it can still be looked at"

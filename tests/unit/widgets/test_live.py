@@ -12,6 +12,7 @@ from workbench.flow.workspace import Workspace
 from workbench.widgets.live.app import AppWidget
 from workbench.widgets.live.base import STATIC, LivePanel
 from workbench.widgets.live.dataset import DatasetWidget
+from workbench.widgets.live.door import command
 from workbench.widgets.live.endpoint import EndpointWidget
 from workbench.widgets.live.run import RunWidget
 from workbench.widgets.live.study import StudyWidget
@@ -23,10 +24,11 @@ pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 class Slow(LivePanel):
     """A panel with one slow command."""
 
-    def __init__(self):
-        super().__init__()
+    def __init__(self, **traits):
+        super().__init__(**traits)
         self.gate, self.calls, self.began = threading.Event(), 0, threading.Event()
 
+    @command()
     def do_work(self, bad: bool = False):
         self.calls += 1
         self.began.set()
@@ -34,6 +36,7 @@ class Slow(LivePanel):
         if bad:
             raise InputError("Got 3, 4 would be right.", hint="Give 4.")
 
+    @command()
     def do_stumble(self):
         raise ZeroDivisionError("oops")
 
@@ -91,8 +94,7 @@ def test_an_unknown_command_and_one_that_a_dashboard_may_not():
     panel = Slow()
     press(panel, "fly")
     assert "fly" in panel.banner["message"]
-    panel = Slow()
-    panel.is_readonly = True
+    panel = Slow(is_readonly=True)
     press(panel, "work")
     assert panel.calls == 0
     press(panel, 7)

@@ -7,6 +7,7 @@ takes up the shift of its mean output (Nagel et al. 2019, arXiv:1906.04721, §4.
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
@@ -135,7 +136,7 @@ def quantize(
         activation_qType=kinds.QUInt8,
         tensors_range=_tensor_data(ranges),
         nodes_to_quantize=[],
-        nodes_to_exclude=[*(exclude or []), *constant],
+        nodes_to_exclude=[*(exclude or []), *constant, *_answer_scaling(prepared)],
         op_types_to_quantize=list(_OPERATORS),
         extra_options={"TensorQuantOverrides": scales} if scales else {},
     )
@@ -222,6 +223,26 @@ def _name_constant_nodes(graph: onnx.ModelProto) -> list[str]:
             node.name = node.name or f"{node.output[0]}.n"
             names.append(node.name)
     return names
+
+
+def _answer_scaling(graph: onnx.ModelProto) -> list[str]:
+    """Returns the last nodes, those that bring several values to units of their own.
+
+    One scale for all would leave nothing of the values whose unit is small.
+    """
+    makers = {name: node for node in graph.graph.node for name in node.output}
+    sizes = {item.name: math.prod(item.dims) for item in graph.graph.initializer}
+    found = []
+    for output in graph.graph.output:
+        node = makers.get(output.name)
+        while node is not None and node.op_type in {"Mul", "Add"}:
+            constants = [name for name in node.input if sizes.get(name, 0) > 1]
+            others = [name for name in node.input if name not in sizes]
+            if not constants or len(others) != 1:
+                break
+            found.append(node.name)
+            node = makers.get(others[0])
+    return found
 
 
 def _prepared(graph: onnx.ModelProto, ranges: Ranges) -> onnx.ModelProto:

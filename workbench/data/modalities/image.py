@@ -16,6 +16,7 @@ from workbench.core.records import Finding
 from workbench.data import pictures
 from workbench.data.chunks import StoredArray, chunks
 from workbench.data.modality import Modality, Sketch, indexed
+from workbench.data.picture_file import PictureLimits, open_picture, pillow
 from workbench.data.sketches import image_sketch
 
 _KEPT = 128
@@ -79,7 +80,15 @@ class Image(Modality):
             return _from_picture(value, config)
         if isinstance(value, (list, tuple)) or hasattr(value, "__array__"):
             return _from_array(_array(value), config)
-        return _from_picture(pictures.open_picture(value), config)
+        return _from_picture(open_picture(value), config)
+
+    def weigh(self, value: Any, config: ImageConfig, limits: PictureLimits) -> int:
+        """What decoding a file takes; arrays and pictures in memory take nothing more."""
+        if pictures.is_picture(value) or hasattr(value, "__array__") or isinstance(value, list):
+            return 0
+        if config.channels not in pictures.MODES:
+            return 0
+        return pictures.weigh(value, config.channels, config.size, limits)
 
     def decode_batch(self, values: Sequence[Any], config: ImageConfig) -> np.ndarray:
         """Arrays of the right shape are decoded together, all else one by one."""
@@ -287,7 +296,7 @@ def _from_array(array: np.ndarray, config: ImageConfig) -> np.ndarray:
     is_bytes = array.dtype == np.uint8 and config.dtype == "uint8"
     flat = array[:, :, 0] if array.ndim == 3 and array.shape[2] == 1 else array
     if is_bytes and (flat.ndim == 2 or (flat.ndim == 3 and flat.shape[2] in (3, 4))):
-        return _from_picture(pictures.pillow().fromarray(flat), config)
+        return _from_picture(pillow().fromarray(flat), config)
     raise InputError(f"got an array of shape {array.shape}; {_wanted(config)}")
 
 

@@ -18,6 +18,7 @@ from workbench.data import pictures
 from workbench.data.collected import Collected, Progress, Reader
 from workbench.data.image_folder import Folder, list_folder
 from workbench.data.names import dataset_name
+from workbench.data.picture_file import PictureLimits, open_picture
 from workbench.data.problems import Problems
 from workbench.data.source import Source, SourceConfig
 from workbench.store import Store
@@ -48,6 +49,13 @@ class ImagesConfig(SourceConfig):
         default=False,
         description="Leave out pictures that cannot be read, and list them, instead of refusing "
         "the data.",
+    )
+    max_pixels: int = Field(
+        default=PictureLimits.pixels,
+        ge=1,
+        le=PictureLimits.pixels,
+        exclude=True,
+        description="Most pixels of one picture; its header tells, and more is not opened.",
     )
     groups: str | None = Field(
         default=None,
@@ -173,11 +181,12 @@ class _ImagesReader(Reader):
         sha = hashlib.sha256()
         total = len(folder.files)
         shapes = np.zeros((total, 3), np.int64)
+        limits = PictureLimits(self._config.max_pixels)
         for index, name in enumerate(folder.files):
             try:
                 data = (self._root / name).read_bytes()
                 sha.update(f"{name}\0{hashlib.sha256(data).hexdigest()}\n".encode())
-                picture = pictures.open_picture(data)
+                picture = open_picture(data, limits)
                 size, channels = pictures.upright_size(picture), pictures.channels_of(picture)
                 if self._config.skip_broken:  # the end of a file may be missing, too
                     pictures.picture_array(picture, channels, size, "stretch")

@@ -7,7 +7,6 @@ written. The targets are the model's own answers, unless the truth is given.
 from __future__ import annotations
 
 import base64
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,6 +17,8 @@ from pydantic import Field
 
 from workbench.core.config import Config
 from workbench.core.errors import InputError, NotFoundError, did_you_mean
+from workbench.core.jsonl import Reader as LogReader
+from workbench.core.jsonl import day_of, parts
 from workbench.core.records import Finding
 from workbench.data.collected import Collected, Progress, Reader
 from workbench.data.names import dataset_name
@@ -28,7 +29,7 @@ from workbench.store import Store
 
 FOLDER = "payloads"
 _TARGET = "answer"
-_DAYS = "????-??-??.jsonl"
+_NEEDS = ("time", "id", "model", "version", "task", "answers", "scores")
 
 
 class RequestLogConfig(SourceConfig):
@@ -61,8 +62,9 @@ class RequestLogSource(Source):
     def open(self, config: RequestLogConfig, store: Store) -> Reader:
         """Returns a reader of the kept samples."""
         folder = store.home.requests / FOLDER
-        lines = _lines_of_one_model(folder, config)
-        return _LogReader(config, lines, store)
+        log = LogReader()
+        lines = _lines_of_one_model(folder, config, log)
+        return _LogReader(config, lines, store, log.unreadable)
 
 
 PLUGIN = RequestLogSource()
@@ -81,9 +83,14 @@ class _LogReader(Reader):
     """Hands the samples on to the reader of arrays or of tables."""
 
     def __init__(
-        self, config: RequestLogConfig, lines: list[Mapping[str, Any]], store: Store
+        self,
+        config: RequestLogConfig,
+        lines: list[Mapping[str, Any]],
+        store: Store,
+        unreadable: int,
     ) -> None:
         self._config = config
+        self._unreadable = unreadable
         self._kept = [kept for line in lines if (kept := _chosen(line, config)) is not None]
         if not self._kept:
             raise InputError(
@@ -100,8 +107,15 @@ class _LogReader(Reader):
         return self._inner.fingerprint(progress)
 
     def collect(self, progress: Progress) -> Collected:
-        """Returns the samples with their targets, and a finding that says where those are from."""
+        """Returns the samples with their targets, and findings: whence those are, what is lost."""
         found = self._inner.collect(progress)
+        if self._unreadable:
+            lost = Finding(
+                "unreadable_lines",
+                f"{self._unreadable} lines of the log cannot be read, as after a full disk; they "
+                "were left out.",
+            )
+            found = replace(found, findings=(*found.findings, lost))
         own = sum(len(kept.targets) for kept in self._kept if not kept.is_truth)
         count = len(self._places)
         if not own:
@@ -176,8 +190,10 @@ def _chosen(line: Mapping[str, Any], config: RequestLogConfig) -> _Samples | Non
     return _Samples(line, targets, is_truth=True)
 
 
-def _lines_of_one_model(folder: Path, config: RequestLogConfig) -> list[Mapping[str, Any]]:
-    lines = list(_lines(folder, config))
+def _lines_of_one_model(
+    folder: Path, config: RequestLogConfig, log: LogReader
+) -> list[Mapping[str, Any]]:
+    lines = list(_lines(folder, config, log))
     models = sorted({line["model"] for line in lines})
     if not models:
         raise NotFoundError(
@@ -195,17 +211,13 @@ def _lines_of_one_model(folder: Path, config: RequestLogConfig) -> list[Mapping[
     return [line for line in lines if line["model"] == (wanted or models[0])]
 
 
-def _lines(folder: Path, config: RequestLogConfig) -> Iterator[Mapping[str, Any]]:
+def _lines(folder: Path, config: RequestLogConfig, log: LogReader) -> Iterator[Mapping[str, Any]]:
     since, until = config.since or "", config.until or "~"
-    for path in sorted(folder.glob(_DAYS)):
-        if not since[:10] <= path.stem <= until:
-            continue
-        with path.open(encoding="utf-8") as file:
-            for text in file:
-                if text.endswith("}\n"):  # a line being written is left for the next time
-                    line = json.loads(text)
-                    if since <= line["time"] < until:
-                        yield line
+    for path in parts(folder):
+        if since[:10] <= day_of(path) <= until:
+            for line in log.lines(path, _NEEDS):
+                if since <= line["time"] < until:
+                    yield line
 
 
 def kept_array(saved: Mapping[str, Any]) -> np.ndarray:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +12,7 @@ from pydantic import Field, model_validator
 
 from workbench.core.config import Config
 from workbench.core.errors import InputError
+from workbench.core.files import open_private, take_space
 from workbench.core.records import Finding
 from workbench.data import pictures
 from workbench.data.collected import Collected, Progress, Reader
@@ -21,6 +21,7 @@ from workbench.data.source import Source, SourceConfig
 from workbench.data.sources.arrays import ArraysConfig, ArraysReader
 from workbench.data.split import PARTS
 from workbench.store import Store
+from workbench.store.scratch import scratch_name
 
 _INPUTS = ("input", "inputs", "image", "img", "pixel_values", "x")
 _TARGETS = ("target", "targets", "label", "labels", "y")
@@ -80,7 +81,7 @@ class _TorchReader(Reader):
     def __init__(self, config: TorchDatasetConfig, scratch: Path) -> None:
         self.name = "torch_dataset"
         self._config = config
-        self._spool = scratch / f"{secrets.token_hex(8)}.npy"
+        self._spool = scratch / scratch_name(".npy")
         self._reader: ArraysReader | None = None
         self._findings: tuple[Finding, ...] = ()
 
@@ -136,7 +137,9 @@ class _TorchReader(Reader):
     ) -> tuple[np.ndarray, list[Any]]:
         first, _ = _item(sets[where[0][0]][where[0][1]])
         dtype = np.uint8 if first.dtype == np.uint8 else np.float32
+        open_private(self._spool, "xb").close()
         spool = np.lib.format.open_memmap(self._spool, "w+", dtype, (len(where), *first.shape))
+        take_space(self._spool)
         targets: list[Any] = []
         problems = Problems()
         for row, (part, index) in enumerate(where):

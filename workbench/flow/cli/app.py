@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import sqlite3
 import sys
 import unicodedata
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
 from workbench.core.errors import InputError, WorkbenchError
 from workbench.core.ids import canonical_json
 from workbench.core.lazy import lazy
+from workbench.core.storage import storage_error
 
 if TYPE_CHECKING:
     from workbench.flow import workspace as flow_workspace
@@ -39,10 +41,19 @@ def main() -> None:
     try:
         app(standalone_mode=True)
     except WorkbenchError as error:
-        say_error(error, as_json="--json" in sys.argv)
-        sys.exit(1)
+        _end(error)
+    except (OSError, sqlite3.Error) as error:
+        found = storage_error(error)
+        if found is None:
+            raise
+        _end(found)
     except KeyboardInterrupt:
         sys.exit(130)
+
+
+def _end(error: WorkbenchError) -> NoReturn:
+    say_error(error, as_json="--json" in sys.argv)
+    sys.exit(1)
 
 
 def workspace() -> Workspace:

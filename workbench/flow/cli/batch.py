@@ -90,5 +90,5 @@ def methods(
 @app.command()
 def doctor(as_json: Json = False) -> None:
     """Say what this machine and installation can do, and what is wrong with them."""
-    findings = flow_doctor.examine(workspace().store)
+    findings = flow_doctor.examine(lambda: workspace().store)
     emit(findings, as_json, table(findings))

@@ -68,8 +68,12 @@ def audit(
     last: Annotated[int, typer.Option(min=1, help="The most to show, newest first.")] = 20,
     as_json: Json = False,
 ) -> None:
-    """Show who did what, from where and why; the log is a signed chain, checked by `doctor`."""
-    found = [e for e in workspace().store.audit.entries() if about in e.subject][-last:][::-1]
+    """Show who did what, from where and why, after checking that the log is whole.
+
+    A log that was changed or cut is shown, too; the error comes last, and the exit code tells.
+    """
+    log = workspace().store.audit
+    found = [e for e in log.entries() if about in e.subject][-last:][::-1]
     rows = [
         {
             "time": e.time[:19].replace("T", " "),
@@ -81,6 +85,7 @@ def audit(
         for e in found
     ]
     emit([vars(entry) for entry in found], as_json, table(rows))
+    log.verify()
 
 
 @app.command()
@@ -115,10 +120,16 @@ def gc(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Remove files that nothing needs."""
+    """Remove files that nothing needs, and what ended processes left behind."""
     freed = workspace().gc(dry_run=dry_run)
     word = "would free" if dry_run else "freed"
-    emit(freed, as_json, f"{word} {freed['files']} files, {freed['bytes'] / 1e6:.1f} MB")
+    text = f"{word} {freed['files']} files, {freed['bytes'] / 1e6:.1f} MB; "
+    text += f"{freed['leftovers']} left-overs, {freed['leftover_bytes'] / 1e6:.1f} MB"
+    if freed["changed"]:
+        text += f"; forgot {freed['changed']} results that were changed (`workbench audit`)"
+    if freed["in_use"]:
+        text += f"; {freed['in_use']} more stay, since a running endpoint serves them"
+    emit(freed, as_json, text)
 
 
 def _emit_version(version: ModelVersion, as_json: bool) -> None:

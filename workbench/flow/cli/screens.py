@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated
 from urllib.parse import quote
@@ -22,6 +23,14 @@ _HERE = Path(__file__).parents[3] / "notebooks"
 _SHIPPED = Path(__file__).parents[1] / "notebooks"
 _TUTORIAL, _DASHBOARD = "tutorials/01-first-model.ipynb", "dashboards/tradeoff.ipynb"
 _PASSED_ON = {"allow_extra_args": True, "ignore_unknown_options": True}
+_SERVER = "workbench.widgets.dashboard_server"
+# A Jupyter data folder with the page into which Voila puts a notebook.
+_TEMPLATES = str(Path(__file__).parents[1] / "jupyter")
+# What is shown comes from this server: no script, style, font or picture from elsewhere.
+_OWN_PAGES = (
+    "default-src 'self' 'unsafe-inline' 'unsafe-eval' data: blob:; "
+    "connect-src 'self' data: blob:; object-src 'none'; frame-ancestors 'self'"
+)
 # Voila loads every extension of JupyterLab that it finds; these three are what panels need.
 _EXTENSIONS = (
     "anywidget",
@@ -51,6 +60,9 @@ def lab(context: typer.Context) -> None:
 def dashboards(
     context: typer.Context,
     port: Annotated[int, typer.Option(help="Port on 127.0.0.1; the next free one.")] = 8866,
+    allow_host: Annotated[
+        list[str] | None, typer.Option(help="Further name by which it may be called.")
+    ] = None,
 ) -> None:
     """Serve the trade-off dashboard by Voila, read-only, or the notebook named first.
 
@@ -68,9 +80,26 @@ def dashboards(
         say("No study yet: the dashboard will say so. `workbench demo` makes one in a minute.")
     # The kernel starts beside the notebook, which may lie in the installation.
     os.environ["WORKBENCH_HOME"] = str(opened.store.home.root)
-    command = [sys.executable, "-m", "voila", str(notebook), f"--port={port}"]
-    extensions = f"--VoilaConfiguration.extension_allowlist={json.dumps(list(_EXTENSIONS))}"
-    become([*command, "--Voila.ip=127.0.0.1", extensions, *options])
+    os.environ["JUPYTER_PATH"] = os.pathsep.join(filter(None, (_TEMPLATES, _jupyter_path())))
+    command = [sys.executable, "-m", _SERVER, str(notebook), f"--port={port}"]
+    become([*command, *_voila_options(allow_host or ()), *options])
+
+
+def _jupyter_path() -> str:
+    return os.environ.get("JUPYTER_PATH", "")
+
+
+def _voila_options(hosts: Iterable[str]) -> list[str]:
+    """Returns what Voila needs to be told: by itself it loads from anywhere."""
+    settings = {"headers": {"Content-Security-Policy": _OWN_PAGES}}
+    return [
+        *(f"--Dashboards.allowed_hosts={host}" for host in hosts),
+        "--Voila.ip=127.0.0.1",
+        f"--Voila.tornado_settings={settings!r}",
+        f"--VoilaConfiguration.extension_allowlist={json.dumps(list(_EXTENSIONS))}",
+        "--VoilaConfiguration.template=workbench",
+        "--VoilaConfiguration.allow_template_override=NO",
+    ]
 
 
 def _split(arguments: list[str]) -> tuple[str | None, list[str]]:

@@ -33,10 +33,11 @@ def serve(
 ) -> None:
     """Serve a model in the foreground, until SIGTERM or Ctrl-C.
 
-    Further options: --threads, --max-batch, --max-queue, --max-body, --drain, --no-log,
+    Further options: --threads, --max-batch, --max-queue, --max-body, --max-picture-pixels,
+    --max-decoding, --drain, --no-log, --log-size, --log-days, --hung-after, --run-hung-after,
     --token-file, --allow-host, --id, --traffic, --workers, --keep-payloads, --redact, --idle-stop,
-    --tls, --root-path, --trusted-proxy, --identity-header, --jwks, --jwt-issuer,
-    --jwt-audience, --grpc-port.
+    --tls, --root-path, --trusted-proxy, --identity-header, --jwks, --jwt-issuer, --jwt-audience,
+    --grpc-port.
     """
     space = workspace()
     command = [sys.executable, "-P", "-m", "workbench.serving.process", space.servable(model)]
@@ -167,7 +168,7 @@ def _list(as_json: bool, *, with_runs: bool = False) -> None:
         {
             "ref": e.ref,
             "what": ", ".join(e.models),
-            "at": e.url,
+            "at": f"failed: {e.failure}" if e.failure else e.url,
             "pid": e.info.pid,
             "since": e.info.started[:19].replace("T", " "),
         }

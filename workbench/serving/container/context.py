@@ -21,6 +21,7 @@ from workbench.serving.container.wheel import pack
 from workbench.serving.tokens import new_token
 from workbench.store import Store, open_store
 from workbench.store.carrying import carry
+from workbench.store.sealing import leave_keyless
 
 TOKEN = "token"
 _MARK = "# Written by `workbench container`."
@@ -127,9 +128,8 @@ def _carry(store: Store, names: Sequence[str], root: Path, keep: int) -> list[st
     """Fills a workspace of its own; closed, so that it is one file without a journal beside."""
     target = open_store(root)
     found = [v.ref for name in names for v in carry(store, target, name, keep=keep)]
+    leave_keyless(target)  # the container makes its own key
     target.db.close()
-    for key in target.home.keys.glob("signing.*"):  # the container makes its own
-        key.unlink()
     for path in [root, *root.rglob("*")]:  # any user of the group 0 may use it
         mode = path.stat().st_mode & 0o777
         path.chmod(mode | (mode & 0o700) >> 3)

@@ -14,6 +14,7 @@ from typing import ClassVar
 from workbench.core.clock import now
 from workbench.core.config import Config as BaseConfig
 from workbench.core.errors import ConflictError, UnsupportedError
+from workbench.core.files import open_private
 from workbench.core.host import process_start, start_detached
 from workbench.core.ids import new_id
 from workbench.core.refs import check_name
@@ -118,7 +119,10 @@ def _start(engine: str, tag: str, context: Context, order: Order, folder: Path) 
     command += ["--volume", f"{context.token_file.absolute()}:{SECRET}:ro"]
     owner = context.token_file.stat().st_uid
     command += ["--user", f"{owner}:0", tag]
-    with (folder / "stdout").open("wb") as out, (folder / "log").open("wb") as log:
+    with (
+        open_private(folder / "stdout", "wb") as out,
+        open_private(folder / "log", "wb") as log,
+    ):
         child = start_detached(command, stdout=out, stderr=log)
     names = [ref.partition(":")[2].partition("@")[0] for ref in order.refs]
     return EndpointInfo(

@@ -11,13 +11,16 @@ import time
 from pathlib import Path
 
 from workbench.core.errors import ConflictError, WorkbenchError, error_from_dict
-from workbench.core.host import start_detached
+from workbench.core.files import open_private, storing
+from workbench.core.host import FileLock, is_read_only, start_detached
 from workbench.core.ids import new_id
+from workbench.core.own_folder import own_folder
 from workbench.core.refs import check_name
 from workbench.serving import discovery
 from workbench.serving.discovery import EndpointInfo
 from workbench.serving.errors import StartError
 from workbench.serving.host import Host, Order
+from workbench.store.leftovers import ALIVE
 
 _MODULE = "workbench.serving.process"
 _STEP_S = 0.01
@@ -52,12 +55,20 @@ class Local(Host):
                 f"The endpoint '{id_}' is running already.",
                 hint="Stop it first, or take another id.",
             )
-        folder = order.home / "endpoints" / id_
-        folder.mkdir(parents=True, exist_ok=True)
-        with (folder / "stdout").open("wb") as out, (folder / "log").open("wb") as log:
-            command = [*_command(module, order, id_), *further]
-            child = start_detached(command, stdout=out, stderr=log)
-        self._children[child.pid] = child
+        folder = log_folder(order.home, id_)
+        alive = FileLock(folder / ALIVE, is_shared=True)
+        try:
+            with storing("The endpoint's log"):
+                alive.acquire()
+                child = _started([*_command(module, order, id_), *further], folder)
+            self._children[child.pid] = child
+            return self._ready(child, id_, folder, timeout_s)
+        finally:
+            alive.release()  # by now the process holds it, too, or has ended
+
+    def _ready(
+        self, child: subprocess.Popen[bytes], id_: str, folder: Path, timeout_s: float
+    ) -> EndpointInfo:
         deadline = time.monotonic() + timeout_s
         while time.monotonic() < deadline:
             info = discovery.read(id_)
@@ -88,6 +99,20 @@ class Local(Host):
         deadline = time.monotonic() + timeout_s
         while discovery.is_alive(info) and time.monotonic() < deadline:
             time.sleep(_STEP_S)
+
+
+def log_folder(home: Path, id_: str) -> Path:
+    """Returns where an endpoint's output goes: elsewhere if its workspace can only be read."""
+    root = own_folder() if is_read_only(home) else home
+    return root / "endpoints" / id_
+
+
+def _started(command: list[str], folder: Path) -> subprocess.Popen[bytes]:
+    with (
+        open_private(folder / "stdout", "wb") as out,
+        open_private(folder / "log", "wb") as log,
+    ):
+        return start_detached(command, stdout=out, stderr=log)
 
 
 def _command(module: str, order: Order, id_: str) -> list[str]:

@@ -8,21 +8,24 @@ model does not declare. Unlike there, NaN and infinity are refused, since they a
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
+import numpy as np
 import orjson
 
 from workbench.core.errors import NotFoundError, WorkbenchError
 from workbench.core.signature import TensorSpec
 from workbench.serving.answer import Answer
+from workbench.serving.apart import Work
 from workbench.serving.batching import Outputs
+from workbench.serving.encoding import json_array
 from workbench.serving.engine import Tensors
 from workbench.serving.errors import ModelError
 from workbench.serving.json_rows import SIGNATURE, Call, as_b64, parse_call
-from workbench.serving.jsonbody import check_encoding, parse_object
+from workbench.serving.jsonbody import check_encoding, is_heavy, parse_object
 from workbench.serving.messages import Request, Response, json_response
 from workbench.serving.protocol import Dialect, Endpoint, Example
-from workbench.serving.reading import answer_files, answer_tensors
+from workbench.serving.reading import answer_files, answer_later, answer_tensors
 from workbench.serving.routes import Route
 from workbench.serving.schemas import object_schema, tensor_schema
 from workbench.serving.served import Served
@@ -100,6 +103,7 @@ class _Questions:
 
     def __init__(self, endpoint: Endpoint) -> None:
         self._router = endpoint.router
+        self._apart = endpoint.apart
         self._followers = endpoint.followers
 
     def status(self, request: Request, answer: Answer) -> Response:
@@ -126,10 +130,21 @@ class _Questions:
     def predict(self, request: Request, answer: Answer) -> Any:
         served = self._find(request, answer)
         check_encoding(request)
+        if is_heavy(request.body):
+            return self._predict_apart(answer, served, request.body)
         call = parse_call(parse_object(request.body), served.signature)
         if call.files:
             return answer_files(answer, served, call.files, lambda out: _encode(call, out))
         return answer_tensors(answer, served, call.inputs, lambda out: _encode(call, out))
+
+    async def _predict_apart(self, answer: Answer, served: Served, body: bytes) -> Response:
+        with served.use():
+            found = await self._apart.read(Work("rows", served.signature, body))
+            call = Call(found.inputs, files=found.files, **found.facts)
+            if call.files:
+                later = answer_files(answer, served, call.files, lambda o: _encode(call, o))
+                return cast(Response, await later)
+            return await answer_later(answer, served, call.inputs, lambda o: _encode(call, o))
 
     def _find(self, request: Request, answer: Answer) -> Served:
         """Finds by name; a version is a number and a label an alias, never one for the other."""
@@ -177,13 +192,14 @@ def _encode(call: Call, outputs: Outputs) -> Response:
         values[name] = value.tolist() if texts else value
         if texts and name.endswith("_bytes"):
             values[name] = as_b64(values[name])
-    only = next(iter(values.values())) if len(values) == 1 else None
+    written = {name: _written(value) for name, value in values.items()}
+    whole = next(iter(written.values())) if len(written) == 1 else written
     if not call.is_rows:
-        return json_response({"outputs": values if only is None else only})
+        return json_response({"outputs": whole})
     if call.is_unbatched:
-        return json_response({"predictions": [values if only is None else only]})
-    if only is not None:
-        return json_response({"predictions": only})
+        return json_response({"predictions": [whole]})
+    if len(values) == 1:
+        return json_response({"predictions": whole})
     if len({len(value) for value in outputs.values()}) != 1:
         raise ModelError(
             "The model's outputs have different first sizes, so they are no rows.",
@@ -191,6 +207,10 @@ def _encode(call: Call, outputs: Outputs) -> Response:
         )
     rows = [dict(zip(values, row, strict=True)) for row in zip(*values.values(), strict=True)]
     return json_response({"predictions": rows})
+
+
+def _written(value: Any) -> Any:
+    return orjson.Fragment(json_array(value)) if isinstance(value, np.ndarray) else value
 
 
 PLUGIN = TensorflowServing()

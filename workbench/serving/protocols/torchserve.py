@@ -16,11 +16,12 @@ import orjson
 from workbench.core.errors import WorkbenchError
 from workbench.serving.answer import Answer
 from workbench.serving.batching import Outputs
+from workbench.serving.content import BODY_TYPES
 from workbench.serving.engine import Tensors
 from workbench.serving.messages import Request, Response, json_response
 from workbench.serving.predictions import predictions_of
 from workbench.serving.protocol import Dialect, Endpoint, Example
-from workbench.serving.reading import BODY_TYPES, answer_body
+from workbench.serving.reading import answer_body
 from workbench.serving.routes import Route
 from workbench.serving.schemas import object_schema, sample_schema
 from workbench.serving.served import Served
@@ -126,7 +127,8 @@ class _Questions:
 
     def predict(self, request: Request, answer: Answer) -> Any:
         served = self._find(request, answer)
-        return answer_body(request, answer, served, _KEYS, lambda out: _encode(served, out))
+        apart = self._endpoint.apart
+        return answer_body(request, answer, served, _KEYS, lambda out: _encode(served, out), apart)
 
     def _find(self, request: Request, answer: Answer) -> Served:
         params = request.params

@@ -12,16 +12,19 @@ from collections.abc import Sequence
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from workbench.core.errors import WorkbenchError
+from workbench.core.errors import InputError, WorkbenchError
 from workbench.core.signature import TensorSpec
 from workbench.serving.answer import Answer
+from workbench.serving.apart import Work
 from workbench.serving.binary import DATATYPES
 from workbench.serving.deadlines import limit
+from workbench.serving.encoding import encoded
 from workbench.serving.engine import Tensors
 from workbench.serving.errors import BadRequestError
-from workbench.serving.infer_request import CallReader
+from workbench.serving.infer_request import CallReader, call_of, json_end
 from workbench.serving.infer_response import json_tensor, write_outputs
-from workbench.serving.jsonbody import check_encoding, json_kind, parse_object
+from workbench.serving.jsonbody import check_encoding, is_heavy, json_kind, parse_order
+from workbench.serving.limits import INLINE_BYTES
 from workbench.serving.messages import Request, Response, json_response
 from workbench.serving.protocol import Dialect, Endpoint, Example
 from workbench.serving.routes import Route
@@ -84,6 +87,10 @@ class V2(Dialect):
         texts = {"model_name": {"type": "string"}, "model_version": {"type": "string"}}
         outputs = {"type": "array", "items": tensors}
         return object_schema({**texts, "outputs": outputs}, {"id": {"type": "string"}})
+
+    def error_status(self, error: WorkbenchError) -> int:
+        """Answers bad input with 400: open_inference_rest.yaml of the protocol knows no 422."""
+        return 400 if error.http_status == InputError.http_status else error.http_status
 
     def error_fields(self, error: WorkbenchError) -> dict[str, Any]:
         """Adds the one field the specification asks for: the error in words."""
@@ -152,9 +159,12 @@ class _Questions:
         served = self._find(request, answer)
         return json_response({"name": served.name, "ready": True})
 
-    def infer(self, request: Request, answer: Answer) -> None:
+    def infer(self, request: Request, answer: Answer) -> Any:
         served = self._find(request, answer)
         check_encoding(request)
+        end = _heavy_end(request, served)
+        if end is not None:
+            return self._infer_apart(answer, served, request.body, end)
         reader = self._readers.get(served)
         if reader is None:
             reader = self._readers[served] = CallReader(served.signature)
@@ -166,6 +176,19 @@ class _Questions:
             call.inputs,
             lambda outputs: write_outputs(served.name, served.version, call, outputs),
         )
+        return None
+
+    async def _infer_apart(self, answer: Answer, served: Served, body: bytes, end: int) -> Response:
+        with served.use():
+            work = Work("v2", served.signature, body, options={"end": end})
+            found = await self._endpoint.apart.read(work)
+            call = call_of(found.inputs, found.facts)
+            if call.timeout_s is not None:
+                limit(answer, call.timeout_s)
+            outputs = await served.predict(answer, call.inputs)
+        return await encoded(
+            lambda out: write_outputs(served.name, served.version, call, out), outputs
+        )
 
     def _find(self, request: Request, answer: Answer) -> Served:
         params = request.params
@@ -175,8 +198,20 @@ class _Questions:
         return served
 
 
+def _heavy_end(request: Request, served: Served) -> int | None:
+    """Returns where the JSON of a request ends whose reading may hold up others; None if none."""
+    body = request.body
+    if len(body) <= INLINE_BYTES:
+        return None
+    end = json_end(request)
+    has_texts = len(body) - end > INLINE_BYTES and any(
+        spec.dtype == "str" for spec in served.signature.inputs
+    )
+    return end if has_texts or is_heavy(body, end) else None
+
+
 def _body(request: Request) -> dict[str, Any]:
-    return parse_object(request.body) if request.body else {}
+    return parse_order(request.body) if request.body else {}
 
 
 def _parameters(request: Request) -> dict[str, Any]:

@@ -6,12 +6,17 @@ from typing import Any
 
 from workbench.core.errors import InputError, NotFoundError
 from workbench.serving.answer import Answer
+from workbench.serving.apart import Work
 from workbench.serving.binary import DATATYPES
 from workbench.serving.deadlines import limit
+from workbench.serving.encoding import encoded
+from workbench.serving.errors import TooLargeError
+from workbench.serving.limits import INLINE_BYTES, ORDER_BYTES
 from workbench.serving.messages import Request, Response
 from workbench.serving.protocol import Endpoint
 from workbench.serving.routes import Handler, Route
-from workbench.serving.rpc.coding import encode, parse
+from workbench.serving.rpc.coding import call_of, encode, parse
+from workbench.serving.rpc.outline import outline
 from workbench.serving.rpc.schema import Schema
 from workbench.serving.served import Served
 from workbench.serving.tokens import Scope
@@ -97,24 +102,29 @@ class Calls:
         return self._response("ModelConfig", config=facts)
 
     def _index(self, request: Request, answer: Answer) -> Response:
-        message = self._schema.read("IndexRequest", request.body)
+        message = self._read("IndexRequest", request.body)
         _check_repository(message.repository_name)
         rows = models_of(self._endpoint).index(request.token, only_ready=message.ready)
         return self._response("Index", models=[row.to_json() for row in rows])
 
     async def _load(self, request: Request, answer: Answer) -> Response:
-        message = self._schema.read("RepositoryModel", request.body)
+        message = self._read("RepositoryModel", request.body)
         _check_repository(message.repository_name)
         await load(self._endpoint, request, message.model_name, message.parameters)
         return self._response("Nothing")
 
     async def _unload(self, request: Request, answer: Answer) -> Response:
-        message = self._schema.read("RepositoryModel", request.body)
+        message = self._read("RepositoryModel", request.body)
         _check_repository(message.repository_name)
         await unload(self._endpoint, request, message.model_name, message.parameters)
         return self._response("Nothing")
 
-    def _infer(self, request: Request, answer: Answer) -> None:
+    def _infer(self, request: Request, answer: Answer) -> Any:
+        if len(request.body) > INLINE_BYTES:
+            told = outline(request.body)
+            if told.is_heavy:
+                served = self._answering(request, answer, told.model_name, told.model_version)
+                return self._infer_apart(answer, served, request.body)
         message = self._schema.read("InferRequest", request.body)
         served = self._answering(request, answer, message.model_name, message.model_version)
         call = parse(message, served.signature)
@@ -125,9 +135,29 @@ class Calls:
             call.inputs,
             lambda outputs: _response(encode(self._schema, served, call, outputs)),
         )
+        return None
+
+    async def _infer_apart(self, answer: Answer, served: Served, body: bytes) -> Response:
+        with served.use():
+            found = await self._endpoint.apart.read(Work("rpc", served.signature, body))
+            call = call_of(found.inputs, found.facts)
+            if call.timeout_s is not None:
+                limit(answer, call.timeout_s)
+            outputs = await served.predict(answer, call.inputs)
+        return await encoded(
+            lambda out: _response(encode(self._schema, served, call, out)), outputs
+        )
+
+    def _read(self, name: str, data: bytes) -> Any:
+        """Returns a message that is an order or a question, not data."""
+        if len(data) > ORDER_BYTES:
+            raise TooLargeError(
+                f"Got {len(data)} bytes; at most {ORDER_BYTES} would be right here."
+            )
+        return self._schema.read(name, data)
 
     def _find(self, request: Request, answer: Answer) -> Served:
-        message = self._schema.read("Model", request.body)
+        message = self._read("Model", request.body)
         return self._answering(request, answer, message.name, message.version)
 
     def _answering(self, request: Request, answer: Answer, name: str, version: str) -> Served:

@@ -15,9 +15,12 @@ from workbench.serving.batching import Outputs
 from workbench.serving.binary import DATATYPES, datatype_of, pack, unpack
 from workbench.serving.deadlines import read_parameter
 from workbench.serving.engine import Tensors
+from workbench.serving.jsonbody import shown
+from workbench.serving.problems import Problems
 from workbench.serving.rpc.schema import Schema, choice
 from workbench.serving.served import Served
-from workbench.serving.tensors import as_tensor, input_error
+from workbench.serving.shapes import checked_shape
+from workbench.serving.tensors import as_tensor, check_output, first_few, input_error
 
 _CONTENTS = {
     "BOOL": "bool_contents",
@@ -62,22 +65,22 @@ def parse(message: Any, signature: Signature) -> Call:
     """
     specs = {spec.name: spec for spec in signature.inputs}
     raw: Sequence[bytes] = message.raw_input_contents
-    problems: list[str] = []
+    problems = Problems()
     if raw and len(raw) != len(message.inputs):
-        problems.append(
+        problems.add(
             f"raw_input_contents: got {len(raw)} for {len(message.inputs)} inputs; "
             "one for each would be right"
         )
         raise input_error(problems, signature)
     inputs: dict[str, NDArray[Any]] = {}
-    for place, item in enumerate(message.inputs):
+    for place, item in enumerate(first_few("inputs", message.inputs, signature.inputs, problems)):
         try:
             value = _tensor(item, raw[place] if raw else None, specs)
             if item.name in inputs:
-                problems.append(f"{item.name}: given twice; once would be right")
+                problems.add(f"{item.name}: given twice; once would be right")
             inputs[item.name] = value
         except InputError as error:
-            problems.append(error.message)
+            problems.add(error.message)
     parameters = {name: choice(value) for name, value in message.parameters.items()}
     timeout_s = read_parameter(parameters, problems)
     wanted = _wanted(message.outputs, signature, problems)
@@ -85,6 +88,11 @@ def parse(message: Any, signature: Signature) -> Call:
         raise input_error(problems, signature)
     is_raw = bool(raw) or parameters.get("binary_data_output") is True
     return Call(inputs, message.id, wanted, is_raw, timeout_s)
+
+
+def call_of(inputs: Tensors, facts: Mapping[str, Any]) -> Call:
+    """Returns a request that was read elsewhere."""
+    return Call(inputs, facts["id"], tuple(facts["wanted"]), facts["is_raw"], facts["timeout_s"])
 
 
 def encode(schema: Schema, served: Served, call: Call, outputs: Outputs) -> bytes:
@@ -113,14 +121,13 @@ def _tensor(item: Any, raw: bytes | None, specs: Mapping[str, TensorSpec]) -> ND
     name = item.name
     spec = specs.get(name)
     if spec is None:
-        raise InputError(f"{name}: the model has no such input{did_you_mean(name, specs)}")
+        raise InputError(f"{name[:60]}: the model has no such input{did_you_mean(name, specs)}")
     _check_parameters(name, item.parameters)
-    shape = list(item.shape)
-    if any(dim < 0 for dim in shape):
-        raise InputError(f"{name}: got the shape {str(shape)[:60]}; sizes of 0 or more")
+    shape = checked_shape(list(item.shape), name)
     datatype = DATATYPES[spec.dtype]
     if item.datatype != datatype:
-        raise InputError(f"{name}: got the datatype {item.datatype!r}; '{datatype}' would be right")
+        got = shown(item.datatype)
+        raise InputError(f"{name}: got the datatype {got}; '{datatype}' would be right")
     if raw is not None:
         return unpack(memoryview(raw), spec, shape)
     return as_tensor(_typed(item.contents, spec, datatype), spec, shape)
@@ -152,18 +159,16 @@ def _check_parameters(name: str, parameters: Mapping[str, Any]) -> None:
             raise InputError(f"{name}: the parameter '{refused}' is not known here; {instead}")
 
 
-def _wanted(items: Sequence[Any], signature: Signature, problems: list[str]) -> tuple[str, ...]:
+def _wanted(items: Sequence[Any], signature: Signature, problems: Problems) -> tuple[str, ...]:
     known = [spec.name for spec in signature.outputs]
+    items = first_few("outputs", items, signature.outputs, problems)
+    seen: set[str] = set()
     for item in items:
-        if item.name not in known:
-            problems.append(
-                f"outputs: the model has no '{item.name[:60]}'{did_you_mean(item.name, known)}; "
-                f"it gives {', '.join(known)}"
-            )
+        check_output(item.name, known, seen, problems)
         try:
             _check_parameters(item.name[:60], item.parameters)
         except InputError as error:
-            problems.append(error.message)
+            problems.add(error.message)
     return tuple(item.name for item in items)
 
 

@@ -7,6 +7,7 @@ deadlines, counting and logs are those of HTTP.
 from __future__ import annotations
 
 import asyncio
+import logging
 from time import perf_counter
 from typing import Any
 from urllib.parse import unquote
@@ -25,9 +26,10 @@ from workbench.serving.rpc.calls import SERVICE, Calls
 from workbench.serving.rpc.schema import EXTRA, FOR, Schema
 from workbench.serving.rpc.status import code_of, trailers_of, words_of
 from workbench.serving.security import Gate
-from workbench.serving.server import Server
+from workbench.serving.server import Server, unexpected
 from workbench.serving.tls import Certificate
 
+_LOGGER = logging.getLogger(__name__)
 _NO_COMPRESSION = 1  # the bit of GRPC_COMPRESS_NONE
 _JUST_NOW_S = 0.001
 
@@ -72,7 +74,8 @@ class RpcServer:
             "grpc.so_reuseport": int(shares_port),
             "grpc.max_receive_message_length": limits.body_bytes,
             "grpc.max_send_message_length": -1,
-            "grpc.max_connection_idle_ms": round(1e3 * limits.keep_alive_s),
+            # idle ones make room for others soon: a client connects again by itself
+            "grpc.max_connection_idle_ms": round(1e3 * min(limits.header_s, limits.keep_alive_s)),
             "grpc.keepalive_time_ms": round(1e3 * limits.keep_alive_s),
             "grpc.server_handshake_timeout_ms": round(1e3 * limits.header_s),
             "grpc.max_allowed_incoming_connections": limits.connections,
@@ -121,6 +124,9 @@ class RpcServer:
             self._admit(request, route)
         except WorkbenchError as error:
             refusal = error
+        except Exception as error:
+            _LOGGER.exception("the call %s could not be admitted", details.method)
+            refusal = unexpected(error)
         if refusal is not None or route is None or route.scope is None:
 
             async def answer_unread(messages: Any, context: Any) -> bytes:

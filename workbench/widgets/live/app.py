@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import ipywidgets
 import traitlets
@@ -14,6 +14,7 @@ from workbench.flow.workspace import Workspace
 from workbench.widgets.app import TABS, App
 from workbench.widgets.live.base import LivePanel, script, sheet
 from workbench.widgets.live.dataset import DatasetWidget
+from workbench.widgets.live.door import Closed
 from workbench.widgets.live.endpoint import EndpointWidget
 from workbench.widgets.live.run import RunWidget
 from workbench.widgets.live.shelf import shelf
@@ -35,9 +36,14 @@ class TabsWidget(LivePanel):
     _css = sheet()
     selected = traitlets.Unicode().tag(sync=True)
     opened = traitlets.Unicode().tag(sync=True)
+    inputs: ClassVar = {"selected": lambda tab: tab in TABS}
 
 
-class AppWidget(ipywidgets.VBox):  # type: ignore[misc]
+class Room(Closed, ipywidgets.Box):  # type: ignore[misc]
+    """Holds the panel of the open tab."""
+
+
+class AppWidget(Closed, ipywidgets.VBox):  # type: ignore[misc]
     """The tabs and, below, the panel of the one that is open.
 
     Args:
@@ -59,7 +65,7 @@ class AppWidget(ipywidgets.VBox):  # type: ignore[misc]
             "serve": self._serve,
         }
         self.tabs = TabsWidget(state={"tabs": list(TABS)}, selected=tab, opened=tab)
-        self._room = ipywidgets.Box([self.panel(tab)])
+        self._room = Room([self.panel(tab)])
         self._room.layout.display = "block"
         self.tabs.observe(lambda change: self._open(change["new"]), "selected")
         self.children = [self._room] if is_single else [self.tabs, self._room]

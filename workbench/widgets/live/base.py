@@ -13,16 +13,19 @@ import time
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, ClassVar
 
 import anywidget
 import traitlets
 
 from workbench.core.errors import InputError, RunFailedError, WorkbenchError
+from workbench.widgets.live.door import Closed, command, commands_of
 from workbench.widgets.ticker import ticker
 
 STATIC = Path(__file__).parents[1] / "static"
 _LOG = logging.getLogger(__name__)
+_SHOWN = 80
 
 _MARGIN = re.compile(r"^[ \t]*//.*\n|^[ \t]+", re.MULTILINE)
 
@@ -42,8 +45,12 @@ def sheet() -> str:
     return (STATIC / "base.css").read_text("utf-8")
 
 
-class LivePanel(anywidget.AnyWidget):
+class LivePanel(Closed, anywidget.AnyWidget):
     """A panel in the notebook.
+
+    Args:
+        is_readonly: Whether it is made without the commands that are not for visitors.
+        traits: Further traits.
 
     Attributes:
         state: All that is shown, JSON-able; replaced as a whole.
@@ -52,7 +59,8 @@ class LivePanel(anywidget.AnyWidget):
         stale: Why what is shown may be old, since when; empty if it is followed.
         code: The line of Python for what was done last.
         said: What a screen reader announces.
-        is_readonly: Whether actions are hidden, as on a dashboard.
+        is_readonly: Whether actions are hidden, as on a dashboard; only tells the page.
+        commands: What a message may start, decided when the panel is made.
     """
 
     _esm = "export default {}"
@@ -67,8 +75,9 @@ class LivePanel(anywidget.AnyWidget):
 
     period: ClassVar[float] = 1.0
 
-    def __init__(self, **traits: Any) -> None:
-        super().__init__(**traits)
+    def __init__(self, *, is_readonly: bool = False, **traits: Any) -> None:
+        super().__init__(is_readonly=is_readonly, **traits)
+        self.commands = MappingProxyType(commands_of(self, is_readonly=is_readonly))
         self._turn = threading.RLock()
         self.on_msg(self._received)
 
@@ -130,8 +139,8 @@ class LivePanel(anywidget.AnyWidget):
         with self._turn:
             self.banner = {**error.to_dict(), "command": command, "time": time.time()}
 
-    def command(self, name: str, args: Mapping[str, Any]) -> None:
-        """Starts the command `do_<name>` in a thread, unless it is already under way.
+    def start(self, name: str, args: Mapping[str, Any]) -> None:
+        """Starts a command in a thread, unless it is already under way.
 
         Args:
             name: Of the command.
@@ -140,32 +149,31 @@ class LivePanel(anywidget.AnyWidget):
         with self._turn:
             if name in self.busy:
                 return
-            work = getattr(self, f"do_{name}", None)
-            if work is None or (self.is_readonly and name not in self.harmless):
-                self.show_error(InputError(f"This panel has no command '{name}'."))
+            found = self.commands.get(name)
+            if found is None:
+                self.show_error(InputError(f"This panel has no command '{name[:_SHOWN]}'."))
                 return
-            if name in self.instant:
-                self.guarded(lambda: work(**args), name)
+            if found.is_instant:
+                self.guarded(lambda: found.work(**args), name)
                 return
             self.busy = [*self.busy, name]
             self.banner = None
-        thread = threading.Thread(target=self._work, args=(name, work, dict(args)), daemon=True)
+        thread = threading.Thread(target=self._work, args=(name, found.work, args), daemon=True)
         thread.start()
 
-    harmless: ClassVar[frozenset[str]] = frozenset({"dismiss", "refresh", "select"})
-    instant: ClassVar[frozenset[str]] = frozenset({"dismiss"})  # they only note what is wanted
-
+    @command(is_for_visitors=True)
     def do_refresh(self) -> None:
         """Looks again, and follows from now on."""
         self.look()
         self.stale = ""
         self.follow()
 
+    @command(is_for_visitors=True, is_instant=True)
     def do_dismiss(self) -> None:
         """Takes the banner away."""
         self.banner = None
 
-    def _work(self, name: str, work: Callable[..., Any], args: dict[str, Any]) -> None:
+    def _work(self, name: str, work: Callable[..., None], args: Mapping[str, Any]) -> None:
         try:
             self.guarded(lambda: work(**args), name)
         finally:
@@ -173,6 +181,10 @@ class LivePanel(anywidget.AnyWidget):
                 self.busy = [other for other in self.busy if other != name]
 
     def _received(self, _widget: Any, content: Any, buffers: Any) -> None:
-        if isinstance(content, Mapping) and isinstance(content.get("do"), str):
-            args = dict(content.get("args") or {})
-            self.command(content["do"], {**args, "buffers": buffers} if buffers else args)
+        if not isinstance(content, Mapping) or not isinstance(content.get("do"), str):
+            return
+        name, args = content["do"], content.get("args") or {}
+        if not isinstance(args, Mapping):
+            self.show_error(InputError(f"The arguments of '{name[:_SHOWN]}' are no object."))
+            return
+        self.start(name, {**args, "buffers": buffers} if buffers else dict(args))

@@ -14,6 +14,7 @@ from workbench.data.sources import SOURCES
 from workbench.flow.workspace import Workspace
 from workbench.widgets import forms, uploads
 from workbench.widgets.live.base import LivePanel, script, sheet
+from workbench.widgets.live.door import command
 from workbench.widgets.live.shelf import shelf
 from workbench.widgets.views import dataset as view
 from workbench.widgets.views import suspicion
@@ -37,8 +38,6 @@ class DatasetWidget(LivePanel):
     sample = traitlets.Dict().tag(sync=True)
     form = traitlets.Dict().tag(sync=True)
     uploading = traitlets.Dict().tag(sync=True)
-    harmless = LivePanel.harmless | {"look_at", "augment"}
-    instant = LivePanel.instant | {"upload"}
 
     def __init__(
         self,
@@ -77,12 +76,14 @@ class DatasetWidget(LivePanel):
         sources = [_source(key) for key in SOURCES if key not in _NEEDS_PYTHON]
         self.form = {"loaded": loaded, "sources": sources}
 
+    @command(is_for_visitors=True)
     def do_look_at(self, part: str, label: int | None = None, order: str = "class") -> None:
         """Shows samples of a part, of one class or of all, the most suspicious first if wanted."""
         if part not in view.PARTS:
             raise InputError(f"There is no part '{part}'.")
         self.gallery = self._samples(part, label, order)
 
+    @command(is_for_visitors=True)
     def do_augment(self, part: str, index: int, text: str, is_typed: bool = False) -> None:
         """Shows one sample before and after augmentation; while it is typed, errors stay small."""
         try:
@@ -96,6 +97,7 @@ class DatasetWidget(LivePanel):
         if text.strip():
             self.did(f'wb.load("{self._shown.name}", augment="{text.strip()}")')
 
+    @command()
     def do_upload_begin(self, id: str, files: list[list[Any]]) -> None:
         """Gets ready for files that the page sends in pieces."""
         self.uploading = {}
@@ -107,6 +109,7 @@ class DatasetWidget(LivePanel):
             "skipped": list(self._upload.skipped),
         }
 
+    @command(is_instant=True)
     def do_upload(
         self, id: str, parts: list[Mapping[str, Any]], buffers: Sequence[memoryview] = ()
     ) -> None:
@@ -124,6 +127,7 @@ class DatasetWidget(LivePanel):
         done = {"found": upload.found()} if upload.is_complete else {}
         self.uploading = {**self.uploading, "received": upload.received, **done}
 
+    @command()
     def do_upload_stop(self) -> None:
         """Forgets what came of an upload."""
         upload, self._upload = self._upload, None
@@ -131,6 +135,7 @@ class DatasetWidget(LivePanel):
         if upload is not None and not upload.is_complete:
             upload.forget()
 
+    @command()
     def do_load(self, source: str, values: Mapping[str, Any]) -> None:
         """Loads data and shows it."""
         options = {k: _typed(k, v) for k, v in values.items() if v not in ("", None)}
@@ -142,6 +147,7 @@ class DatasetWidget(LivePanel):
         self.did(f"wb.load({str(given)!r}{words})", f"loaded {dataset.ref}")
         self._taken(dataset)
 
+    @command()
     def do_open(self, ref: str) -> None:
         """Shows a dataset that was loaded before."""
         self._taken(self._workspace.load(ref))

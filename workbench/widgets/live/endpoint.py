@@ -17,6 +17,7 @@ from workbench.flow.endpoint import Endpoint
 from workbench.flow.workspace import Workspace
 from workbench.serving.client import Client
 from workbench.widgets.live.base import LivePanel, script, sheet
+from workbench.widgets.live.door import command
 from workbench.widgets.live.shelf import shelf
 from workbench.widgets.views import dataset as data_view
 from workbench.widgets.views import endpoint as view
@@ -87,6 +88,7 @@ class EndpointWidget(LivePanel):
             self._measure(endpoint)
         return True
 
+    @command(is_for_visitors=True)
     def do_select(self, ref: str) -> None:
         """Looks at another endpoint."""
         found = next((e for e in self._workspace.endpoints() if e.ref == ref), None)
@@ -94,18 +96,21 @@ class EndpointWidget(LivePanel):
             raise StateError(f"{ref} does not run any more.", hint="Start it again.")
         self.attach(found)
 
+    @command()
     def do_serve(self, ref: str) -> None:
         """Starts an endpoint."""
         endpoint = self._workspace.serve(ref)
         self.did(f'wb.serve("{ref}")', f"served at {endpoint.url}")
         self.attach(endpoint)
 
+    @command()
     def do_stop(self) -> None:
         """Ends the endpoint after it has answered what it owes."""
         self._shown.stop()
         self.did(f'wb.endpoint("{self._shown.ref}").stop()', "stopped")
         self.look()
 
+    @command()
     def do_try_sample(self) -> None:
         """Sends a validation sample of the data that the model was made from."""
         found = view.dataset_behind(self._workspace, self._shown.info.refs[0])
@@ -120,6 +125,7 @@ class EndpointWidget(LivePanel):
             png = data_view.gallery_of(found, "val", [index])["png"]
         self._ask(value, truth=truth, png=png, source=f"data.val[{index}].input")
 
+    @command()
     def do_try_file(self, name: str, data: str) -> None:
         """Sends a file; `data` is base64."""
         content = base64.b64decode(data)
@@ -127,10 +133,12 @@ class EndpointWidget(LivePanel):
             raise InputError(f"'{name}' has {len(content):,} bytes; at most 10 MB are taken here.")
         self._ask(content, source=f'Path("{name}").read_bytes()', file=name)
 
+    @command()
     def do_try_row(self, row: Mapping[str, Any]) -> None:
         """Sends one row of a table."""
         self._ask(dict(row), source=json.dumps(dict(row), ensure_ascii=False))
 
+    @command()
     def do_again(self) -> None:
         """Sends the last input again."""
         if self._sent is None:
@@ -138,12 +146,14 @@ class EndpointWidget(LivePanel):
         value, facts = self._sent
         self._ask(value, **facts)
 
+    @command()
     def do_replay(self, id: str) -> None:
         """Answers a kept request once more, in this kernel."""
         found = self._shown.replay(id)
         self.replayed = {"id": id, "words": found.words, "is_same": found.is_same}
         self.did(f'wb.endpoint("{self._shown.ref}").replay("{id}")', found.words)
 
+    @command()
     def do_traffic(
         self, weights: Mapping[str, float], shadow: str | None, budget: Mapping[str, float]
     ) -> None:
@@ -155,12 +165,14 @@ class EndpointWidget(LivePanel):
         self.did(f'wb.endpoint("{self._shown.ref}").traffic({dict(weights)}{words})', "in force")
         self.traffic = traffic_view.traffic(self._workspace, report)
 
+    @command()
     def do_traffic_clear(self) -> None:
         """Gives all requests to the version that was served first."""
         report = self._shown.traffic({})
         self.did(f'wb.endpoint("{self._shown.ref}").traffic({{}})', "one version answers all")
         self.traffic = traffic_view.traffic(self._workspace, report)
 
+    @command()
     def do_add_token(self, name: str, scope: str, expires: str, rate: float | None) -> None:
         """Makes a token and sends it to the page, for its clipboard alone."""
         limits: dict[str, Any] = {} if rate is None else {"rate": rate}
@@ -169,12 +181,14 @@ class EndpointWidget(LivePanel):
         self.tokens = traffic_view.tokens(self._shown)
         self.send({"token": made.text, "made": made.grant.name})
 
+    @command()
     def do_revoke_token(self, name: str) -> None:
         """Shuts a token out."""
         self._shown.revoke_token(name)
         self.did(f'wb.endpoint("{self._shown.ref}").revoke_token("{name}")', f"{name} is shut out")
         self.tokens = traffic_view.tokens(self._shown)
 
+    @command()
     def do_token(self) -> None:
         """Sends the token to the page, for its clipboard alone; it is not kept in the notebook."""
         self.send({"token": self._shown.token})

@@ -12,6 +12,7 @@ from workbench.flow.run import Run
 from workbench.flow.workspace import Workspace
 from workbench.widgets import forms
 from workbench.widgets.live.base import LivePanel, script, sheet
+from workbench.widgets.live.door import command
 from workbench.widgets.live.shelf import shelf
 from workbench.widgets.views.run import RunView
 
@@ -33,7 +34,6 @@ class RunWidget(LivePanel):
     period = 0.1
     curves = traitlets.Dict().tag(sync=True)
     form = traitlets.Dict().tag(sync=True)
-    harmless = LivePanel.harmless | {"overlay"}
 
     def __init__(
         self,
@@ -73,22 +73,26 @@ class RunWidget(LivePanel):
                 self._publish()
             return not view.record.is_finished
 
+    @command()
     def do_pause(self) -> None:
         """Asks the run to pause within one batch."""
         self._run.pause()
         self.did(f'wb.run("{self._run.ref}").pause()', "pausing")
 
+    @command()
     def do_stop(self) -> None:
         """Asks the run to stop within one batch."""
         self._run.stop()
         self.did(f'wb.run("{self._run.ref}").stop()', "stopping")
 
+    @command()
     def do_resume(self) -> None:
         """Goes on."""
         self._run.resume()
         self.did(f'wb.run("{self._run.ref}").resume()', "going on")
         self.follow()
 
+    @command()
     def do_train(self, data: str, family: str, options: dict[str, Any]) -> None:
         """Starts a training and follows it."""
         if not data:
@@ -98,17 +102,20 @@ class RunWidget(LivePanel):
         self.did(f'wb.train("{data}", family="{family}"{words})', "training started")
         self.attach(run)
 
+    @command()
     def do_study(self) -> None:
         """Opens the study of the run's model: beside it in the app, else as the line to run."""
         self.did(f'wb.study("{self._run.ref}")', "run this line to compress the model")
         if self._on_study is not None:
             self._on_study(self._run)
 
+    @command()
     def do_open(self, ref: str) -> None:
         """Follows another run."""
         self.attach(self._workspace.run(ref))
         self.did(f'wb.run("{ref}")')
 
+    @command(is_for_visitors=True)
     def do_overlay(self, ref: str, is_shown: bool) -> None:
         """Lays another run's curves over, or takes them away."""
         self._overlays.pop(ref, None)

@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import traitlets
 
@@ -19,6 +19,7 @@ from workbench.flow.variant import Variant
 from workbench.flow.workspace import Workspace
 from workbench.tasks import is_share
 from workbench.widgets.live.base import STATIC, LivePanel, script, sheet
+from workbench.widgets.live.door import are_limits, command, is_small_object, is_text
 from workbench.widgets.live.estimates import Estimates
 from workbench.widgets.live.shelf import shelf
 from workbench.widgets.views import study as view
@@ -80,7 +81,7 @@ class StudyWidget(LivePanel):
     budget = traitlets.Dict().tag(sync=True)
     results = traitlets.Dict().tag(sync=True)
     form = traitlets.Dict().tag(sync=True)
-    instant = LivePanel.instant | {"estimate", "measure", "search", "stop"}
+    inputs: ClassVar = {"chosen": is_text, "knobs": is_small_object, "budget": are_limits}
 
     def __init__(
         self,
@@ -150,6 +151,7 @@ class StudyWidget(LivePanel):
             "runs": [{"ref": r.ref, "label": f"{r.config.get('family')} · {r.id}"} for r in runs],
         }
 
+    @command()
     def do_open(self, ref: str) -> None:
         """Shows a study, or makes the one of a run (its baseline is measured first)."""
         study = self._workspace.study(ref)
@@ -157,13 +159,12 @@ class StudyWidget(LivePanel):
         self.attach(study)
         self.refresh()
 
+    @command(is_instant=True)
     def do_estimate(self, recipe: str = "") -> None:
         """Asks what a recipe would measure; the answer comes as `estimate`.
 
         "" gets ready: the table comes, by which the page computes estimates itself.
         """
-        if self.is_readonly:
-            return
         if self._estimates is None:
             self._estimates = Estimates(
                 self._opened, self._said, lambda: self._is_working, self._send_table
@@ -174,16 +175,19 @@ class StudyWidget(LivePanel):
             threading.Thread(target=self._opened.get_ready, daemon=True).start()
         self._estimates.ask(recipe)
 
+    @command(is_instant=True)
     def do_measure(self, recipe: str) -> None:
         """Asks for a measurement. A newer wish cancels the one under way and replaces any other."""
         self._wish(Wish(str(recipes.parse(recipe))))
 
+    @command(is_instant=True)
     def do_search(self, **goal: Any) -> None:
         """Searches within the budget, as `study.search` does; `stop` ends it with what it has."""
         if not view.can_search(self._opened):
             raise StateError("This study cannot search.", hint="Measure recipes one by one.")
         self._wish(Wish(_SEARCH, {k: v for k, v in goal.items() if v is not None}))
 
+    @command(is_instant=True)
     def do_stop(self) -> None:
         """Ends what is under way; what was measured is kept."""
         with self._turn:
@@ -191,6 +195,7 @@ class StudyWidget(LivePanel):
             if self._is_working:
                 self._cancel()
 
+    @command()
     def do_register(self, recipe: str, name: str) -> None:
         """Makes a signed version of a measured variant."""
         version = self._workspace.register(self._variant(recipe), name.strip())
@@ -201,6 +206,7 @@ class StudyWidget(LivePanel):
         if self._registered is not None:
             self._registered(version)
 
+    @command()
     def do_promote(self, recipe: str) -> None:
         """Makes the version of a variant the champion."""
         ref = self.results.get(recipe, {}).get("version")
@@ -214,6 +220,7 @@ class StudyWidget(LivePanel):
             f"{ref} is the champion; wb.rollback undoes it",
         )
 
+    @command()
     def do_serve(self, recipe: str) -> None:
         """Starts an endpoint for a version, or for the variant itself."""
         model = self.results.get(recipe, {}).get("version") or self._variant(recipe).ref

@@ -12,6 +12,7 @@ from workbench.core.errors import IntegrityError, StateError, WorkbenchError
 from workbench.flow.version import ModelVersion
 from workbench.flow.workspace import Workspace
 from workbench.widgets.live.base import LivePanel, script, sheet
+from workbench.widgets.live.door import command
 from workbench.widgets.live.shelf import shelf
 from workbench.widgets.views import version as view
 
@@ -55,10 +56,12 @@ class VersionWidget(LivePanel):
         self.show(view.state(self._workspace, self._name, self._selected))
         return True
 
+    @command(is_for_visitors=True)
     def do_select(self, ref: str) -> None:
         """Looks at one version."""
         self.select(ref)
 
+    @command()
     def do_promote(
         self, ref: str, alias: str = "champion", force: bool = False, expected: int | None = None
     ) -> None:
@@ -76,6 +79,7 @@ class VersionWidget(LivePanel):
         )
         self.did(f'wb.promote("{version.name}", {version.number}{options})', f"{ref} is {alias}")
 
+    @command()
     def do_rollback(self, name: str, alias: str = "champion") -> None:
         """Takes an alias back to the version before."""
         before = self._workspace.store.models.alias(name, alias)
@@ -90,12 +94,14 @@ class VersionWidget(LivePanel):
             f'wb.rollback("{name}"' + (f', alias="{alias}")' if alias != "champion" else ")"), words
         )
 
+    @command()
     def do_verify(self, ref: str) -> None:
         """Re-hashes manifest and files and checks the signature."""
         self._check(ref)
         self._note(ref, self.checks[ref]["words"])
         self.did(f'wb.verify("{ref}")', f"{ref} verified")
 
+    @command()
     def do_verify_all(self) -> None:
         """The same for each version in the table; goes on after one that fails."""
         failed = []
@@ -112,6 +118,7 @@ class VersionWidget(LivePanel):
             )
         self.did("[wb.verify(v) for v in wb.models()]", "all versions verified")
 
+    @command()
     def do_serve(self, ref: str) -> None:
         """Starts an endpoint that serves this version, or follows its alias if it has one."""
         version = self._workspace.version(ref)

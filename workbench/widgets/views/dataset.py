@@ -73,20 +73,20 @@ def tiles_of(dataset: Dataset, part: str, chosen: np.ndarray) -> dict[str, Any]:
         "part": part,
         "indices": [int(i) for i in chosen],
         "names": [name_of(dataset, split.targets[i]) for i in chosen],
-        **sheet(np.asarray(split.inputs[chosen], np.float32), _top(dataset)),
+        **sheet(np.asarray(split.glimpse[chosen], np.float32), _top(dataset)),
     }
 
 
 def gallery_of(dataset: Dataset, part: str, indices: list[int]) -> dict[str, Any]:
     """Returns these samples as tiles."""
-    tiles = np.asarray(getattr(dataset, part).inputs[indices], np.float32)
+    tiles = np.asarray(getattr(dataset, part).glimpse[indices], np.float32)
     return sheet(tiles, _top(dataset))
 
 
 def contact_sheet(dataset: Dataset, columns: int = 10) -> dict[str, Any]:
     """Returns samples of train as one picture, in rows."""
     chosen = spread_rows(np.asarray(dataset.train.targets), TILES, None)
-    tiles = np.asarray(dataset.train.inputs[chosen], np.float32)
+    tiles = np.asarray(dataset.train.glimpse[chosen], np.float32)
     edge = ((0, 0), (0, 0), (0, 1), (0, 1))
     top = _top(dataset)
     return sheet(np.pad(tiles, edge, constant_values=top), top, columns)
@@ -176,7 +176,7 @@ def name_of(dataset: Dataset, target: Any) -> str:
 
 
 def _top(dataset: Dataset) -> float:
-    rows = np.asarray(dataset.train.inputs[: min(len(dataset.train), 200)], np.float32)
+    rows = np.asarray(dataset.train.glimpse[: min(len(dataset.train), 200)], np.float32)
     return float(rows.max()) or 1.0
 
 

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import orjson
 
 from workbench.core.errors import WorkbenchError
+from workbench.core.jsonl import line_of, parts
 from workbench.core.optional import is_installed
 from workbench.data.dataset import Dataset, open_dataset
 from workbench.flow.endpoint import Endpoint
@@ -126,15 +126,16 @@ def recent(folder: Path, models: Sequence[str], since: str) -> list[dict[str, An
         models: Names.
         since: ISO time in UTC; older lines are of another endpoint.
     """
-    days = sorted(folder.glob("????-??-??.jsonl"))[-2:]
-    lines = [line for day in days for line in _tail(day)]
-    rows = [orjson.loads(line) for line in lines if line.endswith(b"}")]
-    found = [
-        row
-        for row in rows
-        if row.get("model") in models and row["time"] >= since and row["method"] == "POST"
-    ]
+    lines = [line for path in parts(folder)[-2:] for line in _tail(path)]
+    rows = [row for line in lines if (row := line_of(line)) is not None]
+    found = [row for row in rows if _is_of(row, models, since)]
     return [_request(row) for row in found[: -_SHOWN - 1 : -1]]
+
+
+def _is_of(row: Mapping[str, Any], models: Sequence[str], since: str) -> bool:
+    is_whole = {"time", "method", "dialect", "status", "total_ms"} <= row.keys()
+    is_asked = row.get("model") in models and row.get("method") == "POST"
+    return is_whole and is_asked and row["time"] >= since
 
 
 def _request(row: Mapping[str, Any]) -> dict[str, Any]:

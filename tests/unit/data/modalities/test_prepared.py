@@ -7,16 +7,16 @@ import sys
 
 CODE = """
 import io, sys
-from workbench.data import pictures
+from workbench.data import picture_file, pictures
 from workbench.data.modalities import MODALITIES
 
 MODALITIES.get("image").prepare()
 made = {form: io.BytesIO() for form in ("PNG", "JPEG")}
 for form, file in made.items():
-    pictures.pillow().new("RGB", (9, 7)).save(file, form)
+    picture_file.pillow().new("RGB", (9, 7)).save(file, form)
 before = set(sys.modules)
 for file in made.values():
-    pictures.picture_array(pictures.open_picture(file.getvalue()), 1, (4, 4), "stretch")
+    pictures.picture_array(picture_file.open_picture(file.getvalue()), 1, (4, 4), "stretch")
 print(sorted(set(sys.modules) - before))
 """
 

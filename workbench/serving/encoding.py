@@ -1,0 +1,46 @@
+"""Writing answers: numbers in pieces, and large ones in another thread, so that others go on."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import orjson
+from numpy.typing import NDArray
+
+from workbench.serving.messages import Response
+
+Arrays = Mapping[str, NDArray[Any]]
+Encode = Callable[[dict[str, NDArray[Any]]], Response]
+_INLINE_VALUES = 50_000
+_PIECE = 65_536
+
+
+def is_large(outputs: Arrays) -> bool:
+    """Returns whether writing outputs as text may hold up others."""
+    return sum(value.size for value in outputs.values()) > _INLINE_VALUES
+
+
+async def encoded(encode: Encode, outputs: dict[str, NDArray[Any]]) -> Response:
+    """Returns the response of outputs."""
+    if is_large(outputs):
+        return await asyncio.to_thread(encode, outputs)
+    return encode(outputs)
+
+
+def json_array(value: NDArray[Any]) -> bytes:
+    """Returns numbers as JSON lists, nested as the array is.
+
+    orjson keeps the interpreter's lock while it writes; between pieces others have their turn.
+
+    Args:
+        value: C-contiguous, of any shape; of numbers or booleans.
+    """
+    if value.size <= _PIECE or not value.ndim:
+        return orjson.dumps(value, option=orjson.OPT_SERIALIZE_NUMPY)
+    rows = max(1, _PIECE * len(value) // value.size)
+    if rows == 1 and value.ndim > 1:
+        return b"[%s]" % b",".join(json_array(row) for row in value)
+    pieces = (value[begin : begin + rows] for begin in range(0, len(value), rows))
+    return b"[%s]" % b",".join(json_array(piece)[1:-1] for piece in pieces)

@@ -1,0 +1,78 @@
+"""The open connections of an endpoint, of which there are only so many.
+
+Whoever showed a valid token keeps its place. When all places are taken, a new connection gets that
+of the stranger (no valid token was sent over it) that has asked for nothing the longest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import islice
+from typing import Generic, Protocol, TypeVar
+
+_LOOKED_AT = 32
+
+
+class Guest(Protocol):
+    """A connection, as far as its place goes."""
+
+    @property
+    def is_answering(self) -> bool:
+        """Whether a request was taken and not yet answered."""
+
+    def abort(self) -> None:
+        """Ends it now."""
+
+
+G = TypeVar("G", bound=Guest)
+
+
+class Places(Generic[G]):
+    """Who is there. Taking a place costs the same however many there are.
+
+    Args:
+        most: How many there may be.
+    """
+
+    def __init__(self, most: int) -> None:
+        self.most = most
+        self._all: set[G] = set()
+        self._strangers: dict[G, None] = {}  # the idlest first
+
+    def __len__(self) -> int:
+        return len(self._all)
+
+    def __iter__(self) -> Iterator[G]:
+        return iter(tuple(self._all))
+
+    def take(self, guest: G) -> bool:
+        """Gives a place to a new connection; returns whether there was one."""
+        is_full = len(self._all) >= self.most
+        if is_full and self._strangers:
+            self._make_room()
+            is_full = False
+        self._all.add(guest)
+        self._strangers[guest] = None
+        return not is_full
+
+    def seen(self, guest: G) -> None:
+        """Notes that a stranger asks for something."""
+        if guest in self._strangers:
+            del self._strangers[guest]
+            self._strangers[guest] = None
+
+    def know(self, guest: G) -> None:
+        """Notes that a valid token came over a connection."""
+        self._strangers.pop(guest, None)
+
+    def leave(self, guest: G) -> None:
+        """Frees a place."""
+        self._all.discard(guest)
+        self._strangers.pop(guest, None)
+
+    def _make_room(self) -> None:
+        first = next(iter(self._strangers))
+        idle = (one for one in islice(self._strangers, _LOOKED_AT) if not one.is_answering)
+        gone = next(idle, first)
+        self.leave(gone)
+        gone.abort()
