@@ -85,6 +85,7 @@ def test_what_is_no_certificate_is_told(tmp_path, certificate):
 
 
 def test_the_process_serves_by_tls_and_others_find_what_to_trust(digits_file, tmp_path):
+    (tmp_path / "kept").mkdir()
     command = [sys.executable, "-m", "workbench.serving.process", str(digits_file)]
     command += ["--tls", "self", "--json", "--folder", str(tmp_path / "kept")]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
