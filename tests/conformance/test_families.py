@@ -15,13 +15,15 @@ from workbench.engine.loop import fit, outputs_of
 from workbench.families import FAMILIES
 from workbench.families.network import Normalized, load_network, save_network
 from workbench.families.network.storage import network_files, read_network
+from workbench.tasks import TASKS
 
 SHAPES = ((1, 8, 8), (3, 8, 8), (1, 28, 28), (3, 17, 23), (6,), (1,))
+TASK = {TASKS.get(key).form: key for key in reversed(TASKS.keys())}  # the first of each form
 FAMILY_SHAPES = [
     (key, shape)
     for key in FAMILIES
     for shape in SHAPES
-    if FAMILIES.get(key).supports(shape, "classification") is None
+    if FAMILIES.get(key).supports(shape, TASK[FAMILIES.get(key).form]) is None
 ]
 
 
@@ -44,14 +46,19 @@ def fitting_shape(key):
     return next(shape for found, shape in FAMILY_SHAPES if found == key)
 
 
+def answer_shape(key, shape, outputs):
+    places = shape[1:] if FAMILIES.get(key).form == "places" else ()
+    return (outputs, *places)
+
+
 def description(key, shape, outputs=10, **options):
     return Description(
-        task="classification",
+        task=TASK[FAMILIES.get(key).form],
         output="logits",
         labels=tuple(str(i) for i in range(outputs)),
         signature=Signature(
             (TensorSpec("input", "float32", ("batch", *shape)),),
-            (TensorSpec("output", "float32", ("batch", outputs)),),
+            (TensorSpec("output", "float32", ("batch", *answer_shape(key, shape, outputs))),),
         ),
         family=saved_config(key, FAMILIES.parse(key, options)),
     )
@@ -59,6 +66,16 @@ def description(key, shape, outputs=10, **options):
 
 def inputs(shape, count=3):
     return np.random.default_rng(0).normal(3, 5, (count, *shape)).astype(np.float32)
+
+
+def last_layer(model):
+    return [m for m in model.modules() if isinstance(m, (torch.nn.Linear, torch.nn.Conv2d))][-1]
+
+
+def classes_like(outputs):
+    """A class for each sample, or for each place of it, of those that the outputs have."""
+    count = outputs.numel() // outputs.shape[1]
+    return (torch.arange(count) % outputs.shape[1]).reshape(len(outputs), *outputs.shape[2:])
 
 
 def test_every_family_says_what_it_is():
@@ -75,7 +92,8 @@ def test_every_family_says_what_it_is():
 def test_each_sample_keeps_its_row(key, shape, outputs):
     model = network(key, shape, outputs)
     for count in (1, 3):
-        assert outputs_of(model, inputs(shape, count)).shape == (count, outputs)
+        wanted = (count, *answer_shape(key, shape, outputs))
+        assert outputs_of(model, inputs(shape, count)).shape == wanted
     alone = outputs_of(model, inputs(shape)[:1])
     together = outputs_of(model, inputs(shape))
     np.testing.assert_allclose(alone[0], together[0], rtol=1e-4, atol=1e-5)
@@ -84,9 +102,8 @@ def test_each_sample_keeps_its_row(key, shape, outputs):
 @pytest.mark.parametrize(("key", "shape"), FAMILY_SHAPES)
 def test_gradient_reaches_every_parameter(key, shape):
     model = network(key, shape).train()
-    loss = torch.nn.functional.cross_entropy(
-        model(torch.from_numpy(inputs(shape, 32))), torch.arange(32) % 10
-    )
+    outputs = model(torch.from_numpy(inputs(shape, 32)))
+    loss = torch.nn.functional.cross_entropy(outputs, classes_like(outputs))
     loss.backward()
     for name, parameter in model.named_parameters():
         assert parameter.grad is not None, name
@@ -96,7 +113,7 @@ def test_gradient_reaches_every_parameter(key, shape):
 @pytest.mark.parametrize("key", FAMILIES.keys())
 def test_output_layer_has_a_bias(key):
     model = network(key)
-    last = [m for m in model.modules() if isinstance(m, torch.nn.Linear)][-1]
+    last = last_layer(model)
     assert last.bias is not None
 
 
@@ -130,7 +147,7 @@ def test_pruned_network_is_rebuilt_by_its_history(key):
     pruning = pytest.importorskip("torch_pruning")
     shape = fitting_shape(key)
     model = network(key, shape)
-    last = [m for m in model.modules() if isinstance(m, torch.nn.Linear)][-1]
+    last = last_layer(model)
     pruner = pruning.pruner.MagnitudePruner(
         model,
         torch.zeros(2, *shape),
@@ -150,14 +167,16 @@ def test_pruned_network_is_rebuilt_by_its_history(key):
 @pytest.mark.parametrize("key", FAMILIES.keys())
 def test_it_learns_a_few_samples_by_heart(key):
     digits, labels = load_digits(return_X_y=True)
-    shape = (1, 8, 8)
-    x, y = digits[:64].reshape(-1, *shape).astype(np.float32), labels[:64]
-    model = network(key, shape)
+    shape, form = (1, 8, 8), FAMILIES.get(key).form
+    x = digits[:64].reshape(-1, *shape).astype(np.float32)
+    y = (x[:, 0] > 8).astype(np.int64) if form == "places" else labels[:64]
+    model = network(key, shape, int(y.max()) + 1)
     config = FitConfig(epochs=40, lr=FAMILIES.get(key).rate, seed=0, threads=1)
-    result = fit(model, lambda _: [(x, y)], lambda: [(x, y)], config, task="classification")
+    result = fit(model, lambda _: [(x, y)], lambda: [(x, y)], config, task=TASK[form])
     losses = [row["train_loss"] for row in result.history]
     assert losses[-1] < 0.5 * losses[0]
-    assert result.history[-1]["val_accuracy"] >= 0.9
+    first = TASKS.get(TASK[form]).metrics(labeled=True)[0]
+    assert result.history[-1][f"val_{first}"] >= 0.9
 
 
 @pytest.mark.parametrize("key", [k for k, s in FAMILY_SHAPES if s == (6,)])

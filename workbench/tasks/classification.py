@@ -41,6 +41,8 @@ class Classification(Task):
         self, values: Any, labels: Sequence[str] | None, place: Place, axes: int = 0
     ) -> Targets:
         """Names of labels, or whole numbers that index them → int64 [N]."""
+        if isinstance(values, np.ndarray) and values.ndim > 1:
+            raise InputError(f"The targets have shape {values.shape}; one class a sample is right.")
         return Targets(*as_classes(values, labels, place))
 
     def strata(self, targets: np.ndarray) -> NDArray[np.int64]:

@@ -95,4 +95,5 @@ def banded(
     half = drop["width"] * spread * (drop["strange"] if kinds - set(drop["kinds"]) else 1.0)
     most = drop["most"] * drop["below_chance"]
     drops = [min(drop["unit"] * math.sinh(m), most) for m in (middle, middle + half, middle - half)]
-    return tuple(min(head["score"] - found / 100, head["top"]) for found in drops)
+    low, high = head["bounds"]
+    return tuple(min(max(head["score"] + head["point"] * d, low), high) for d in drops)

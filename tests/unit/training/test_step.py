@@ -185,7 +185,7 @@ def test_class_weights_mean_nothing_for_values(store, context):
         store, "arrays", inputs=np.random.default_rng(0).normal(size=(60, 8, 8)),
         targets=np.linspace(0, 1, 60), modality="image", task="regression",
     )  # fmt: skip
-    with pytest.raises(InputError, match=r"values as targets(.|\n)*class_weights"):
+    with pytest.raises(InputError, match=r"values, not classes(.|\n)*class_weights"):
         train(context, TrainConfig(class_weights="balanced"), data)
 
 

@@ -55,5 +55,5 @@ def test_a_family_that_cannot_learn_the_data_is_said_with_the_reason(tmp_path):
     table = workspace.load("arrays", inputs=rows, targets=rows.sum(1), modality="table")
     (offered,) = training_form(workspace)["datasets"]
     assert offered["ref"] == table.ref
-    assert set(offered["unfit"]) == {"cnn", "resnet"}
+    assert set(offered["unfit"]) == {"cnn", "resnet", "unet"}
     assert "image" in offered["unfit"]["cnn"]

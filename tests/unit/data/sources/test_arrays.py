@@ -91,7 +91,7 @@ def test_every_bad_place_is_told_at_once_and_nothing_is_stored(store):
         (np.zeros((0, 2)), [], ["empty"]),
         ([["a", "b"]] * 4, [0, 0, 1, 1], ["numbers"]),
         (np.zeros((4, 2, 2, 2, 2)), [0, 0, 1, 1], ["N×H×W"]),
-        ([[1, 2]] * 4, [[0, 1]] * 4, ["targets has shape (4, 2)"]),
+        ([[1, 2]] * 4, [[0, 1]] * 4, ["targets have shape (4, 2)"]),
     ],
 )
 def test_bad_arrays(store, inputs, targets, words):
