@@ -25,7 +25,7 @@ from workbench.exporting import FoldMap, export_samples
 from workbench.exporting.graph import load_graph
 from workbench.exporting.prepare import prepare
 from workbench.exporting.state import state_of
-from workbench.store import Artifact, Store
+from workbench.store import MODEL_FILE, Artifact, Store
 
 KIND = "structure"
 _SAMPLES = 42
@@ -107,7 +107,7 @@ class Structures:
             save = optional.require("safetensors.numpy", for_="saving weights").save
             artifact = self._store.artifacts.save(
                 KIND,
-                {"model.onnx": exported.path, "weights.safetensors": save(state_of(module))},
+                {MODEL_FILE: exported.path, "weights.safetensors": save(state_of(module))},
                 {
                     "history": json.loads(json.dumps(list(history))),
                     "fold_map": exported.fold_map.to_json(),
@@ -124,7 +124,7 @@ class Structures:
     def _subject(
         self, artifact: Artifact, load: Callable[[], Any], description: Description
     ) -> Subject:
-        graph = load_graph(self._store.artifacts.path(artifact, "model.onnx"))
+        graph = load_graph(self._store.artifacts.path(artifact, MODEL_FILE))
         meta = artifact.meta
         fold_map = FoldMap.from_json(meta["fold_map"])
         known = meta.get("weights")  # older ones do not say

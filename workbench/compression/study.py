@@ -34,7 +34,7 @@ from workbench.evaluation import paired_difference
 from workbench.exporting.graph import initializers, save_graph
 from workbench.runtime.cpu import Cpu, describe_cpu
 from workbench.runtime.session import Session, open_session
-from workbench.store import Artifact, Context, NullContext, Store
+from workbench.store import MODEL_FILE, Artifact, Context, NullContext, Store
 from workbench.tasks import METRICS, TASKS, primary_metric
 
 if TYPE_CHECKING:
@@ -169,7 +169,7 @@ class StudyEngine:
 
     def path(self, measured: Measured) -> Path:
         """Returns the path of the variant's ONNX file."""
-        return self.store.artifacts.path(self.store.artifacts.get(measured.artifact), "model.onnx")
+        return self.store.artifacts.path(self.store.artifacts.get(measured.artifact), MODEL_FILE)
 
     def trial(
         self, recipe: Recipe, max_drop: float, context: Context | None = None
@@ -214,7 +214,7 @@ class StudyEngine:
         context.progress(0, 3, f"building {recipe}")
         subject = self.build(recipe, context)
         with storing(f"the variant '{recipe}'"):
-            path = save_graph(subject.graph, folder / "model.onnx")
+            path = save_graph(subject.graph, folder / MODEL_FILE)
         context.progress(1, 3, f"scoring {recipe}")
         session = open_session(path, self.threads)
         outputs = self._scored(recipe, session, baseline, max_drop, context)
@@ -222,7 +222,7 @@ class StudyEngine:
             return outputs
         with storing(f"the variant '{recipe}'"):
             artifact = self._save(recipe, path)
-        path = self.store.artifacts.path(artifact, "model.onnx")
+        path = self.store.artifacts.path(artifact, MODEL_FILE)
         context.progress(2, 3, f"timing {recipe}")
         reference = path if baseline is None else self.path(baseline)
         timed = time_pair(
@@ -290,7 +290,7 @@ class StudyEngine:
             "parent": self.model.digest,
             "recipe": str(recipe),
         }
-        return self.store.artifacts.save("onnx", {"model.onnx": path}, meta)
+        return self.store.artifacts.save("onnx", {MODEL_FILE: path}, meta)
 
     def _notes(self, subject: Subject, outputs: np.ndarray) -> tuple[str, ...]:
         notes = list(subject.notes)
@@ -321,7 +321,7 @@ class StudyEngine:
         return self._module
 
     def _model_path(self) -> Path:
-        return self.store.artifacts.path(self.model, "model.onnx")
+        return self.store.artifacts.path(self.model, MODEL_FILE)
 
     @property
     def scored_by(self) -> dict[str, str]:

@@ -14,8 +14,8 @@ from workbench.core.files import writing
 from workbench.core.ids import digest_json
 from workbench.core.lazy import lazy
 from workbench.core.records import Description
-from workbench.flow.resolve import NETWORK, ONNX, ONNX_FILE, Model
-from workbench.store import Artifact, Store
+from workbench.flow.resolve import NETWORK, ONNX, Model
+from workbench.store import MODEL_FILE, Artifact, Store
 from workbench.store.scratch import scratch_prefix
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ def export_module(
         done = exporting_step.export(module, description, dataset, Path(folder), exporter=exporter)
         return store.artifacts.save(
             ONNX,
-            {ONNX_FILE: done.path},
+            {MODEL_FILE: done.path},
             {
                 **(meta or {}),
                 "description": description.to_json(),
@@ -96,7 +96,7 @@ def as_export(store: Store, artifact: Artifact) -> Export:
     """Returns an ONNX artifact as an export."""
     return Export(
         artifact=artifact,
-        path=store.artifacts.path(artifact, ONNX_FILE),
+        path=store.artifacts.path(artifact, MODEL_FILE),
         parity=artifact.meta.get("parity"),
         notes=tuple(artifact.meta.get("notes") or ()),
     )
@@ -113,7 +113,7 @@ def copied(export: Export, path: Path) -> Export:
     Raises:
         InputError: The path cannot be written.
     """
-    target = path / ONNX_FILE if path.is_dir() else path
+    target = path / MODEL_FILE if path.is_dir() else path
     with writing(target):
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(export.path, target)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -17,18 +18,20 @@ from workbench.evaluation.step import evaluate as evaluate_predictor
 from workbench.evaluation.step import predict_split
 from workbench.flow import exports
 from workbench.flow.evaluating import check_fit
-from workbench.flow.resolve import ONNX, ONNX_FILE, looks_like_file
+from workbench.flow.resolve import ONNX, looks_like_file
 from workbench.flow.run import Run
 from workbench.runtime.session import Session, open_session
-from workbench.store import Artifact, Context, RunRecord, Store
+from workbench.store import MODEL_FILE, Artifact, Context, RunRecord, Store
 from workbench.tasks import METRICS, TASKS, primary_metric
 
 if TYPE_CHECKING:
     from workbench.data.dataset import Dataset
+    from workbench.exporting import one_file
     from workbench.flow import own_module
     from workbench.training import module_check
     from workbench.training import step as training_step
 else:
+    one_file = lazy("workbench.exporting.one_file")
     module_check = lazy("workbench.training.module_check")
     own_module = lazy("workbench.flow.own_module")
     training_step = lazy("workbench.training.step")
@@ -110,16 +113,19 @@ def _import_module(store: Store, context: Context, work: _Import) -> Artifact:
 
 def _import_file(store: Store, context: Context, path: Path, dataset: Dataset | None) -> Artifact:
     context.progress(0, 2, "checking")
-    session = open_session(path.expanduser())
-    _check_tensors(session, path)
-    description = _bare(session) if dataset is None else _described(session, dataset)
-    if dataset is not None:
-        check_fit(description, dataset)
-    artifact = store.artifacts.save(
-        ONNX,
-        {ONNX_FILE: session.path},
-        {"description": description.to_json(), "parity": None, "source": path.name},
-    )
+    with tempfile.TemporaryDirectory(dir=store.home.scratch) as folder:
+        session = open_session(one_file.in_one_file(path.expanduser(), Path(folder)))
+        if dataset is None:
+            description = _bare(session)
+        else:
+            _check_tensors(session, path)
+            description = _described(session, dataset)
+            check_fit(description, dataset)
+        artifact = store.artifacts.save(
+            ONNX,
+            {MODEL_FILE: session.path},
+            {"description": description.to_json(), "parity": None, "source": path.name},
+        )
     context.output("model", artifact)
     context.progress(1, 2, "scoring")
     return artifact
@@ -168,7 +174,7 @@ def _check_tensors(session: Session, path: Path) -> None:
         raise InputError(
             f"The file '{path.name}' cannot be imported as a model.",
             problems=problems,
-            hint="It can still be served as it is: workbench serve FILE.onnx",
+            hint="Without data it can be imported and served as it is: wb.import_model(path).",
         )
 
 

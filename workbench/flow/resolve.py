@@ -12,7 +12,7 @@ from workbench.core.records import Description
 from workbench.core.refs import is_ref, parse_ref
 from workbench.flow.run import Run
 from workbench.flow.version import ModelVersion
-from workbench.store import Artifact, Store, Version
+from workbench.store import MODEL_FILE, Artifact, Store, Version
 
 if TYPE_CHECKING:
     from workbench.data import dataset as datasets
@@ -24,7 +24,6 @@ else:
 
 ONNX = "onnx"
 NETWORK = "network"
-ONNX_FILE = "model.onnx"
 
 
 @dataclass(frozen=True)
@@ -139,12 +138,12 @@ def _of_run(store: Store, run: Run) -> Model:
 def _of_version(store: Store, version: Version) -> Model:
     version = store.models.verify(version, afresh=False)
     blobs = version.files
-    if ONNX_FILE not in blobs:
-        raise NotFoundError(f"{version.ref} has no file '{ONNX_FILE}'.")
+    if MODEL_FILE not in blobs:
+        raise NotFoundError(f"{version.ref} has no file '{MODEL_FILE}'.")
     meta = {"description": version.manifest["description"]}
     return Model(
         ref=version.ref,
-        artifact=store.artifacts.save(ONNX, {ONNX_FILE: blobs[ONNX_FILE]}, meta),
+        artifact=store.artifacts.save(ONNX, {MODEL_FILE: blobs[MODEL_FILE]}, meta),
         data=(version.manifest.get("data") or {}).get("artifact"),
         parent=version.ref,
         recipe=version.manifest.get("recipe"),

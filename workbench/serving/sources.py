@@ -10,9 +10,8 @@ from workbench.core.records import Description
 from workbench.core.refs import parse_ref
 from workbench.serving.follow import Follower
 from workbench.serving.served import Source
-from workbench.store import Store, Version
+from workbench.store import MODEL_FILE, Store, Version
 
-MODEL_FILE = "model.onnx"
 _DEFAULT_ALIAS = "champion"
 
 

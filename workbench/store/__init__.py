@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from workbench.store.artifacts import Artifact, Artifacts
+from workbench.store.artifacts import MODEL_FILE, Artifact, Artifacts
 from workbench.store.audit import Audit
 from workbench.store.blobs import Blob, Blobs
 from workbench.store.cache import Cache
@@ -23,6 +23,7 @@ from workbench.store.signing import Signer
 from workbench.store.studies import Studies
 
 __all__ = [
+    "MODEL_FILE",
     "Artifact",
     "Blob",
     "Context",

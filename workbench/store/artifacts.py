@@ -22,6 +22,9 @@ from workbench.store.blobs import Blob, Blobs
 from workbench.store.database import Database
 from workbench.store.seals import Seals
 
+MODEL_FILE = "model.onnx"
+"""Name of the graph in every artifact and version that can be served."""
+
 
 @dataclass(frozen=True)
 class Artifact:

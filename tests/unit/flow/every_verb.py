@@ -55,7 +55,7 @@ def verbs(root: Path, data: str, run: str) -> dict[str, Callable[[], Any]]:
         "serve": lambda: served(opened()),
         "load": lambda: opened().load(Path(os.environ["NEW_TABLE"]), target="y"),
         "train": lambda: opened().train(data, "mlp", epochs=1, threads=1, hidden=[8]),
-        "import_model": lambda: opened().import_model(os.environ["ONNX_FILE"]),
+        "import_model": lambda: opened().import_model(os.environ["MODEL_FILE"]),
         "study": lambda: opened().study(run).measure("half:fp16"),
         "compress": lambda: opened().compress(run, max_drop=0.5, budget="1 s"),
         "register": lambda: opened().register(run, "another"),

@@ -53,7 +53,7 @@ def _kept(_trained, tmp_path_factory):
 @pytest.fixture
 def kept(_kept, _trained, tmp_path):
     shutil.copytree(_kept / ".workbench", tmp_path / ".workbench")
-    env = {"NEW_TABLE": str(_kept / "new.csv"), "ONNX_FILE": str(_kept / "own.onnx")}
+    env = {"NEW_TABLE": str(_kept / "new.csv"), "MODEL_FILE": str(_kept / "own.onnx")}
     return Kept(tmp_path / ".workbench", [*_trained[1:]], env)
 
 

@@ -13,8 +13,8 @@ from workbench.core.records import Description
 from workbench.core.signature import Signature
 from workbench.flow import exports
 from workbench.flow.exports import export_model
-from workbench.flow.resolve import NETWORK, ONNX, ONNX_FILE, Model
-from workbench.store import gc, open_store
+from workbench.flow.resolve import NETWORK, ONNX, Model
+from workbench.store import MODEL_FILE, gc, open_store
 from workbench.store.gc import collect
 
 _FEW, _MANY, _WORKERS = 60, 1000, 2
@@ -37,7 +37,7 @@ class _Networks:
 
 
 def _export_quickly(store, module, description, dataset, meta, exporter):
-    content = {ONNX_FILE: f"exported {module}".encode()}
+    content = {MODEL_FILE: f"exported {module}".encode()}
     return store.artifacts.save(ONNX, content, {**meta, "description": description.to_json()})
 
 
@@ -57,8 +57,8 @@ def _register_many(root, worker, count):
         model = _model(store, name)
         _age(export_model(store, model, None).path)  # long ago, and nothing has needed it since
         export = export_model(store, model, None)
-        blob = export.artifact.files[ONNX_FILE]
-        store.models.register(name, {"files": {ONNX_FILE: blob.to_json()}})
+        blob = export.artifact.files[MODEL_FILE]
+        store.models.register(name, {"files": {MODEL_FILE: blob.to_json()}})
         store.models.verify(store.models.get(name, 1))
 
 
@@ -99,15 +99,15 @@ def test_a_thousand_exports_and_registers_beside_gc_lose_nothing(tmp_path):
 
 
 def test_what_is_stored_again_between_the_decision_and_the_removal_stays(store, monkeypatch):
-    first = store.artifacts.save(ONNX, {ONNX_FILE: b"model"}, {})
-    _age(store.artifacts.path(first, ONNX_FILE))
+    first = store.artifacts.save(ONNX, {MODEL_FILE: b"model"}, {})
+    _age(store.artifacts.path(first, MODEL_FILE))
     decide = gc._doomed
 
     def decide_and_be_overtaken(*values):
         found = decide(*values)
         assert len(found) == 1
         assert store.artifacts.adopt(first.digest) is None, "its record is gone: make it again"
-        assert store.artifacts.save(ONNX, {ONNX_FILE: b"model"}, {}).digest == first.digest
+        assert store.artifacts.save(ONNX, {MODEL_FILE: b"model"}, {}).digest == first.digest
         return found
 
     monkeypatch.setattr(gc, "_doomed", decide_and_be_overtaken)
@@ -116,9 +116,9 @@ def test_what_is_stored_again_between_the_decision_and_the_removal_stays(store, 
 
 
 def test_an_end_in_the_middle_leaves_no_record_without_its_files(store, monkeypatch):
-    made = [store.artifacts.save(ONNX, {ONNX_FILE: b"%d" % n}, {}) for n in range(3)]
+    made = [store.artifacts.save(ONNX, {MODEL_FILE: b"%d" % n}, {}) for n in range(3)]
     for artifact in made:
-        _age(store.artifacts.path(artifact, ONNX_FILE))
+        _age(store.artifacts.path(artifact, MODEL_FILE))
 
     unlink = Path.unlink
 
