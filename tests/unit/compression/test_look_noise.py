@@ -12,6 +12,9 @@ from workbench.compression import conformal
 from workbench.compression.look_samples import by_margin
 from workbench.compression.looks import drop_of
 from workbench.compression.score_map import Points, ScoreMap, squash, unsquash
+from workbench.tasks import TASKS
+
+margins = TASKS.get("classification").margins
 
 SAMPLES, LOOKS = 2000, 60
 NOISE = 0.3
@@ -34,7 +37,7 @@ def test_looks_say_how_far_they_are_off(push, shift, drop, count):
     for seed in range(12):
         outputs, lost = population(push, shift, seed)
         for start in np.arange(0.05, 1, 0.1):
-            chosen = by_margin(outputs, count, float(start))
+            chosen = by_margin(margins(outputs), count, float(start))
             found, noise = drop_of(lost[chosen.indices], chosen)
             noises.append(100 * noise)
             errors.append(100 * (found - lost.mean()))
@@ -50,7 +53,10 @@ def rms(values: list[float]) -> float:
 
 def test_a_look_at_everything_has_no_noise():
     outputs, lost = population(2.0, 0.0, 0)
-    assert drop_of(lost, by_margin(outputs, SAMPLES, 0.5)) == (pytest.approx(lost.mean()), 0.0)
+    assert drop_of(lost, by_margin(margins(outputs), SAMPLES, 0.5)) == (
+        pytest.approx(lost.mean()),
+        0.0,
+    )
 
 
 def world(seed: int, count: int, luck: float) -> tuple[Points, np.ndarray]:

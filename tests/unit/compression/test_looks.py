@@ -15,6 +15,9 @@ from workbench.compression.recipe import parse
 from workbench.compression.study import StudyEngine
 from workbench.compression.treatments import treatments_of
 from workbench.store import NullContext
+from workbench.tasks import TASKS
+
+margins = TASKS.get("classification").margins
 
 
 @functools.cache
@@ -56,7 +59,7 @@ def test_few_samples_see_small_drops_nearly_as_well_as_all():
 def test_samples_that_are_decided_narrowly_are_all_looked_at():
     outputs = np.random.default_rng(0).normal(size=(2000, 10))
     margins = np.diff(np.sort(outputs, axis=1)[:, -2:], axis=1).ravel()
-    chosen = by_margin(outputs, 200, start=0.3)
+    chosen = by_margin(margins(outputs), 200, start=0.3)
     assert set(np.argsort(margins)[:30]) <= set(chosen.indices)
     assert 190 <= len(chosen.indices) <= 210
     assert chosen.weights.sum() == pytest.approx(1)
@@ -68,13 +71,13 @@ def test_the_weights_make_up_for_the_choice():
     wanted = np.random.default_rng(1).random(2000)
     found = [
         float(chosen.weights @ wanted[chosen.indices])
-        for chosen in (by_margin(outputs, 300, start / 40) for start in range(40))
+        for chosen in (by_margin(margins(outputs), 300, start / 40) for start in range(40))
     ]
     assert np.mean(found) == pytest.approx(wanted.mean(), abs=0.02)
 
 
 def test_all_samples_if_there_are_no_more():
-    assert len(by_margin(np.eye(7), 20, start=0.0).indices) == 7
+    assert len(by_margin(margins(np.eye(7)), 20, start=0.0).indices) == 7
     assert spread_evenly(7, 3).indices.tolist() == [0, 3, 6]
 
 
