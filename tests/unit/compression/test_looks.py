@@ -59,7 +59,7 @@ def test_few_samples_see_small_drops_nearly_as_well_as_all():
 def test_samples_that_are_decided_narrowly_are_all_looked_at():
     outputs = np.random.default_rng(0).normal(size=(2000, 10))
     margins = np.diff(np.sort(outputs, axis=1)[:, -2:], axis=1).ravel()
-    chosen = by_margin(margins(outputs), 200, start=0.3)
+    chosen = by_margin(margins, 200, start=0.3)
     assert set(np.argsort(margins)[:30]) <= set(chosen.indices)
     assert 190 <= len(chosen.indices) <= 210
     assert chosen.weights.sum() == pytest.approx(1)
