@@ -13,13 +13,11 @@ from PIL import Image
 from workbench.core.errors import InputError
 from workbench.data.modalities import MODALITIES
 from workbench.data.modality import Modality
-from workbench.data.rows import Rows
 
-_PICTURES = np.random.default_rng(0).integers(0, 255, (20, 6, 5, 3), np.uint8)
-_ROWS = Rows({"年龄": list(range(20)), "城市": ["北京", "上海"] * 10})
-TRAIN = {"image": _PICTURES, "table": _ROWS}
-BAD = {"image": [b"x", None, np.zeros((1, 1))], "table": [{"?": 1}, None, {"年龄": "old"}]}
-JSON = {"image": _PICTURES[0].tolist(), "table": {"年龄": 3, "城市": "火星"}}
+EXAMPLES = {key: MODALITIES.get(key).examples(np.random.default_rng(0)) for key in MODALITIES}
+TRAIN = {key: example.train for key, example in EXAMPLES.items()}
+BAD = {key: example.bad for key, example in EXAMPLES.items()}
+JSON = {key: example.json for key, example in EXAMPLES.items()}
 
 
 @pytest.fixture(params=MODALITIES.keys())
@@ -116,8 +114,8 @@ def test_it_decodes_where_torch_and_pandas_cannot_be_imported(key, modality, con
 
 def test_pictures_on_disk_decode_too(tmp_path):
     image = MODALITIES.get("image")
-    config, _ = image.fit(_PICTURES, None, {})
-    Image.fromarray(_PICTURES[3]).save(tmp_path / "图.png")
+    config, _ = image.fit(TRAIN["image"], None, {})
+    Image.fromarray(TRAIN["image"][3]).save(tmp_path / "图.png")
     assert np.array_equal(
-        image.decode(tmp_path / "图.png", config), image.decode(_PICTURES[3], config)
+        image.decode(tmp_path / "图.png", config), image.decode(TRAIN["image"][3], config)
     )

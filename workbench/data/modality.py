@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -32,11 +32,39 @@ class Sketch:
     thumbs: np.ndarray | None = None
 
 
+@dataclass(frozen=True)
+class ExampleSamples:
+    """A few samples as a person has them, to try a modality with.
+
+    Attributes:
+        train: At least 20 raw samples.
+        bad: Values that cannot be decoded.
+        json: One sample as JSON.
+    """
+
+    train: Any
+    bad: Sequence[Any]
+    json: Any
+
+
 class Modality(Plugin):
     """Decodes what a person has. `Config` is the preprocessing, with all fitted statistics.
 
     No method may import torch, nor anything heavy when nothing heavy was given.
+
+    Attributes:
+        array_ranks: Axes that arrays of samples may have, the samples' own among them.
+        array_words: The same in words, as in "N×F".
+        place_axes: How many axes the places of a sample have: 2 for pictures, 1 for series.
     """
+
+    array_ranks: ClassVar[tuple[int, ...]]
+    array_words: ClassVar[str]
+    place_axes: ClassVar[int] = 0
+
+    @abstractmethod
+    def examples(self, rng: np.random.Generator) -> ExampleSamples:
+        """Returns samples to try it with."""
 
     @abstractmethod
     def fit(

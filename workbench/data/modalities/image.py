@@ -15,12 +15,13 @@ from workbench.core.errors import InputError
 from workbench.core.records import Finding
 from workbench.data import pictures
 from workbench.data.chunks import StoredArray, chunks
-from workbench.data.modality import Modality, Sketch, indexed
+from workbench.data.modality import ExampleSamples, Modality, Sketch, indexed
 from workbench.data.picture_file import PictureLimits, open_picture, pillow
 from workbench.data.sketches import image_sketch
 
 _KEPT = 128
 _DEFAULT = 64
+_USUAL_CHANNELS = (1, 3, 4)
 
 
 class ImageConfig(Config):
@@ -48,6 +49,14 @@ class Image(Modality):
 
     summary = "Pictures: files, bytes, Pillow images or arrays"
     Config = ImageConfig
+    array_ranks = (3, 4)
+    array_words = "N×H×W or N×H×W×C"
+    place_axes = 2
+
+    def examples(self, rng: np.random.Generator) -> ExampleSamples:
+        """Small pictures of noise in color."""
+        noise = rng.integers(0, 255, (20, 6, 5, 3), np.uint8)
+        return ExampleSamples(noise, [b"x", None, np.zeros((1, 1))], noise[0].tolist())
 
     def fit(
         self, samples: Sequence[Any], shapes: np.ndarray | None, options: Mapping[str, Any]
@@ -56,7 +65,7 @@ class Image(Modality):
         if shapes is not None:
             return _fit_files(shapes, options)
         first = np.asarray(samples[0])
-        layout = options.get("layout") or ("hw" if first.ndim == 2 else "hwc")
+        layout = options.get("layout") or _layout(first.shape)
         height, width, channels = _axes(first.shape, layout)
         is_bytes = first.dtype == np.uint8
         low, high = (0.0, 255.0) if is_bytes else _range(samples)
@@ -187,6 +196,14 @@ PLUGIN = Image()
 
 _JSON_WORDS = {int: "a number", float: "a number", bool: "a truth value", type(None): "null"}
 _JSON_HINT = "Give the base64 text of a picture file, {'b64': …}, or nested lists of pixels."
+
+
+def _layout(shape: tuple[int, ...]) -> Literal["hw", "hwc", "chw"]:
+    """Returns the axes of one array, by where a number of channels would be."""
+    if len(shape) == 2:
+        return "hw"
+    is_channels_first = shape[0] in _USUAL_CHANNELS and shape[2] not in _USUAL_CHANNELS
+    return "chw" if is_channels_first else "hwc"
 
 
 def _fit_files(

@@ -22,7 +22,7 @@ from workbench.data.columns import (
     scales,
 )
 from workbench.data.columns_fit import clean_column, fit_column
-from workbench.data.modality import Modality, Sketch, cannot_be_read
+from workbench.data.modality import ExampleSamples, Modality, Sketch, cannot_be_read
 from workbench.data.rows import Rows, frame_columns, is_frame
 from workbench.data.sketches import row_sketch
 
@@ -45,6 +45,14 @@ class Table(Modality):
 
     summary = "Rows of a table: mappings, sequences or a DataFrame"
     Config = TableConfig
+    array_ranks = (2,)
+    array_words = "N×F"
+
+    def examples(self, rng: np.random.Generator) -> ExampleSamples:
+        """Rows with a number and a category."""
+        rows = Rows({"年龄": list(range(20)), "城市": ["北京", "上海"] * 10})
+        bad = [{"?": 1}, None, {"年龄": "old"}]
+        return ExampleSamples(rows, bad, {"年龄": 3, "城市": "火星"})
 
     def fit(
         self, samples: Sequence[Any], shapes: np.ndarray | None, options: Mapping[str, Any]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 import numpy as np
 from pydantic import Field
@@ -15,10 +15,13 @@ from workbench.core.errors import InputError
 from workbench.core.ids import digest_json
 from workbench.data.chunks import chunks
 from workbench.data.collected import Collected, Progress, Reader
+from workbench.data.modalities import MODALITIES
 from workbench.data.source import Source, SourceConfig
 from workbench.data.split import part_code
 from workbench.store import Store
 from workbench.tasks import TASKS, infer_task
+
+_DEFAULTS = ("table", "image")
 
 
 class ArraysConfig(SourceConfig):
@@ -26,15 +29,18 @@ class ArraysConfig(SourceConfig):
 
     inputs: Any = Field(
         exclude=True,
-        description="Images N×H×W or N×H×W×C (uint8 or float), or rows N×F; an array or a list.",
+        description="Images N×H×W or N×H×W×C (uint8 or float), rows N×F, or series N×C×T; an array "
+        "or a list.",
     )
     targets: Any = Field(
         exclude=True,
         description="N class indices into labels, N label names, N values (or N×k of several), "
         "N lists of label names (or N×labels of 0 and 1), or what each place of N samples is.",
     )
-    modality: Literal["image", "table"] | None = Field(
-        default=None, description="What the inputs are; by default rows if they have two axes."
+    modality: str | None = Field(
+        default=None,
+        description="What the inputs are: image, table, series, …; by default rows if they have "
+        "two axes, else pictures.",
     )
     labels: tuple[str, ...] | None = Field(default=None, description="Class names.")
     task: str | None = Field(default=None, description="By default inferred from the targets.")
@@ -103,13 +109,13 @@ class ArraysReader(Reader):
             if self._inputs.ndim == 1:
                 problems.append("inputs have one axis; give N×F rows or N×H×W images")
         task = config.task or self._inferred()
-        axes = 0 if self._inputs is None or self._inputs.ndim < 3 else 2
+        modality = config.modality or self._default_modality()
+        axes = MODALITIES.get(modality).place_axes
         targets = TASKS.get(task).targets(self._targets, config.labels, self._place, axes)
         given, bad_parts = _given(config.parts, self._place)
         problems += targets.problems + bad_parts
         if problems and (self._inputs is None or len(targets.values) != count):
             self._raise(problems)
-        modality = config.modality or ("table" if self._inputs.ndim == 2 else "image")  # type: ignore[union-attr]
         self._check_rank(modality, problems)
         return Collected(
             modality=modality,
@@ -122,7 +128,7 @@ class ArraysReader(Reader):
             groups=None if config.groups is None else np.asarray(config.groups),
             time=None if config.time is None else np.asarray(config.time),
             problems=tuple(problems),
-            options={"columns": config.columns, "layout": _layout(self._inputs, modality)},
+            options={"columns": config.columns},
         )
 
     def _stacked(self, inputs: Any) -> np.ndarray | None:
@@ -157,12 +163,18 @@ class ArraysReader(Reader):
             if len(value) != count
         ]
 
+    def _default_modality(self) -> str:
+        rank = None if self._inputs is None else self._inputs.ndim
+        return next(
+            (key for key in _DEFAULTS if rank in MODALITIES.get(key).array_ranks), _DEFAULTS[-1]
+        )
+
     def _check_rank(self, modality: str, problems: list[str]) -> None:
-        ranks = (3, 4) if modality == "image" else (2,)
-        array = self._inputs
-        if array is not None and array.ndim not in ranks:
-            wanted = "N×H×W or N×H×W×C" if modality == "image" else "N×F"
-            problems.append(f"inputs have shape {array.shape}; {modality}s are {wanted}")
+        about, array = MODALITIES.get(modality), self._inputs
+        if array is not None and array.ndim not in about.array_ranks:
+            problems.append(
+                f"inputs have shape {array.shape}; as '{modality}' they are {about.array_words}"
+            )
             self._raise(problems)
 
     def _raise(self, problems: Sequence[str]) -> None:
@@ -255,12 +267,3 @@ def _given(parts: Any, place: Any) -> tuple[np.ndarray | None, list[str]]:
         if code is None
     ]
     return np.array([code or 0 for code in codes], np.int8), problems
-
-
-def _layout(array: np.ndarray | None, modality: str) -> str | None:
-    if array is None or modality != "image":
-        return None
-    if array.ndim == 3:
-        return "hw"
-    is_channels_first = array.shape[1] in (1, 3, 4) and array.shape[3] not in (1, 3, 4)
-    return "chw" if is_channels_first else "hwc"

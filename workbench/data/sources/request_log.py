@@ -142,7 +142,7 @@ class _LogReader(Reader):
             **_shared(self._config),
             inputs=np.concatenate([kept_array(kept.line["array"]) for kept in self._kept]),
             targets=self._targets(),
-            modality=first["modality"] if first["modality"] in ("image", "table") else None,
+            modality=first["modality"],
             labels=tuple(first["labels"]) or None,
             task=first["task"],
         )

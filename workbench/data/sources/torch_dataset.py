@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 import numpy as np
 from pydantic import Field, model_validator
@@ -36,9 +36,7 @@ class TorchDatasetConfig(SourceConfig):
         default=None, exclude=True, description="Validation set; then `dataset` is train."
     )
     test: Any = Field(default=None, exclude=True, description="Test set; then `dataset` is train.")
-    modality: Literal["image", "table"] | None = Field(
-        default=None, description="What the inputs are."
-    )
+    modality: str | None = Field(default=None, description="What the inputs are.")
     labels: tuple[str, ...] | None = Field(
         default=None, description="Class names; by default the dataset's `classes`."
     )
