@@ -56,11 +56,15 @@ class Modality(Plugin):
         array_ranks: Axes that arrays of samples may have, the samples' own among them.
         array_words: The same in words, as in "N×F".
         place_axes: How many axes the places of a sample have: 2 for pictures, 1 for series.
+        what: Plural of a sample, as in "images".
+        takes_files: Whether a sample may be a file, so that its bytes are an input.
     """
 
     array_ranks: ClassVar[tuple[int, ...]]
     array_words: ClassVar[str]
     place_axes: ClassVar[int] = 0
+    what: ClassVar[str]
+    takes_files: ClassVar[bool] = False
 
     @abstractmethod
     def examples(self, rng: np.random.Generator) -> ExampleSamples:
@@ -149,6 +153,18 @@ class Modality(Plugin):
     def raw(self, prepared: np.ndarray, config: Any) -> Any:
         """Returns a stored sample as a person would have given it; None if it must be kept."""
         return None
+
+    def tiles(self, prepared: np.ndarray, config: Any) -> tuple[np.ndarray, float] | None:
+        """Returns small pictures of prepared samples, to look at; None where none can be made.
+
+        Returns:
+            float32 (n, 1 or 3 channels, height, width), and the value that is white.
+        """
+        return None
+
+    def shape_words(self, config: Any) -> str:
+        """Returns the size of a sample in words, as in "28×28"."""
+        return "×".join(map(str, self.sample_shape(config)))
 
     def keeps_raw(self, config: Any) -> bool:
         """Whether raw samples are stored beside the prepared ones, as JSON lines."""

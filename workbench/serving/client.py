@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from workbench.core.errors import InputError, WorkbenchError, error_from_dict
 from workbench.core.records import Prediction
+from workbench.data.modalities import MODALITIES
 from workbench.serving.asker import reason_headers
 from workbench.serving.binary import DATATYPES
 from workbench.serving.errors import BadRequestError, EndpointGoneError
@@ -219,7 +220,10 @@ class Client:
 
     def _takes_files(self, value: Any) -> bool:
         """Whether a text names a file: for pictures and sounds it does, for texts and rows not."""
-        return isinstance(value, Path) or self.about()["modality"] in ("image", "audio")
+        if isinstance(value, Path):
+            return True
+        modality = self.about()["modality"]
+        return modality in MODALITIES and MODALITIES.get(modality).takes_files
 
     def _path(self, version: str | None) -> str:
         if version is None:

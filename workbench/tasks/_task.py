@@ -120,6 +120,11 @@ class Task(Plugin):
         """Returns how many samples show each label; empty if there are no labels."""
         return np.zeros(0, np.int64)
 
+    def target_words(self, target: Any, labels: Sequence[str]) -> str:
+        """Returns one stored target in words."""
+        shape = np.shape(target)
+        return f"values of shape {shape}" if shape else f"{float(target):.4g}"
+
     def first_with(self, targets: np.ndarray, label: int) -> int:
         """Returns the number of the first sample that shows a label."""
         shown = (targets == label).reshape(len(targets), -1).any(axis=1)

@@ -45,6 +45,10 @@ class Classification(Task):
             raise InputError(f"The targets have shape {values.shape}; one class a sample is right.")
         return Targets(*as_classes(values, labels, place))
 
+    def target_words(self, target: Any, labels: Sequence[str]) -> str:
+        """The name of the class."""
+        return labels[int(target)]
+
     def strata(self, targets: np.ndarray) -> NDArray[np.int64]:
         """Each class by itself."""
         return targets

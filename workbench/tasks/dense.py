@@ -68,6 +68,12 @@ class Dense(Task):
             raise InputError(f"Classes at places are N×…, one a place; got {array.shape}.")
         return _classes(array, labels, place)
 
+    def target_words(self, target: Any, labels: Sequence[str]) -> str:
+        """The names of the classes that are shown, or the range of the values."""
+        if labels:
+            return ", ".join(labels[int(i)] for i in np.unique(target))
+        return f"{np.min(target):.4g} to {np.max(target):.4g}"
+
     def strata(self, targets: np.ndarray) -> NDArray[np.int64]:
         """The rarest class that a sample shows, or the tenth that its mean lies in."""
         if targets.dtype.kind == "f":

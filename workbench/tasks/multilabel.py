@@ -50,6 +50,10 @@ class Multilabel(Task):
             )
         return found
 
+    def target_words(self, target: Any, labels: Sequence[str]) -> str:
+        """The names of the labels that hold."""
+        return ", ".join(labels[int(i)] for i in np.flatnonzero(target)) or "none"
+
     def strata(self, targets: np.ndarray) -> NDArray[np.int64]:
         """The rarest label that a sample shows; those without any are one stratum more."""
         rarity = np.where(targets > 0, targets.sum(axis=0), len(targets) + 1)

@@ -46,6 +46,10 @@ class Regression(Task):
         found, problems = as_values(values, place)
         return Targets(found, (), problems)
 
+    def target_words(self, target: Any, labels: Sequence[str]) -> str:
+        """The number, or the numbers."""
+        return ", ".join(f"{value:.4g}" for value in np.ravel(target).tolist())
+
     def strata(self, targets: np.ndarray) -> NDArray[np.int64]:
         """Tenths of the values by rank; of several values by the mean of their ranks."""
         columns = targets.reshape(len(targets), -1)

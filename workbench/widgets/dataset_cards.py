@@ -17,13 +17,13 @@ def dataset_card(dataset: Dataset) -> Card:
     state = view.state(dataset)
     parts = ", ".join(f"{name} {count:,}" for name, count in state["samples"].items())
     rows = [
-        ("task", f"{state['task']}, {state['modality']} {'×'.join(map(str, state['shape']))}"),
+        ("task", f"{state['task']}, {state['what']} {state['shape_words']}"),
         ("samples", parts),
         ("fingerprint", state["fingerprint"][:12]),
         ("findings", str(len(state["findings"])) if state["findings"] else "none"),
     ]
     blocks: list[pictures.Picture] = [_balance(dataset, state)]
-    if dataset.modality == "image":
+    if state["has_tiles"]:
         blocks.insert(0, _samples(dataset))
     words = " · ".join(f"▲ {f['message']}" for f in state["findings"][:4])
     return Card(f"Dataset {dataset.name}", dataset.ref, blocks, rows, words)

@@ -52,6 +52,8 @@ class Image(Modality):
     array_ranks = (3, 4)
     array_words = "N×H×W or N×H×W×C"
     place_axes = 2
+    what = "images"
+    takes_files = True
 
     def examples(self, rng: np.random.Generator) -> ExampleSamples:
         """Small pictures of noise in color."""
@@ -170,6 +172,15 @@ class Image(Modality):
         if config.layout == "hw":
             return np.asarray(prepared[0])
         return prepared if config.layout == "chw" else np.moveaxis(prepared, 0, -1)
+
+    def tiles(self, prepared: np.ndarray, config: ImageConfig) -> tuple[np.ndarray, float]:
+        """The pictures themselves, gray if they have an odd number of channels."""
+        shown = prepared if config.channels in (1, 3) else prepared[:, :1]
+        return np.asarray(shown, np.float32), config.high
+
+    def shape_words(self, config: ImageConfig) -> str:
+        """Height and width."""
+        return "×".join(map(str, config.size))
 
     def normalization(
         self, train: StoredArray, config: ImageConfig

@@ -15,6 +15,7 @@ from workbench.data.chunks import StoredArray, chunks
 from workbench.data.modality import ExampleSamples, Modality, Sketch
 from workbench.data.sketches import row_sketch
 
+_SIDE = 64
 _HINT = "Give nested lists of numbers: a list for each channel, or one list for one channel."
 
 
@@ -39,6 +40,7 @@ class Series(Modality):
     array_ranks = (2, 3)
     array_words = "N×C×T, or N×T of one channel"
     place_axes = 1
+    what = "series"
 
     def examples(self, rng: np.random.Generator) -> ExampleSamples:
         """Waves of two channels."""
@@ -101,6 +103,10 @@ class Series(Modality):
         """The axes as they were given."""
         return prepared[0] if config.is_flat else prepared
 
+    def tiles(self, prepared: np.ndarray, config: SeriesConfig) -> tuple[np.ndarray, float]:
+        """Curves, one below the other, each channel in its own range."""
+        return drawn(prepared), 1.0
+
     def normalization(
         self, train: StoredArray, config: SeriesConfig
     ) -> tuple[np.ndarray, np.ndarray]:
@@ -120,6 +126,32 @@ class Series(Modality):
 
 
 PLUGIN = Series()
+
+
+def drawn(series: np.ndarray, side: int = _SIDE) -> np.ndarray:
+    """Returns curves as pictures float32 (n, 1, side, side), white on black.
+
+    Args:
+        series: float32 (n, channels, time).
+        side: Pixels; each column shows the range of its moments.
+    """
+    count, channels, length = series.shape
+    low, high = series.min(axis=2, keepdims=True), series.max(axis=2, keepdims=True)
+    shares = (series - low) / np.where(high > low, high - low, 1)
+    band = max(side // channels, 1)
+    places = np.minimum(((1 - shares) * (band - 1)).round().astype(int), band - 1)
+    across = np.minimum(np.arange(length) * side // length, side - 1)
+    found = np.zeros((count, 1, side, side), np.float32)
+    for channel in range(min(channels, side)):
+        edges = np.stack([places[:, channel], np.roll(places[:, channel], 1, axis=1)])
+        edges[1, :, 0] = edges[0, :, 0]
+        for moment, column in enumerate(across):
+            top, bottom = edges[:, :, moment].min(axis=0), edges[:, :, moment].max(axis=0)
+            rows = np.arange(band)
+            lit = (rows >= top[:, None]) & (rows <= bottom[:, None])
+            own = found[:, 0, channel * band : (channel + 1) * band, column]
+            own[:] = np.maximum(own, lit)
+    return found
 
 
 def _array(value: Any) -> np.ndarray:

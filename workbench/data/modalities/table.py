@@ -47,6 +47,7 @@ class Table(Modality):
     Config = TableConfig
     array_ranks = (2,)
     array_words = "N×F"
+    what = "rows"
 
     def examples(self, rng: np.random.Generator) -> ExampleSamples:
         """Rows with a number and a category."""
@@ -146,6 +147,10 @@ class Table(Modality):
     def keeps_raw(self, config: TableConfig) -> bool:
         """Named rows cannot be rebuilt from their features."""
         return config.layout == "named"
+
+    def shape_words(self, config: TableConfig) -> str:
+        """How many features."""
+        return f"{self.sample_shape(config)[0]} features"
 
     def normalization(
         self, train: StoredArray, config: TableConfig

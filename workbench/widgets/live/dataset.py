@@ -166,9 +166,9 @@ class DatasetWidget(LivePanel):
             self._on_loaded(dataset)
 
     def _samples(self, part: str, label: int | None, order: str) -> dict[str, Any]:
-        if self._shown.modality != "image":
+        if not view.has_tiles(self._shown):
             return view.table_rows(self._shown, part)
-        if order == "suspicion":
+        if order == "suspicion" and view.has_classes(self._shown):
             return suspicion.gallery(self._shown, part, label)
         return view.gallery(self._shown, part, label)
 

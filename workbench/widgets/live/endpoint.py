@@ -121,7 +121,7 @@ class EndpointWidget(LivePanel):
             )
         index, value, truth = view.random_sample(found, self._rng)
         png = ""
-        if found.modality == "image":
+        if data_view.has_tiles(found):
             png = data_view.gallery_of(found, "val", [index])["png"]
         self._ask(value, truth=truth, png=png, source=f"data.val[{index}].input")
 

@@ -38,12 +38,12 @@ function buildDataset(panel) {
     panel.body.classList.toggle("wb-two", !hasForm);
     if (!has) { put(middle, empty("No data yet. Choose a source and press Load.")); put(right); return; }
     const total = Object.values(s.samples).reduce((a, b) => a + b, 0);
-    const isImage = s.modality === "image";
+    const isPictured = s.has_tiles;
     put(label, h("option", { value: "", text: "all classes" }), ...s.labels.map((name, i) => h("option", { value: i, text: name })));
     if (document.activeElement !== augment) augment.value = augment.value || s.augment || "";
-    put(middle, h("p", {}, h("b", { text: fmt.count(total) }), ` ${isImage ? "images" : "rows"}${isImage ? ` ${s.shape.slice(1).join("×")}` : `, ${s.shape.join("×")} features`} · ${s.labels.length ? `${s.labels.length} classes` : "values"} · fingerprint `, h("code", { text: s.fingerprint.slice(0, 8) })),
-      h("div", { class: "wb-row", style: "margin:0 0 8px" }, h("label", { style: "width:120px" }, h("span", { class: "wb-label", text: "part" }), part), isImage && s.labels.length ? h("label", { style: "width:160px" }, h("span", { class: "wb-label", text: "class" }), label) : "", isImage && s.labels.length ? h("label", { style: "width:190px" }, h("span", { class: "wb-label", text: "order" }), order) : ""), samples,
-      ...(isImage ? [h("h3", { text: "augmentation of the marked sample (train only)" }), augment, chips(s.augments || []), sampleBox] : []));
+    put(middle, h("p", {}, h("b", { text: fmt.count(total) }), ` ${s.what}, ${s.shape_words} · ${s.labels.length ? `${s.labels.length} labels` : "values"} · fingerprint `, h("code", { text: s.fingerprint.slice(0, 8) })),
+      h("div", { class: "wb-row", style: "margin:0 0 8px" }, h("label", { style: "width:120px" }, h("span", { class: "wb-label", text: "part" }), part), isPictured && s.has_classes ? h("label", { style: "width:160px" }, h("span", { class: "wb-label", text: "class" }), label) : "", isPictured && s.has_classes ? h("label", { style: "width:190px" }, h("span", { class: "wb-label", text: "order" }), order) : ""), samples,
+      ...((s.augments || []).length ? [h("h3", { text: "augmentation of the marked sample (train only)" }), augment, chips(s.augments || []), sampleBox] : []));
     const names = s.labels.length ? s.labels : s.balance.train.map((_, i) => `bin ${i + 1}`);
     const shares = ["train", "val", "test"].filter((p) => s.balance[p]);
     put(right, h("h3", { text: "findings" }), ...(s.findings.length ? s.findings.map((f) => h("p", { class: f.severity === "warning" ? "wb-warn" : "" }, `${f.severity === "warning" ? "▲" : "·"} ${f.message}`, f.places.length ? details(`where (${f.places.length})`, h("div", { class: "wb-small", text: f.places.slice(0, 40).join(", ") })) : null)) : [h("p", { class: "wb-good", text: "✓ nothing noticed" })]),

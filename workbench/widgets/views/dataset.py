@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,10 @@ from workbench.core.errors import InputError
 from workbench.core.optional import require
 from workbench.data.augment import Augment, parse_augment
 from workbench.data.dataset import Dataset
+from workbench.data.modalities import MODALITIES
+from workbench.data.modality import Modality
 from workbench.data.transforms import TRANSFORMS
+from workbench.tasks import TASKS
 
 PARTS = ("train", "val", "test")
 TILES, _SIDE, _ROWS, _BINS = 40, 64, 8, 16
@@ -29,6 +32,10 @@ def state(dataset: Dataset) -> dict[str, Any]:
         "name": dataset.name,
         "fingerprint": dataset.fingerprint,
         "modality": dataset.modality,
+        "what": _modality(dataset).what,
+        "shape_words": _modality(dataset).shape_words(dataset.preprocessing),
+        "has_tiles": has_tiles(dataset),
+        "has_classes": has_classes(dataset),
         "task": dataset.task,
         "shape": list(dataset.sample_shape),
         "samples": facts["samples"],
@@ -42,16 +49,26 @@ def state(dataset: Dataset) -> dict[str, Any]:
 
 
 def balance(dataset: Dataset) -> dict[str, list[float]]:
-    """Returns the share of each class by part; for values, a histogram over their range."""
+    """Returns samples of each label by part; for values, a histogram over their range."""
     parts = {name: np.asarray(getattr(dataset, name).targets) for name in PARTS}
     if dataset.labels:
-        classes = len(dataset.labels)
-        counts = {n: np.bincount(t, minlength=classes) for n, t in parts.items() if len(t)}
+        task = TASKS.get(dataset.task)
+        counts = {n: task.counts(t, dataset.labels) for n, t in parts.items() if len(t)}
     else:
-        every = np.concatenate(list(parts.values()))
+        every = np.concatenate([part.ravel() for part in parts.values()])
         edges = np.histogram_bin_edges(every, _BINS)
         counts = {n: np.histogram(t, edges)[0] for n, t in parts.items() if len(t)}
     return {name: [int(c) for c in found] for name, found in counts.items()}
+
+
+def has_classes(dataset: Dataset) -> bool:
+    """Returns whether each sample is of one class."""
+    return bool(dataset.labels) and np.ndim(dataset.train.targets) == 1
+
+
+def has_tiles(dataset: Dataset) -> bool:
+    """Returns whether samples can be looked at as small pictures."""
+    return _tiles(dataset, np.asarray(dataset.train.glimpse[:1], np.float32)) is not None
 
 
 def gallery(dataset: Dataset, part: str, label: int | None = None) -> dict[str, Any]:
@@ -62,8 +79,7 @@ def gallery(dataset: Dataset, part: str, label: int | None = None) -> dict[str, 
         part: "train", "val" or "test".
         label: Only this class.
     """
-    targets = np.asarray(getattr(dataset, part).targets)
-    return tiles_of(dataset, part, spread_rows(targets, TILES, label)) | {"label": label}
+    return tiles_of(dataset, part, spread(dataset, part, TILES, label)) | {"label": label}
 
 
 def tiles_of(dataset: Dataset, part: str, chosen: np.ndarray) -> dict[str, Any]:
@@ -73,22 +89,19 @@ def tiles_of(dataset: Dataset, part: str, chosen: np.ndarray) -> dict[str, Any]:
         "part": part,
         "indices": [int(i) for i in chosen],
         "names": [name_of(dataset, split.targets[i]) for i in chosen],
-        **sheet(np.asarray(split.glimpse[chosen], np.float32), _top(dataset)),
+        **sheet(*_pictures(dataset, split.glimpse[chosen])),
     }
 
 
 def gallery_of(dataset: Dataset, part: str, indices: list[int]) -> dict[str, Any]:
     """Returns these samples as tiles."""
-    tiles = np.asarray(getattr(dataset, part).glimpse[indices], np.float32)
-    return sheet(tiles, _top(dataset))
+    return sheet(*_pictures(dataset, getattr(dataset, part).glimpse[indices]))
 
 
 def contact_sheet(dataset: Dataset, columns: int = 10) -> dict[str, Any]:
     """Returns samples of train as one picture, in rows."""
-    chosen = spread_rows(np.asarray(dataset.train.targets), TILES, None)
-    tiles = np.asarray(dataset.train.glimpse[chosen], np.float32)
+    tiles, top = _pictures(dataset, dataset.train.glimpse[spread(dataset, "train", TILES, None)])
     edge = ((0, 0), (0, 0), (0, 1), (0, 1))
-    top = _top(dataset)
     return sheet(np.pad(tiles, edge, constant_values=top), top, columns)
 
 
@@ -110,7 +123,7 @@ def augmented(
         change = Augment(steps, dataset.labels)
         for i in range(copies):
             tiles.append(change(inputs.copy(), targets, np.random.default_rng([7, i])))
-    shown = sheet(np.concatenate(tiles), _top(dataset))
+    shown = sheet(*_pictures(dataset, np.concatenate(tiles)))
     return {
         "index": index,
         "part": part,
@@ -123,7 +136,7 @@ def augmented(
 def table_rows(dataset: Dataset, part: str) -> dict[str, Any]:
     """Returns the first rows of a part as they came, and a histogram of each numeric column."""
     split = getattr(dataset, part)
-    sampled = [split[i].input for i in range(min(len(split), _MOST_SAMPLED))]
+    sampled = [_row(split[i].input) for i in range(min(len(split), _MOST_SAMPLED))]
     columns = list(sampled[0]) if sampled else []
     rows = [[_words(row.get(c)) for c in columns] for row in sampled[:_ROWS]]
     targets = [name_of(dataset, t) for t in split.targets[:_ROWS]]
@@ -161,23 +174,42 @@ def sheet(tiles: np.ndarray, top: float, columns: int | None = None) -> dict[str
     }
 
 
-def spread_rows(targets: np.ndarray, count: int, label: int | None) -> np.ndarray:
-    """Returns up to `count` row numbers: of one class, or spread over all values."""
+def spread(dataset: Dataset, part: str, count: int, label: int | None) -> np.ndarray:
+    """Returns up to `count` row numbers: of one class, or spread over all there is."""
+    targets = np.asarray(getattr(dataset, part).targets)
     if label is not None:
         return np.asarray(np.flatnonzero(targets == label)[:count])
-    order = np.argsort(targets, kind="stable")
+    flat = targets if targets.ndim == 1 else TASKS.get(dataset.task).strata(targets)
+    order = np.argsort(flat, kind="stable")
     places = np.linspace(0, len(order) - 1, min(count, len(order)))
     return np.asarray(order[np.unique(places.astype(int))])
 
 
 def name_of(dataset: Dataset, target: Any) -> str:
     """Returns a target in words."""
-    return dataset.labels[int(target)] if dataset.labels else f"{float(target):.4g}"
+    return TASKS.get(dataset.task).target_words(target, dataset.labels)
 
 
-def _top(dataset: Dataset) -> float:
-    rows = np.asarray(dataset.train.glimpse[: min(len(dataset.train), 200)], np.float32)
-    return float(rows.max()) or 1.0
+def _modality(dataset: Dataset) -> Modality:
+    return MODALITIES.get(dataset.modality)
+
+
+def _tiles(dataset: Dataset, prepared: np.ndarray) -> tuple[np.ndarray, float] | None:
+    return _modality(dataset).tiles(prepared, dataset.preprocessing)
+
+
+def _pictures(dataset: Dataset, prepared: np.ndarray) -> tuple[np.ndarray, float]:
+    found = _tiles(dataset, np.asarray(prepared, np.float32))
+    if found is None:
+        raise InputError(f"There are no pictures of {dataset.ref}.")
+    return found
+
+
+def _row(sample: Any) -> Mapping[str, Any]:
+    """Returns a sample as a row of a table; plain numbers are numbered."""
+    if isinstance(sample, Mapping):
+        return sample
+    return {f"x{i}": value for i, value in enumerate(np.ravel(sample).tolist())}
 
 
 def _histogram(values: Sequence[Any]) -> list[int] | None:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from workbench.data.dataset import Dataset
-from workbench.widgets.views.dataset import TILES, spread_rows, tiles_of
+from workbench.widgets.views.dataset import TILES, spread, tiles_of
 
 _NEIGHBORS, _MOST, _SIDE = 7, 4000, 16
 
@@ -44,8 +44,8 @@ def suspects(dataset: Dataset, part: str) -> tuple[np.ndarray, np.ndarray, np.nd
     At most 4,000 samples are looked at, against at most 4,000 of train, spread over the classes.
     """
     split, train = getattr(dataset, part), dataset.train
-    rows = np.sort(spread_rows(np.asarray(split.targets), _MOST, None))
-    base = np.sort(spread_rows(np.asarray(train.targets), _MOST, None))
+    rows = np.sort(spread(dataset, part, _MOST, None))
+    base = np.sort(spread(dataset, "train", _MOST, None))
     known, labels = _small(train.inputs, base), np.asarray(train.targets)[base]
     asked, own = _small(split.inputs, rows), np.asarray(split.targets)[rows]
     nearest = _nearest(asked, known, is_same=part == "train" and np.array_equal(rows, base))
