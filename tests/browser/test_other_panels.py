@@ -127,3 +127,28 @@ def test_requests_are_shared_out_and_tokens_given_and_taken(lab, desk, page):
     panel.get_by_role("button", name="Stop").click()
     page.page.wait_for_selector("section[data-panel=endpoint][data-status=stopped]")
     assert page.errors() == []
+
+
+@pytest.mark.full
+def test_series_and_targets_at_places_are_shown(lab, desk, page):
+    made = (
+        "import numpy as np, workbench as wb\nfrom sklearn.datasets import load_digits\n"
+        "x = load_digits().images.astype('float32')[:200]\n"
+        "t = np.sin(np.arange(64) * np.linspace(.2, .9, 200)[:, None, None] + [[0], [2]])\n"
+    )
+    cells = [
+        made + "wb.load('arrays', inputs=t, targets=np.arange(200) // 100, modality='series')",
+        "wb.load('arrays', inputs=x, targets=(x > 8).astype(int), task='dense', labels=('a', 'b'))",
+        "wb.load('arrays', inputs=x, targets=[['dark'] * (k % 2) + ['wide'] * (k % 3 > 0) "
+        "for k in range(200)])",
+    ]
+    write_notebook(desk / "sorts.ipynb", cells)
+    page.open_notebook(lab, "sorts.ipynb")
+    page.run_all()
+    panels = page.page.locator("section[data-panel=dataset]")
+    for number, words in enumerate(("series, 2×64", "2 labels", "dark")):
+        panel = panels.nth(number)
+        panel.locator(".wb-tile").first.wait_for()
+        assert words in panel.inner_text()
+    page.shot("dataset-sorts-light", ".jp-NotebookPanel")
+    assert page.errors() == []

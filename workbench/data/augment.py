@@ -98,7 +98,7 @@ class Augment:
         for transform, config, allowed in self._steps:
             if allowed is None:
                 inputs = transform.apply(inputs, rng, config)
-            elif (rows := np.flatnonzero(allowed[targets])).size:
+            elif (rows := np.flatnonzero(_may_change(targets, allowed))).size:
                 inputs = inputs.copy()
                 inputs[rows] = transform.apply(inputs[rows], rng, config)
         return inputs
@@ -108,6 +108,13 @@ class Augment:
         allowed = set(TRANSFORMS.get(step.kind).allowed(labels, step.config))
         mask = np.array([label in allowed for label in labels], bool)
         return None if mask.all() else mask
+
+
+def _may_change(targets: np.ndarray, allowed: np.ndarray) -> np.ndarray:
+    """Returns which samples [N] show no label that must be left alone."""
+    if targets.ndim == 1:
+        return np.asarray(allowed[targets])
+    return np.asarray(~(targets[:, ~allowed] > 0).any(axis=1))
 
 
 _HINT = "Give text, as in 'shift:1 + rotate:10', or a list of mappings with 'kind'."

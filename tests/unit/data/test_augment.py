@@ -44,3 +44,18 @@ def test_labels_left_alone_are_told_and_stay_as_they_are():
     assert not moved[targets == 0].any()
     assert 3 < moved[targets == 1].sum() < 17
     assert (inputs == np.random.default_rng(0).random((40, 1, 4, 4), np.float32)).all()
+
+
+def test_of_labels_that_hold_together_one_that_is_left_alone_is_enough():
+    labels = ("6", "round")
+    steps = parse_augment("flip:vertical")
+    inputs = np.random.default_rng(0).random((3, 1, 4, 4)).astype(np.float32)
+    targets = np.array([[1, 1], [0, 1], [0, 0]], np.uint8)
+    left_out = check_augment(steps, "image", "multilabel", labels)
+    assert left_out[0].places == ("6",)
+    for seed in range(20):
+        changed = Augment(steps, labels)(inputs, targets, np.random.default_rng(seed))
+        assert np.array_equal(changed[0], inputs[0])
+        if not np.array_equal(changed[1:], inputs[1:]):
+            return
+    raise AssertionError("the others were never changed")

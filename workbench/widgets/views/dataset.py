@@ -42,7 +42,7 @@ def state(dataset: Dataset) -> dict[str, Any]:
         "labels": list(dataset.labels),
         "balance": balance(dataset),
         "findings": facts["findings"],
-        "augments": _augments(dataset.modality),
+        "augments": _augments(dataset),
         "augment": " + ".join(_step(step) for step in facts["augment"] or ()),
         "size_bytes": facts["size_bytes"],
     }
@@ -227,12 +227,14 @@ def _words(value: Any) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)[:40]
 
 
-def _augments(modality: str) -> list[list[str]]:
+def _augments(dataset: Dataset) -> list[list[str]]:
     """Returns each transform that fits, as text to try, and what it does."""
-    found = []
+    found: list[list[str]] = []
+    if TASKS.get(dataset.task).form == "places":
+        return found  # it would move the samples, and not what the targets lie on
     for key in TRANSFORMS:
         transform = TRANSFORMS.get(key)
-        if modality in transform.modalities:
+        if dataset.modality in transform.modalities:
             first = next(iter(transform.Config.model_fields.items()), None)
             value = None if first is None or first[1].is_required() else first[1].default
             found.append([key if value is None else f"{key}:{value}", transform.summary])
