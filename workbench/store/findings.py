@@ -9,7 +9,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from workbench.core.errors import IntegrityError
+from workbench.core.errors import IntegrityError, WorkbenchError
+from workbench.store.reading import RESTORE, UNREADABLE
+from workbench.store.schema import HINT
 from workbench.store.seals import KINDS
 from workbench.store.trail import VERSION_START
 
@@ -34,11 +36,30 @@ def tampered(store: Store) -> Iterator[Tampered]:
         yield _said("key", missing)
         return
     for kind, check in CHECKS.items():
-        yield from (_said(kind, error) for error in check(store))
+        yield from _finished(kind, (_said(kind, error) for error in check(store)))
     for kind in KINDS:
-        remedy = KINDS[kind].remedy
-        yield from (Tampered(kind, words, remedy) for _, words in store.seals.broken(kind))
-        yield from (Tampered(kind, words, remedy) for words in store.seals.removed(kind))
+        yield from _finished(kind, _sealed(store, kind))
+
+
+def _sealed(store: Store, kind: str) -> Iterator[Tampered]:
+    remedy = KINDS[kind].remedy
+    yield from (Tampered(kind, words, remedy) for _, words in store.seals.broken(kind))
+    yield from (Tampered(kind, words, RESTORE) for words in store.seals.removed(kind))
+
+
+def _finished(kind: str, found: Iterator[Tampered]) -> Iterator[Tampered]:
+    """Yields findings; a check that cannot go on is one itself, and the others go on."""
+    try:
+        yield from found
+    except WorkbenchError as error:
+        yield Tampered(kind, error.message, error.hint or RESTORE)
+    except UNREADABLE as error:
+        yield Tampered(kind, f"The {kind} records cannot be read: {error}.", RESTORE)
+
+
+def _schema(store: Store) -> Iterator[IntegrityError]:
+    for words in store.db.schema_problems():
+        yield IntegrityError(words, hint=HINT)
 
 
 def _audit(store: Store) -> Iterator[IntegrityError]:
@@ -113,6 +134,7 @@ def _said(kind: str, error: IntegrityError) -> Tampered:
 
 
 CHECKS: dict[str, Callable[[Store], Iterator[IntegrityError]]] = {
+    "schema": _schema,
     "audit": _audit,
     "alias": _aliases,
     "version": _versions,

@@ -34,7 +34,7 @@ def begin(
 ) -> None:
     """Makes the key and the seals of a workspace that has none, and notes that it has them."""
     noted = _note(home)
-    if noted.exists():
+    if noted.exists() or db.schema_problems():
         return
     with suppress(OSError, sqlite3.OperationalError, StorageError):  # it can only be read from here
         with db.transaction() as connection:

@@ -24,6 +24,7 @@ from workbench.store.checkpoints import FILE
 from workbench.training.checkpoint import Checkpoint, resumable_state, save_checkpoint
 
 WORK = "w" * 64
+_SCHEMA = "SELECT sql FROM sqlite_schema WHERE name = ?"
 _TRIGGERS = ("versions_never_change", "audit_never_changes", "audit_never_forgets")
 
 
@@ -69,10 +70,13 @@ def fill(root: Path, data: str, run: str) -> Filled:
 def sql(filled: Filled, *statements: str, values: tuple[Any, ...] = ()) -> None:
     """Changes the database as somebody with a shell would."""
     with closing(sqlite3.connect(filled.root / "workbench.db")) as outside, outside:
+        kept = [outside.execute(_SCHEMA, (trigger,)).fetchone()[0] for trigger in _TRIGGERS]
         for trigger in _TRIGGERS:
-            outside.execute(f"DROP TRIGGER IF EXISTS {trigger}")
+            outside.execute(f"DROP TRIGGER {trigger}")
         for statement in statements:
             assert outside.execute(statement, values).rowcount != 0, statement
+        for trigger in kept:
+            outside.execute(trigger)
 
 
 def _state(value: float) -> FitState:
@@ -165,6 +169,15 @@ def _statement(*statements: str) -> Callable[[Filled], None]:
     return lambda filled: sql(filled, *statements)
 
 
+def _schema(*statements: str) -> Callable[[Filled], None]:
+    def change(filled: Filled) -> None:
+        with closing(sqlite3.connect(filled.root / "workbench.db")) as outside, outside:
+            for statement in statements:
+                outside.execute(statement)
+
+    return change
+
+
 def _verb(call: Callable[[Workspace, Filled], Any]) -> Callable[[Filled], Any]:
     return lambda filled: call(filled.space, filled)
 
@@ -182,6 +195,12 @@ _resume = _verb(lambda s, f: resumable_state(f.checkpoint, WORK, s.store.checkpo
 _network = _verb(
     lambda s, f: load_network(s.store, s.store.artifacts.get(s.run(f.run).record.outputs["model"]))
 )
+
+
+_measure = _verb(
+    lambda s, f: s.store.studies.add_variant(f.study[6:], WORK, "half", {"score": 0.5})
+)
+_write = _verb(lambda s, f: s.store.cache.put("k", {}))
 
 
 def _verify(number: int) -> Callable[[Filled], Any]:
@@ -406,6 +425,51 @@ CASES = [
         "lost its head",
     ),
     Case("audit", "no seals", _statement("DELETE FROM seals"), _serve, "lost its head"),
+    Case(
+        "schema",
+        "a trigger that forges scores",
+        _schema(
+            "CREATE TRIGGER forge AFTER INSERT ON variants BEGIN UPDATE variants SET measured = "
+            "'{\"score\": 0.99999}' WHERE rowid = NEW.rowid; END"
+        ),
+        _measure,
+        "trigger 'forge' was put into",
+    ),
+    Case(
+        "schema",
+        "a trigger taken out",
+        _schema("DROP TRIGGER audit_never_forgets"),
+        _write,
+        "trigger 'audit_never_forgets' was taken out",
+    ),
+    Case(
+        "schema",
+        "an index taken out",
+        _schema("DROP INDEX audit_by_subject"),
+        _write,
+        "index 'audit_by_subject' was taken out",
+    ),
+    Case(
+        "schema",
+        "a table taken out",
+        _schema("DROP TABLE cache"),
+        _verb(lambda s, f: s.store.cache.get("k")),
+        "table 'cache' was taken out",
+    ),
+    Case(
+        "schema",
+        "a view in the place of a table",
+        _schema("ALTER TABLE cache RENAME TO kept", "CREATE VIEW cache AS SELECT * FROM kept"),
+        _write,
+        "table 'cache' was taken out",
+    ),
+    Case(
+        "schema",
+        "an earlier version",
+        _schema("PRAGMA user_version = 0"),
+        _write,
+        "says that its tables are of version 0; they are of 2",
+    ),
     Case("checkpoint", "other tensors", _checkpoint, _resume, f"checkpoint of run:.* {_CHANGED}"),
     Case(
         "key",
@@ -417,6 +481,8 @@ CASES = [
     Case("key", "another one", _new_key, _serve, "another head than was written"),
 ]
 QUICK = {
+    "schema: a trigger that forges scores",
+    "schema: an earlier version",
     "dataset: another one under its fingerprint",
     "file: labels shifted",
     "variant: a better score",
