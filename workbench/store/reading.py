@@ -13,6 +13,8 @@ _R = TypeVar("_R")
 _T = TypeVar("_T")
 
 RESTORE = "Restore workbench.db from a backup."
+LARGEST = 2**63 - 1
+"""The largest integer that SQLite holds."""
 UNREADABLE = (ValueError, TypeError, KeyError, AttributeError, IndexError, RecursionError)
 """What Python raises at a value of another form than was written."""
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from workbench.core.errors import IntegrityError
 from workbench.core.files import private_folder, write_private
+from workbench.core.ids import digest_bytes
 from workbench.core.lazy import lazy
 from workbench.store.home import Home
 
@@ -65,6 +66,10 @@ class Signer:
     def public_key(self) -> bytes:
         """Returns what others need to check this workspace's signatures, as PEM."""
         return ed25519.public_pem(self._key)
+
+    def fingerprint(self) -> str:
+        """Returns what tells the key from others, without telling it."""
+        return digest_bytes(self.public_key())
 
     def trust(self, name: str, pem: bytes) -> None:
         """Also takes the signatures of another workspace, whose public key this is."""

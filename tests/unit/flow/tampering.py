@@ -156,6 +156,22 @@ def _checkpoint(filled: Filled) -> None:
     save_checkpoint(filled.checkpoint, Checkpoint(WORK, _state(0.75)))
 
 
+def _of_another_run(filled: Filled) -> None:
+    """The file of another run, and its seal, both under this run's name."""
+    store = filled.space.store
+    other = store.runs.create("train", {}, {})
+    path = store.runs.directory(other.id) / FILE
+    save_checkpoint(path, Checkpoint(WORK, _state(0.75)), store.checkpoints)
+    filled.checkpoint.write_bytes(path.read_bytes())
+    run = filled.checkpoint.parent.name
+    sql(
+        filled,
+        "INSERT INTO seals SELECT kind, replace(key, ?1, ?2), seal FROM seals WHERE key LIKE "
+        "?1 || '/%'",
+        values=(other.id, run),
+    )
+
+
 def _cut_and_moved(filled: Filled) -> None:
     sql(
         filled,
@@ -230,7 +246,7 @@ PLACES: Mapping[str, str] = {
     "studies": "study",
     "variants": "variant",
     "cache": "result",
-    "models": "version",
+    "models": "model",
     "versions": "version",
     "aliases": "alias",
     "alias_history": "alias",
@@ -470,6 +486,67 @@ CASES = [
         _write,
         "says that its tables are of version 0; they are of 2",
     ),
+    *(
+        Case(
+            kind,
+            "removed with its seal",
+            _statement(
+                f"DELETE FROM {table} WHERE {where}", f"DELETE FROM seals WHERE kind = '{kind}'"
+            ),
+            None if kind == "result" else _verb(lambda s, f: s.gc()),
+            f"The {kind} records are not those .* gone, with their seals",
+        )
+        for kind, table, where in (
+            ("artifact", "artifacts", "1"),
+            ("dataset", "datasets", "1"),
+            ("run", "runs", "1"),
+            ("study", "studies", "1"),
+            ("variant", "variants", "1"),
+            ("result", "cache", "1"),
+        )
+    ),
+    Case(
+        "run",
+        "other roots",
+        _statement("UPDATE runs SET outputs = '{}'"),
+        _verb(lambda s, f: s.gc()),
+        f"run:.* {_CHANGED}",
+    ),
+    Case(
+        "version",
+        "removed before gc",
+        _statement("DELETE FROM versions WHERE number = 2"),
+        _verb(lambda s, f: s.gc()),
+        "@2 was registered .* is gone",
+    ),
+    Case(
+        "model",
+        "hidden",
+        _statement("DELETE FROM models"),
+        None,
+        "Model 'digits' had 4 versions and is gone from the list",
+    ),
+    Case(
+        "model",
+        "a higher counter",
+        _statement("UPDATE models SET last_number = 4000000"),
+        None,
+        "says that its last version was 4000000; it was 4",
+    ),
+    Case(
+        "checkpoint",
+        "removed",
+        lambda f: f.checkpoint.unlink(),
+        _resume,
+        "checkpoint of run:.* was removed behind",
+    ),
+    Case(
+        "checkpoint",
+        "another run's",
+        _of_another_run,
+        _resume,
+        f"checkpoint of run:.* {_CHANGED}",
+    ),
     Case("checkpoint", "other tensors", _checkpoint, _resume, f"checkpoint of run:.* {_CHANGED}"),
     Case(
         "key",
@@ -478,7 +555,14 @@ CASES = [
         _verb(lambda s, f: s.promote("digits", 1)),
         "key .* is missing",
     ),
-    Case("key", "another one", _new_key, _serve, "another head than was written"),
+    Case("key", "another one", _new_key, _serve, "keys/ and workbench.db do not belong together"),
+    Case(
+        "key",
+        "no key in it",
+        lambda f: (f.root / "keys" / "signing.pem").write_text(""),
+        _serve,
+        "signing.pem cannot be read",
+    ),
 ]
 QUICK = {
     "schema: a trigger that forges scores",
