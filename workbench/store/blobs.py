@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from workbench.core.errors import IntegrityError, UnsafeError
-from workbench.core.files import open_private, private_folder
+from workbench.core.files import open_private
 from workbench.core.host import sync_folder
 from workbench.core.ids import digest_file
 from workbench.store.database import Database
@@ -175,7 +175,7 @@ class Blobs:
     @contextmanager
     def _scratch(self, suffix: str) -> Iterator[Path]:
         """Gives a path of the blobs' file system; whatever is left there at the end goes."""
-        path = private_folder(self._home.scratch) / scratch_name(suffix)
+        path = self._home.folder(self._home.scratch) / scratch_name(suffix)
         try:
             open_private(path, "xb").close()
             yield path
@@ -183,7 +183,7 @@ class Blobs:
             path.unlink(missing_ok=True)
 
     def _place(self, source: Path, target: Path) -> None:
-        private_folder(target.parent)
+        self._home.folder(target.parent)
         source.chmod(0o400)
         os.utime(source)  # it may have been filled for hours
         source.replace(target)

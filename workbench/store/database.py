@@ -13,7 +13,7 @@ from typing import Any
 from workbench.core.errors import IntegrityError, StateError, StorageError
 from workbench.core.files import open_private
 from workbench.core.storage import DAMAGED, storage_border
-from workbench.store.home import Home
+from workbench.store.home import Home, moved
 from workbench.store.migrations import SCRIPTS
 from workbench.store.opening import open_database, stamp_of
 from workbench.store.reserve import Reserve
@@ -143,13 +143,33 @@ class Database:
             self._local.schema = changes
 
     def _connection(self) -> sqlite3.Connection:
-        stamp = getattr(self._local, "stamp", None)
-        if stamp is not None and stamp != stamp_of(self.path):
-            self.close()  # it can only be read from here, and somebody else has written it
         connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
+        if connection is not None and connection.in_transaction:
+            return connection
+        file = self._file()
+        if connection is not None and self._is_outdated(file):
+            self.close()
+            connection = None
         if connection is None:
             connection = self._open()
+            self._local.file = file
         return connection
+
+    def _file(self) -> tuple[int, int]:
+        """Returns what tells the file from another one in its place."""
+        try:
+            found = self.path.stat()
+        except FileNotFoundError:
+            raise moved(self.path.parent) from None
+        return found.st_dev, found.st_ino
+
+    def _is_outdated(self, file: tuple[int, int]) -> bool:
+        """Returns whether this thread's connection is to what was there before.
+
+        A backup was put in its place; or it can only be read from here, and somebody has written.
+        """
+        stamp = self._local.stamp
+        return file != self._local.file or (stamp is not None and stamp != stamp_of(self.path))
 
     def _writable(self) -> sqlite3.Connection:
         """Returns a connection; one that can only read is tried anew: perhaps there is space."""

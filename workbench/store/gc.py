@@ -52,8 +52,9 @@ def collect(
 
     Raises:
         IntegrityError: Something that tells what is needed was changed behind the workspace's back.
-        StorageError: The workspace can only be read.
+        StorageError: The workspace can only be read, or was moved.
     """
+    store.home.check()
     _refuse_untrusted(store)
     found = find_leftovers(store, young_s=young_s, endpoints=endpoints)
     left = {"leftovers": len(found), "leftover_bytes": sum(map(size_of, found))}
@@ -144,10 +145,10 @@ def _forget_changed(store: Store, connection: sqlite3.Connection) -> int:
             store.audit.add(connection, "forget", kind, {"reason": problem})
             count += 1
     for kind in FORGETTABLE:
-        problem = store.seals.census.problem(connection, kind)
-        if problem is not None:
+        miscounted = store.seals.census.problem(connection, kind)
+        if miscounted is not None:
             store.seals.census.renew(connection, kind)
-            store.audit.add(connection, "forget", kind, {"reason": problem})
+            store.audit.add(connection, "forget", kind, {"reason": miscounted})
     return count
 
 

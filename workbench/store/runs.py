@@ -18,8 +18,8 @@ from workbench.core.errors import (
     StorageError,
     WorkbenchError,
 )
-from workbench.core.files import private_folder, write_private
-from workbench.core.host import is_locked, process_start
+from workbench.core.files import write_private
+from workbench.core.host import FileLock, is_locked, process_start
 from workbench.core.ids import new_id
 from workbench.store.checkpoints import forget_checkpoint
 from workbench.store.database import Database
@@ -78,7 +78,7 @@ class Runs:
         run_id = new_id()
         texts = [json.dumps(dict(values), ensure_ascii=False) for values in (config, inputs)]
         try:
-            private_folder(self.directory(run_id))
+            self._home.folder(self.directory(run_id))
             self._note(run_id).prepare()
             with self._db.transaction() as connection:
                 connection.execute(
@@ -150,6 +150,15 @@ class Runs:
     def lock_path(self, run_id: str) -> Path:
         """Returns the file that the process working on a run keeps locked."""
         return self.directory(run_id) / "lock"
+
+    def lock(self, run_id: str) -> FileLock:
+        """Returns the lock of a run, for the process that works on it.
+
+        Raises:
+            StorageError: The workspace was moved or removed.
+        """
+        self._home.folder(self.directory(run_id))
+        return FileLock(self.lock_path(run_id))
 
     def events_path(self, run_id: str) -> Path:
         """Returns the event log of a run."""
