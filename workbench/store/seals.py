@@ -174,6 +174,11 @@ class Seals:
             raise IntegrityError(problem, hint=KINDS[kind].remedy, context={"kind": kind})
         return row
 
+    def problem(self, kind: str, rest: str, *values: Any) -> str | None:
+        """Returns what is wrong with the first row of a `query`, in words; None if nothing is."""
+        rows = self.query(kind, rest, *values)
+        return self._problem(kind, rows[0]) if rows else None
+
     def broken(self, kind: str) -> Iterator[tuple[sqlite3.Row, str]]:
         """Yields each row that does not say what the workspace wrote, and what is wrong."""
         for row in self.query(kind):
