@@ -52,7 +52,8 @@ class Models:
 
     def names(self) -> list[str]:
         """Returns all model names, sorted."""
-        return [row["name"] for row in self._db.query("SELECT name FROM models ORDER BY name")]
+        rows = self._db.query("SELECT name FROM models ORDER BY name")
+        return [row["name"] for row in rows if isinstance(row["name"], str)]
 
     def versions(self, name: str) -> list[Version]:
         """Returns the versions of a model, oldest first."""

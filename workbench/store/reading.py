@@ -51,13 +51,24 @@ def readable(read: Callable[[_R], _T], rows: Iterable[_R]) -> Iterator[_T]:
             continue
 
 
-def mapping(text: Any) -> dict[str, Any]:
+def mapping(value: Any) -> dict[str, Any]:
     """Returns a stored JSON object.
 
     Raises:
         ValueError: It is none.
     """
-    found = json.loads(text)
+    found = json.loads(value)
     if not isinstance(found, dict):
-        raise ValueError(f"{str(text)[:40]!r} is no JSON object")
+        raise ValueError(f"{str(value)[:40]!r} is no JSON object")
     return found
+
+
+def text(value: Any) -> str:
+    """Returns a stored text.
+
+    Raises:
+        TypeError: It is none.
+    """
+    if not isinstance(value, str):
+        raise TypeError(f"{str(value)[:40]} is no text")
+    return value

@@ -21,11 +21,12 @@ from workbench.core.errors import (
 from workbench.core.files import write_private
 from workbench.core.host import FileLock, is_locked, process_start
 from workbench.core.ids import new_id
+from workbench.core.storage import storage_border
 from workbench.store.checkpoints import forget_checkpoint
 from workbench.store.database import Database
 from workbench.store.end_note import EndNote, Status
 from workbench.store.home import Home
-from workbench.store.reading import LARGEST, UNREADABLE, mapping, readable, reading
+from workbench.store.reading import LARGEST, UNREADABLE, mapping, readable, reading, text
 from workbench.store.reserve import Reserve
 from workbench.store.seals import KINDS, Seals
 
@@ -74,7 +75,15 @@ class Runs:
         self._seals = seals
 
     def create(self, kind: str, config: Mapping[str, Any], inputs: Mapping[str, str]) -> RunRecord:
-        """Adds a run that has not started."""
+        """Adds a run that has not started.
+
+        Raises:
+            StorageError: It cannot be written here.
+        """
+        with storage_border(self._home.root, "The run"):
+            return self._create(kind, config, inputs)
+
+    def _create(self, kind: str, config: Mapping[str, Any], inputs: Mapping[str, str]) -> RunRecord:
         run_id = new_id()
         texts = [json.dumps(dict(values), ensure_ascii=False) for values in (config, inputs)]
         try:
@@ -287,7 +296,7 @@ class Runs:
             outputs=mapping(row["outputs"]),
             metrics=mapping(row["metrics"]),
             error=error,
-            created=row["created"],
+            created=text(row["created"]),
             started=row["started"],
             finished=row["finished"],
         )

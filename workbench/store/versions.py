@@ -10,7 +10,7 @@ from typing import Any
 from workbench.core.errors import IntegrityError
 from workbench.core.ids import canonical_json, digest_bytes
 from workbench.store.blobs import Blob
-from workbench.store.reading import mapping, reading
+from workbench.store.reading import mapping, reading, text
 from workbench.store.signing import Signer
 
 
@@ -43,8 +43,8 @@ def read_version(row: sqlite3.Row) -> Version:
         IntegrityError: It cannot be read.
     """
     with reading(f"model:{row['name']}@{row['number']}"):
-        manifest = mapping(row["manifest"])
-    return Version(row["name"], row["number"], row["digest"], manifest, row["created"])
+        manifest, created = mapping(row["manifest"]), text(row["created"])
+    return Version(row["name"], row["number"], row["digest"], manifest, created)
 
 
 def sign_version(signer: Signer, name: str, number: int, digest: str) -> str:

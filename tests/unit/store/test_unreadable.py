@@ -1,8 +1,10 @@
 """Stored values that cannot be read are told in words; listings leave them out."""
 
+import errno
 import os
 import sqlite3
 from contextlib import closing, suppress
+from pathlib import Path
 
 import pytest
 
@@ -25,6 +27,8 @@ STATEMENTS = {
     "signature": "UPDATE versions SET signature = x'ff'",
     "alias number": "PRAGMA foreign_keys=OFF; UPDATE aliases SET number = 'x'",
     "alias history": "UPDATE alias_history SET number = 'x'",
+    "created": "UPDATE versions SET created = x'ff'",
+    "name": "PRAGMA foreign_keys=OFF; UPDATE models SET name = x'ff'",
     "counter": "UPDATE models SET last_number = 'x'",
     "artifact digest": "UPDATE artifacts SET digest = 'garbage'",
     "artifact files": "UPDATE artifacts SET files = '{\"a\": 1}'",
@@ -61,6 +65,7 @@ VERBS = {
     "studies": lambda store: store.studies.all(),
     "log": lambda store: store.audit.entries(),
     "audit": lambda store: store.audit.verify(),
+    "no such model": lambda store: store.models.get("digit", 1),
     "resolve": lambda store: store.models.resolve("model:digits@champion"),
     "verify": lambda store: store.models.verify(store.models.resolve("model:digits@1")),
     "rollback": lambda store: store.models.rollback("digits"),
@@ -97,7 +102,7 @@ def change(root, statement):
 
 
 def tried(root):
-    """Each verb works or says in words what is wrong; doctor always finishes, and names it."""
+    """Tries every verb, which works or tells what is wrong; returns what doctor says."""
     for verb in VERBS.values():
         with suppress(WorkbenchError):
             verb(open_store(root))
@@ -188,3 +193,12 @@ def test_keys_are_not_made_anew_in_the_way_of_a_backup(filled):
 def test_a_path_too_long_is_told(tmp_path):
     with pytest.raises(StorageError, match="too long"):
         open_store(tmp_path / ("x" * (os.pathconf(tmp_path, "PC_NAME_MAX") + 1)))
+
+
+def test_a_run_in_a_workspace_that_can_only_be_read_is_told(store, monkeypatch):
+    def refused(path, *args, **kwargs):
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "mkdir", refused)
+    with pytest.raises(StorageError, match="The run cannot be used: you may not do that there"):
+        store.runs.create("pipeline", {}, {})
