@@ -19,6 +19,7 @@ from workbench.store.database import Database
 from workbench.store.home import Home
 from workbench.store.scratch import scratch_name
 
+_ANEW = "Restore it from a backup, or load or make again what it belongs to: that stores it anew."
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _SUFFIX = re.compile(r"(\.[A-Za-z0-9]{1,16}){0,2}")
 
@@ -99,7 +100,7 @@ class Blobs:
         if not path.is_file():
             raise IntegrityError(
                 f"The stored file {blob.digest[:12]}{blob.suffix} is missing.",
-                hint="Restore it from a backup, or make the version anew.",
+                hint=_ANEW,
                 context=blob.to_json(),
             )
         found = digest_file(path)
@@ -107,7 +108,7 @@ class Blobs:
             raise IntegrityError(
                 f"The stored file {blob.digest[:12]}{blob.suffix} was changed: "
                 f"its bytes now hash to {found[:12]}.",
-                hint="Restore it from a backup, or make the version anew.",
+                hint=_ANEW,
                 context={**blob.to_json(), "found": found},
             )
         return path

@@ -15,7 +15,8 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from workbench.core.errors import IntegrityError
+from workbench.core.errors import IntegrityError, StorageError
+from workbench.core.host import is_read_only
 from workbench.store.blobs import Blob
 from workbench.store.checkpoints import FILE, forget_checkpoint
 from workbench.store.findings import untrusted_roots
@@ -55,6 +56,12 @@ def collect(
         StorageError: The workspace can only be read, or was moved.
     """
     store.home.check()
+    if not dry_run and is_read_only(store.home.root):
+        raise StorageError(
+            f"Nothing can be removed from {store.home.root}: it can only be read.",
+            hint="Ask its owner to run `workbench gc`; with --dry-run it tells what would go.",
+            context={"reason": "read_only", "path": str(store.home.root)},
+        )
     _refuse_untrusted(store)
     found = find_leftovers(store, young_s=young_s, endpoints=endpoints)
     left = {"leftovers": len(found), "leftover_bytes": sum(map(size_of, found))}

@@ -59,7 +59,7 @@ KINDS: Mapping[str, Sealed] = MappingProxyType(
             ("digest",),
             ("kind", "files", "meta"),
             "artifact {digest:.12}",
-            f"{_RESTORE}, or make it anew.",
+            f"{_RESTORE}, or load or make again what it is of: that puts it right.",
         ),
         "dataset": Sealed(
             "datasets",

@@ -202,3 +202,10 @@ def test_a_run_in_a_workspace_that_can_only_be_read_is_told(store, monkeypatch):
     monkeypatch.setattr(Path, "mkdir", refused)
     with pytest.raises(StorageError, match="The run cannot be used: you may not do that there"):
         store.runs.create("pipeline", {}, {})
+
+
+def test_gc_says_where_nothing_can_be_removed(filled, monkeypatch):
+    monkeypatch.setattr(os, "access", lambda path, mode: mode != os.W_OK)
+    with pytest.raises(StorageError, match=r"Nothing can be removed from .* only be read"):
+        collect(open_store(filled))
+    assert collect(open_store(filled), dry_run=True)["artifacts"] == 0
