@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from workbench.core.errors import InputError, did_you_mean
 
 KINDS = ("dataset", "run", "study", "variant", "model", "endpoint")
+_LONGEST_NUMBER = 20  # digits; Python refuses to read some thousand
 _NAME = re.compile(r"[^\W_][\w.-]{0,99}")
 
 
@@ -55,6 +56,11 @@ def parse_ref(text: str) -> Ref:
             hint=f"Maybe you meant '{text.rstrip('@/')}'?",
         )
     return Ref(kind, name, selector or None, part or None)
+
+
+def version_number(selector: str) -> int:
+    """Returns the number that decimal digits say; a number that no version has, if it is absurd."""
+    return int(selector) if len(selector) <= _LONGEST_NUMBER else 10**_LONGEST_NUMBER
 
 
 def is_ref(text: str) -> bool:

@@ -70,6 +70,7 @@ _SHAPE = _Reason(
     "Restore it from a backup, or set WORKBENCH_HOME to another folder to start anew.",
     _UNUSABLE,
 )
+_TOO_LONG = _Reason("too_long", "the path is too long", "Give a shorter one.", _UNUSABLE)
 DAMAGED = _Reason(
     "damaged",
     "it is damaged",
@@ -86,6 +87,7 @@ _ANYWHERE = {
     errno.EFBIG: _LIMIT,
     errno.EROFS: _READ_ONLY,
     errno.EIO: _BROKEN,
+    errno.ENAMETOOLONG: _TOO_LONG,
     getattr(errno, "EDQUOT", errno.ENOSPC): _QUOTA,
     getattr(errno, "ESTALE", errno.EIO): _BROKEN,
 }

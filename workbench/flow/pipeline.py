@@ -13,7 +13,6 @@ from typing import Any
 
 from workbench.core.errors import InputError, RunFailedError, did_you_mean, unknown_name
 from workbench.core.files import writing
-from workbench.core.host import FileLock
 from workbench.core.ids import digest_file
 from workbench.core.optional import require
 from workbench.core.storage import storage_error
@@ -87,7 +86,7 @@ def run_pipeline(
     record = store.runs.create("pipeline", {"pipeline": name, "parameters": values}, {})
     notebook = store.runs.directory(record.id) / "notebook.ipynb"
     executed = Executed(record.id, notebook)
-    with FileLock(store.runs.lock_path(record.id)):
+    with store.runs.lock(record.id):
         store.runs.start(record.id)
         try:
             with _environment(store, source, record.id):

@@ -13,7 +13,7 @@ from typing import Any
 
 from workbench.core.errors import CancelledError, StateError, UnexpectedError, WorkbenchError
 from workbench.core.files import open_private, write_private
-from workbench.core.host import FileLock, start_detached
+from workbench.core.host import start_detached
 from workbench.core.storage import storage_error
 from workbench.flow.steps import run_step
 from workbench.store import RunContext, Store
@@ -35,7 +35,7 @@ def execute(
     Raises:
         WorkbenchError: The step failed; the run has the same error on record.
     """
-    lock = FileLock(store.runs.lock_path(run_id))
+    lock = store.runs.lock(run_id)
     if not lock.try_acquire():
         raise StateError(f"The run {run_id} is already being worked on.")
     context: RunContext | None = None

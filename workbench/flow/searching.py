@@ -28,7 +28,6 @@ from workbench.core.errors import (
     StorageError,
     UnsupportedError,
 )
-from workbench.core.host import FileLock
 from workbench.core.storage import storage_error
 from workbench.exporting.parity import ParityError
 from workbench.flow.preparing import Preparing
@@ -148,7 +147,7 @@ class Searching:
         """Returns the best variant and the report; a first look at the clock is taken here."""
         self._began = self._given_start or time.monotonic()
         self._deadline = self._began + self._goal.budget_s
-        with FileLock(self._store.runs.lock_path(self.run_id)):
+        with self._store.runs.lock(self.run_id):
             self._store.runs.start(self.run_id)
             context = RunContext(self._store.runs, self.run_id, on_event)
             try:

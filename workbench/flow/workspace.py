@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from workbench.core.errors import InputError, StateError, did_you_mean
 from workbench.core.ids import digest_json
 from workbench.core.lazy import lazy
-from workbench.core.refs import check_name, is_ref, parse_ref
+from workbench.core.refs import check_name, is_ref, parse_ref, version_number
 from workbench.core.storage import bordered
 from workbench.flow import exports, resolve
 from workbench.flow.batch import is_batch
@@ -345,7 +345,7 @@ class Workspace:
         """
         parsed = parse_ref(ref)
         if parsed.kind == "model" and parsed.selector and parsed.selector.isdecimal():
-            self.store.models.delete(parsed.name, int(parsed.selector))
+            self.store.models.delete(parsed.name, version_number(parsed.selector))
         elif parsed.kind == "run":
             self._delete_run(parsed.name)
         else:
@@ -384,7 +384,7 @@ class Workspace:
         if isinstance(version, int):
             return version
         if isinstance(version, str) and version.isdecimal():
-            return int(version)
+            return version_number(version)
         found = self.store.models.resolve(version if isinstance(version, str) else version.ref)
         if found.name != name:
             raise InputError(

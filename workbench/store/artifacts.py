@@ -18,9 +18,11 @@ from workbench.core.errors import (
     UnsafeError,
 )
 from workbench.core.ids import digest_json
+from workbench.store.audit import Audit
 from workbench.store.blobs import Blob, Blobs
 from workbench.store.database import Database
-from workbench.store.seals import Seals
+from workbench.store.reading import mapping, reading
+from workbench.store.seals import KINDS, Seals
 
 MODEL_FILE = "model.onnx"
 """Name of the graph in every artifact and version that can be served."""
@@ -45,8 +47,9 @@ class Artifact:
 class Artifacts:
     """All artifacts of one workspace."""
 
-    def __init__(self, db: Database, blobs: Blobs, seals: Seals) -> None:
+    def __init__(self, db: Database, blobs: Blobs, seals: Seals, audit: Audit) -> None:
         self._db = db
+        self._audit = audit
         self._blobs = blobs
         self._seals = seals
 
@@ -82,13 +85,38 @@ class Artifacts:
             ).rowcount
             if is_new:
                 self._seals.seal(connection, "artifact", digest)
+            else:
+                self._put_right(connection, digest, identity)
         return self.get(digest)
+
+    def _put_right(
+        self, connection: sqlite3.Connection, digest: str, identity: Mapping[str, Any]
+    ) -> None:
+        """Makes the record say what its digest is that of, if it was changed; the log tells."""
+        problem = self._seals.problem("artifact", "WHERE digest = ?", digest)
+        if problem is None:
+            return
+        texts = [json.dumps(identity[name], ensure_ascii=False) for name in ("files", "meta")]
+        connection.execute(
+            "UPDATE artifacts SET kind = ?, files = ?, meta = ? WHERE digest = ?",
+            (identity["kind"], *texts, digest),
+        )
+        self._seals.seal(connection, "artifact", digest)
+        self._audit.add(connection, "mend", f"artifact:{digest}", {"reason": problem})
 
     def adopt(self, digest: str) -> Artifact | None:
         """Returns a remembered artifact that is about to be used; None if it has to be made again.
 
-        Its files count as young from now on, so that gc leaves them until something refers to them.
+        It has to if its record or a file was changed. Its files are re-hashed once a process; they
+        count as young from now on, so that gc leaves them until something refers to them.
         """
+        try:
+            if self._is_known(digest):
+                for blob in self._files(digest):
+                    self._blobs.proven(blob)
+        except IntegrityError:
+            self._seals.check_key()
+            return None
         try:
             with self._db.transaction():
                 is_whole = self._renew(digest)
@@ -116,13 +144,14 @@ class Artifacts:
                 hint="Give more digits.",
             )
         row = self._seals.checked("artifact", rows[0])
-        return Artifact(
-            digest=row["digest"],
-            kind=row["kind"],
-            files={k: Blob.from_json(v) for k, v in json.loads(row["files"]).items()},
-            meta=json.loads(row["meta"]),
-            created=row["created"],
-        )
+        with reading(f"The artifact {row['digest']!s:.12}", KINDS["artifact"].remedy):
+            return Artifact(
+                digest=row["digest"],
+                kind=row["kind"],
+                files={k: Blob.from_json(v) for k, v in mapping(row["files"]).items()},
+                meta=mapping(row["meta"]),
+                created=row["created"],
+            )
 
     def path(self, artifact: Artifact, name: str) -> Path:
         """Returns the path of one of its files, re-hashed when this process first asks for it.

@@ -17,6 +17,7 @@ from workbench.core.clock import now
 from workbench.core.errors import IntegrityError
 from workbench.core.ids import digest_json
 from workbench.store.database import Database
+from workbench.store.reading import UNREADABLE, mapping
 from workbench.store.seals import Seals
 from workbench.store.signing import Signer
 
@@ -163,8 +164,10 @@ class Audit:
         if row is None:
             self._seals.of("audit", [])  # without its key an older workspace has no head yet
             raise _broken("has lost its head", id=None)
-        number, newest, seal = str(row["seal"]).split(" ")
-        if not self._seals.holds("audit", [int(number), newest], seal):
+        number, _, rest = str(row["seal"]).partition(" ")
+        newest, _, seal = rest.partition(" ")
+        if not number.isdecimal() or not self._seals.holds("audit", [int(number), newest], seal):
+            self._seals.check_key()
             raise _broken("has another head than was written", id=None)
         return int(number), newest
 
@@ -180,7 +183,11 @@ def _end(connection: sqlite3.Connection) -> tuple[int, str]:
 
 
 def _is_whole(entry: AuditEntry) -> bool:
-    return digest_json({k: v for k, v in vars(entry).items() if k != "hash"}) == entry.hash
+    try:
+        found = digest_json({k: v for k, v in vars(entry).items() if k != "hash"})
+    except UNREADABLE:
+        return False
+    return found == entry.hash
 
 
 def _broken(how: str, **context: Any) -> IntegrityError:
@@ -193,7 +200,11 @@ def _broken(how: str, **context: Any) -> IntegrityError:
 
 def _entry(row: sqlite3.Row) -> AuditEntry:
     values = {k: row[k] for k in row.keys() if k != "signature"}  # noqa: SIM118 (sqlite3.Row)
-    return AuditEntry(**{**values, "data": json.loads(row["data"])})
+    try:
+        data = mapping(row["data"])
+    except UNREADABLE:
+        data = {"unreadable": str(row["data"])[:100]}  # it breaks the chain, and is shown
+    return AuditEntry(**{**values, "data": data})
 
 
 def _user() -> str:

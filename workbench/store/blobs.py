@@ -12,13 +12,14 @@ from pathlib import Path
 from typing import Any
 
 from workbench.core.errors import IntegrityError, UnsafeError
-from workbench.core.files import open_private, private_folder
+from workbench.core.files import open_private
 from workbench.core.host import sync_folder
 from workbench.core.ids import digest_file
 from workbench.store.database import Database
 from workbench.store.home import Home
 from workbench.store.scratch import scratch_name
 
+_ANEW = "Restore it from a backup, or load or make again what it belongs to: that stores it anew."
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _SUFFIX = re.compile(r"(\.[A-Za-z0-9]{1,16}){0,2}")
 
@@ -99,7 +100,7 @@ class Blobs:
         if not path.is_file():
             raise IntegrityError(
                 f"The stored file {blob.digest[:12]}{blob.suffix} is missing.",
-                hint="Restore it from a backup, or make the version anew.",
+                hint=_ANEW,
                 context=blob.to_json(),
             )
         found = digest_file(path)
@@ -107,7 +108,7 @@ class Blobs:
             raise IntegrityError(
                 f"The stored file {blob.digest[:12]}{blob.suffix} was changed: "
                 f"its bytes now hash to {found[:12]}.",
-                hint="Restore it from a backup, or make the version anew.",
+                hint=_ANEW,
                 context={**blob.to_json(), "found": found},
             )
         return path
@@ -175,7 +176,7 @@ class Blobs:
     @contextmanager
     def _scratch(self, suffix: str) -> Iterator[Path]:
         """Gives a path of the blobs' file system; whatever is left there at the end goes."""
-        path = private_folder(self._home.scratch) / scratch_name(suffix)
+        path = self._home.folder(self._home.scratch) / scratch_name(suffix)
         try:
             open_private(path, "xb").close()
             yield path
@@ -183,7 +184,7 @@ class Blobs:
             path.unlink(missing_ok=True)
 
     def _place(self, source: Path, target: Path) -> None:
-        private_folder(target.parent)
+        self._home.folder(target.parent)
         source.chmod(0o400)
         os.utime(source)  # it may have been filled for hours
         source.replace(target)

@@ -8,6 +8,7 @@ from typing import Any
 
 from workbench.core.clock import now
 from workbench.store.database import Database
+from workbench.store.reading import mapping
 from workbench.store.seals import Seals
 
 
@@ -25,7 +26,7 @@ class Cache:
             IntegrityError: It was changed behind the workspace's back.
         """
         rows = self._seals.query("result", "WHERE key = ?", key)
-        return dict(json.loads(self._seals.checked("result", rows[0])["value"])) if rows else None
+        return mapping(self._seals.checked("result", rows[0])["value"]) if rows else None
 
     def put(self, key: str, value: Mapping[str, Any]) -> None:
         """Stores a result; a later one under the same key replaces it."""

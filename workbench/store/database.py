@@ -6,17 +6,26 @@ import sqlite3
 import threading
 import warnings
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from workbench.core.errors import StateError, StorageError
+from workbench.core.errors import IntegrityError, StateError, StorageError
 from workbench.core.files import open_private
 from workbench.core.storage import DAMAGED, storage_border
-from workbench.store.home import Home
+from workbench.store.home import Home, moved
 from workbench.store.migrations import SCRIPTS
 from workbench.store.opening import open_database, stamp_of
 from workbench.store.reserve import Reserve
+from workbench.store.schema import (
+    HINT,
+    check_schema,
+    expected,
+    objects,
+    problems,
+    run_script,
+    version_of,
+)
 
 _NETWORK = ("nfs", "cifs", "smb", "lustre", "gpfs", "afs", "ceph", "glusterfs", "beegfs", "9p")
 _MOUNTS = Path("/proc/mounts")
@@ -51,16 +60,15 @@ class Database:
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
-        """Gives a connection that holds the write lock; commits at the end, or undoes all."""
-        with self._border():
-            connection = self._writable()
-            connection.execute("BEGIN IMMEDIATE")
-            try:
-                yield connection
-                connection.commit()
-            except BaseException:
-                connection.rollback()
-                raise
+        """Gives a connection that holds the write lock; commits at the end, or undoes all.
+
+        Raises:
+            IntegrityError: Tables or triggers were changed: what is written might not be what is
+                stored.
+        """
+        with self._locked() as connection:
+            self._check_schema(connection)
+            yield connection
 
     @contextmanager
     def snapshot(self) -> Iterator[sqlite3.Connection]:
@@ -91,6 +99,11 @@ class Database:
             others: int = connection.execute("PRAGMA data_version").fetchone()[0]
             return others, connection.total_changes
 
+    def schema_problems(self) -> list[str]:
+        """Returns which tables, indices, triggers and views are not what they were made as."""
+        with self._border():
+            return list(problems(self._connection()))
+
     def close(self) -> None:
         """Closes this thread's connection."""
         connection = getattr(self._local, "connection", None)
@@ -98,17 +111,65 @@ class Database:
             connection.close()
             self._local.connection = None
 
-    def _border(self) -> AbstractContextManager[None]:
-        return storage_border(self.path, f"The workspace's database {self.path}")
+    @contextmanager
+    def _border(self) -> Iterator[None]:
+        try:
+            with storage_border(self.path, f"The workspace's database {self.path}"):
+                yield
+        except sqlite3.OperationalError as error:  # no such table, or a text that is none
+            for words in problems(self._connection()):
+                raise IntegrityError(words, hint=HINT) from error
+            raise IntegrityError(
+                f"The workspace's database {self.path} cannot be read: {error}.", hint=HINT
+            ) from error
+
+    @contextmanager
+    def _locked(self) -> Iterator[sqlite3.Connection]:
+        with self._border():
+            connection = self._writable()
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield connection
+                connection.commit()
+            except BaseException:
+                connection.rollback()
+                raise
+
+    def _check_schema(self, connection: sqlite3.Connection) -> None:
+        """Checks it once a connection, and whenever it was changed since; some 2 µs else."""
+        changes = connection.execute("PRAGMA schema_version").fetchone()[0]
+        if self._local.schema != changes:
+            check_schema(connection)
+            self._local.schema = changes
 
     def _connection(self) -> sqlite3.Connection:
-        stamp = getattr(self._local, "stamp", None)
-        if stamp is not None and stamp != stamp_of(self.path):
-            self.close()  # it can only be read from here, and somebody else has written it
         connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
+        if connection is not None and connection.in_transaction:
+            return connection
+        file = self._file()
+        if connection is not None and self._is_outdated(file):
+            self.close()
+            connection = None
         if connection is None:
             connection = self._open()
+            self._local.file = file
         return connection
+
+    def _file(self) -> tuple[int, int]:
+        """Returns what tells the file from another one in its place."""
+        try:
+            found = self.path.stat()
+        except FileNotFoundError:
+            raise moved(self.path.parent) from None
+        return found.st_dev, found.st_ino
+
+    def _is_outdated(self, file: tuple[int, int]) -> bool:
+        """Returns whether this thread's connection is to what was there before.
+
+        A backup was put in its place; or it can only be read from here, and somebody has written.
+        """
+        stamp = self._local.stamp
+        return file != self._local.file or (stamp is not None and stamp != stamp_of(self.path))
 
     def _writable(self) -> sqlite3.Connection:
         """Returns a connection; one that can only read is tried anew: perhaps there is space."""
@@ -126,6 +187,7 @@ class Database:
                 raise
             opened = open_database(self.path)
         self._local.connection, self._local.stamp = opened.connection, opened.stamp
+        self._local.schema = None  # which one was checked last
         return opened.connection
 
     def _migrate(self) -> None:
@@ -133,22 +195,24 @@ class Database:
             if not self.path.exists():
                 open_private(self.path, "ab").close()  # SQLite's own files get the same mode
             connection = self._connection()
-            if connection.execute("PRAGMA user_version").fetchone()[0] == len(SCRIPTS):
+            if version_of(connection) == len(SCRIPTS):
                 return
             self._choose_journal(connection)
-            with self.transaction():
+            with self._locked():
                 self._bring_up_to_date(connection)
 
     def _bring_up_to_date(self, connection: sqlite3.Connection) -> None:
-        version = connection.execute("PRAGMA user_version").fetchone()[0]
+        version = version_of(connection)
         if version > len(SCRIPTS):
             raise StateError(
                 f"The workspace {self.path.parent} was written by a newer workbench "
                 f"(tables {version}, this one knows {len(SCRIPTS)}).",
                 hint="Update this installation: pip install -U maas-workbench",
             )
+        if objects(connection) != expected(max(version, 0)):
+            return  # it can be listed; whoever writes is told what is wrong with it
         for script in SCRIPTS[version:]:
-            _run_script(connection, script)
+            run_script(connection, script)
         connection.execute(f"PRAGMA user_version={len(SCRIPTS)}")
 
     def _choose_journal(self, connection: sqlite3.Connection) -> None:
@@ -196,12 +260,3 @@ def file_system(path: Path) -> str:
         if (target == point or point in target.parents) and len(point.parts) >= best:
             best, kind = len(point.parts), found
     return kind
-
-
-def _run_script(connection: sqlite3.Connection, script: str) -> None:
-    statement = ""
-    for line in script.splitlines(keepends=True):
-        statement += line
-        if sqlite3.complete_statement(statement):
-            connection.execute(statement)
-            statement = ""

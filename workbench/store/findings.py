@@ -9,12 +9,16 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from workbench.core.errors import IntegrityError
-from workbench.store.seals import KINDS
+from workbench.core.errors import IntegrityError, WorkbenchError
+from workbench.store.reading import RESTORE, UNREADABLE
+from workbench.store.schema import HINT
+from workbench.store.seals import CHECKPOINT, FORGETTABLE, KINDS
 from workbench.store.trail import VERSION_START
 
 if TYPE_CHECKING:
     from workbench.store import Artifact, Store
+
+_PUT_RIGHT = f"{RESTORE} Registering another version under the name puts it right, too."
 
 
 @dataclass(frozen=True)
@@ -29,16 +33,51 @@ class Tampered:
 def tampered(store: Store) -> Iterator[Tampered]:
     """Yields each thing that is not what the workspace wrote; without the key, only that."""
     try:
+        store.seals.check_key()
         store.signer.mac(b"")
     except IntegrityError as missing:
         yield _said("key", missing)
         return
     for kind, check in CHECKS.items():
-        yield from (_said(kind, error) for error in check(store))
+        yield from _finished(kind, (_said(kind, error) for error in check(store)))
     for kind in KINDS:
-        remedy = KINDS[kind].remedy
-        yield from (Tampered(kind, words, remedy) for _, words in store.seals.broken(kind))
-        yield from (Tampered(kind, words, remedy) for words in store.seals.removed(kind))
+        yield from _finished(kind, _sealed(store, kind))
+
+
+def untrusted_roots(store: Store) -> Iterator[Tampered]:
+    """Yields what says falsely which files are needed: gc would remove others than it should.
+
+    Reads no stored file, but every record. What gc itself forgets, and only that, is left out.
+    """
+    store.seals.check_key()
+    store.signer.mac(b"")  # without the key nothing can be trusted
+    for kind, check in _ROOTS.items():
+        yield from _finished(kind, (_said(kind, error) for error in check(store)))
+    for kind in KINDS:
+        if kind not in FORGETTABLE:
+            yield from _finished(kind, _sealed(store, kind))
+    yield from (Tampered("variant", words, RESTORE) for words in store.seals.removed("variant"))
+
+
+def _sealed(store: Store, kind: str) -> Iterator[Tampered]:
+    remedy = KINDS[kind].remedy
+    yield from (Tampered(kind, words, remedy) for _, words in store.seals.broken(kind))
+    yield from (Tampered(kind, words, RESTORE) for words in store.seals.removed(kind))
+
+
+def _finished(kind: str, found: Iterator[Tampered]) -> Iterator[Tampered]:
+    """Yields findings; a check that cannot go on is one itself, and the others go on."""
+    try:
+        yield from found
+    except WorkbenchError as error:
+        yield Tampered(kind, error.message, error.hint or RESTORE)
+    except UNREADABLE as error:
+        yield Tampered(kind, f"The {kind} records cannot be read: {error}.", RESTORE)
+
+
+def _schema(store: Store) -> Iterator[IntegrityError]:
+    for words in store.db.schema_problems():
+        yield IntegrityError(words, hint=HINT)
 
 
 def _audit(store: Store) -> Iterator[IntegrityError]:
@@ -58,10 +97,33 @@ def _aliases(store: Store) -> Iterator[IntegrityError]:
 
 
 def _versions(store: Store) -> Iterator[IntegrityError]:
-    for name in store.models.names():
-        for version in store.models.versions(name):
-            yield from _raised(store.models.verify, version)
+    models = store.models
+    yield from _each_version(store, lambda *key: models.verify(models.proven(*key)))
     yield from _lost_versions(store)
+
+
+def _manifests(store: Store) -> Iterator[IntegrityError]:
+    yield from _each_version(store, store.models.proven)
+    yield from _lost_versions(store)
+
+
+def _each_version(store: Store, check: Callable[[str, int], object]) -> Iterator[IntegrityError]:
+    for row in store.db.query("SELECT name, number FROM versions ORDER BY name, number"):
+        yield from _raised(check, row["name"], row["number"])
+
+
+def _models(store: Store) -> Iterator[IntegrityError]:
+    """Yields models that are hidden, and counters that are not what the log says."""
+    with store.db.snapshot() as connection:
+        counters = dict(connection.execute("SELECT name, last_number FROM models").fetchall())
+        for name, said in store.models.trail.numbers(connection).items():
+            if counters.get(name, said) != said:
+                words = f"says that its last version was {counters[name]}; it was {said}"
+            elif name not in counters:
+                words = f"had {said} versions and is gone from the list"
+            else:
+                continue
+            yield IntegrityError(f"Model '{name}' {words}.", hint=_PUT_RIGHT)
 
 
 def _lost_versions(store: Store) -> Iterator[IntegrityError]:
@@ -99,6 +161,9 @@ def _whole(store: Store, digest: str) -> Iterator[Artifact]:
 def _checkpoints(store: Store) -> Iterator[IntegrityError]:
     for path in store.checkpoints.all():
         yield from _raised(store.checkpoints.check, path)
+    words = store.seals.miscounted(CHECKPOINT)
+    if words is not None:
+        yield IntegrityError(words, hint=RESTORE)
 
 
 def _raised(check: Callable[..., object], *values: object) -> Iterator[IntegrityError]:
@@ -113,9 +178,16 @@ def _said(kind: str, error: IntegrityError) -> Tampered:
 
 
 CHECKS: dict[str, Callable[[Store], Iterator[IntegrityError]]] = {
+    "schema": _schema,
     "audit": _audit,
+    "model": _models,
     "alias": _aliases,
     "version": _versions,
     "file": _files,
     "checkpoint": _checkpoints,
+}
+_ROOTS: dict[str, Callable[[Store], Iterator[IntegrityError]]] = {
+    "schema": _schema,
+    "audit": _audit,
+    "version": _manifests,
 }

@@ -15,17 +15,21 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from workbench.core.errors import IntegrityError, StorageError
+from workbench.core.host import is_read_only
 from workbench.store.blobs import Blob
+from workbench.store.checkpoints import FILE, forget_checkpoint
+from workbench.store.findings import untrusted_roots
 from workbench.store.in_use import in_use
 from workbench.store.leftovers import find_leftovers, remove, size_of
 from workbench.store.reserve import Reserve
+from workbench.store.seals import CHECKPOINT, FORGETTABLE
 
 if TYPE_CHECKING:
     from workbench.store import Store
 
 _YOUNG_S = 3600.0
 _AT_ONCE = 256  # files removed while others wait for the lock
-_FORGETTABLE = ("result", "variant")
 
 
 def collect(
@@ -48,8 +52,17 @@ def collect(
         "artifacts"; of what processes left behind "leftovers" and "leftover_bytes".
 
     Raises:
-        StorageError: The workspace can only be read.
+        IntegrityError: Something that tells what is needed was changed behind the workspace's back.
+        StorageError: The workspace can only be read, or was moved.
     """
+    store.home.check()
+    if not dry_run and is_read_only(store.home.root):
+        raise StorageError(
+            f"Nothing can be removed from {store.home.root}: it can only be read.",
+            hint="Ask its owner to run `workbench gc`; with --dry-run it tells what would go.",
+            context={"reason": "read_only", "path": str(store.home.root)},
+        )
+    _refuse_untrusted(store)
     found = find_leftovers(store, young_s=young_s, endpoints=endpoints)
     left = {"leftovers": len(found), "leftover_bytes": sum(map(size_of, found))}
     reserve = Reserve(store.home.root)
@@ -62,6 +75,15 @@ def collect(
         return {**_collect(store, dry_run=False, young_s=young_s), **left}
     finally:
         reserve.keep()
+
+
+def _refuse_untrusted(store: Store) -> None:
+    for found in untrusted_roots(store):
+        raise IntegrityError(
+            f"Nothing was removed, since what is needed cannot be known: {found.words}",
+            hint=f"{found.remedy} `workbench doctor` lists all that is wrong.",
+            context={"kind": found.kind},
+        )
 
 
 def _collect(store: Store, *, dry_run: bool, young_s: float) -> dict[str, int]:
@@ -80,6 +102,8 @@ def _collect(store: Store, *, dry_run: bool, young_s: float) -> dict[str, int]:
     served = in_use(store)
     with store.db.snapshot() if dry_run else store.db.transaction() as connection:
         changed = 0 if dry_run else _forget_changed(store, connection)
+        if not dry_run:
+            _forget_checkpoints(store, connection)
         roots = set(_roots(store))
         gone = _unneeded(store, roots | served, young_s)
         only_served = _kept(store, set(gone)) - _kept(store, {*gone, *(served - roots)})
@@ -122,12 +146,25 @@ def _forget(store: Store, connection: sqlite3.Connection, gone: Sequence[str]) -
 def _forget_changed(store: Store, connection: sqlite3.Connection) -> int:
     """Forgets what was changed behind the workspace's back and can be computed again."""
     count = 0
-    for kind in _FORGETTABLE:
+    for kind in FORGETTABLE:
         for row, problem in list(store.seals.broken(kind)):
             store.seals.forget(connection, kind, row)
             store.audit.add(connection, "forget", kind, {"reason": problem})
             count += 1
+    for kind in FORGETTABLE:
+        miscounted = store.seals.census.problem(connection, kind)
+        if miscounted is not None:
+            store.seals.census.renew(connection, kind)
+            store.audit.add(connection, "forget", kind, {"reason": miscounted})
     return count
+
+
+def _forget_checkpoints(store: Store, connection: sqlite3.Connection) -> None:
+    """Drops the seals of checkpoints that went, since their run is done or deleted."""
+    for run in {key.partition("/")[0] for key in store.seals.keys(CHECKPOINT)}:
+        is_there = (store.runs.directory(run) / FILE).exists()
+        if not is_there and (not store.runs.has(run) or store.runs.made_something(run)):
+            forget_checkpoint(connection, store.seals, run)
 
 
 def _doomed(store: Store, gone: set[str], young_s: float) -> list[Path]:

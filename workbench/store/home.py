@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -66,7 +67,9 @@ class Home:
         """
         try:
             self.root.parent.mkdir(parents=True, exist_ok=True)  # as the user's other folders
-            for folder in (self.blobs, self.runs, self.requests, self.scratch, self.keys):
+            is_new = not self.database.exists()
+            keys = (self.keys,) if is_new else ()  # an empty one would be in a backup's way
+            for folder in (self.blobs, self.runs, self.requests, self.scratch, *keys):
                 private_folder(folder)
             ignore = self.root / ".gitignore"
             if not ignore.exists():
@@ -76,9 +79,46 @@ class Home:
                 raise _cannot_be_made(self.root, error) from error
         return self
 
+    def folder(self, path: Path) -> Path:
+        """Makes a folder in here, and those above it, for their owner only; returns it.
+
+        Raises:
+            StorageError: The workspace was moved or removed; it is not made again.
+        """
+        if path.is_dir():
+            return path
+        if path == self.root:
+            raise moved(self.root)
+        self.folder(path.parent)
+        with suppress(FileExistsError):
+            try:
+                path.mkdir(mode=0o700)
+            except FileNotFoundError:
+                raise moved(self.root) from None
+            path.chmod(0o700)  # whatever the umask
+        return path
+
+    def check(self) -> None:
+        """Checks that the workspace is still where it was opened.
+
+        Raises:
+            StorageError: It is not.
+        """
+        if not self.database.exists():
+            raise moved(self.root)
+
     def has_files(self) -> bool:
         """Returns whether anything was ever stored here."""
         return any(self.blobs.glob("??/*"))
+
+
+def moved(root: Path) -> StorageError:
+    """Returns the error for a workspace that is not where it was when it was opened."""
+    return StorageError(
+        f"The workspace {root} was moved or removed while it was open.",
+        hint=f"Open it where it is now: Workspace('path'), or set {VARIABLE} and start anew.",
+        context={"reason": "moved", "path": str(root)},
+    )
 
 
 def _cannot_be_made(root: Path, error: OSError) -> StorageError:

@@ -15,6 +15,7 @@ from workbench.core.errors import WorkbenchError
 from workbench.core.files import write_private
 from workbench.core.host import FileLock, is_locked
 from workbench.store.leftovers import ALIVE
+from workbench.store.reading import reading
 
 if TYPE_CHECKING:
     from workbench.store import Store
@@ -48,7 +49,7 @@ def in_use(store: Store) -> set[str]:
 
 def _artifacts(store: Store, path: Path) -> set[str]:
     found: set[str] = set()
-    for ref in json.loads(path.read_text(encoding="utf-8")) if path.exists() else ():
+    for ref in _noted(path):
         if ref.startswith("model:") or ref.lower().endswith(".onnx"):
             continue  # versions are roots themselves; files lie elsewhere
         try:
@@ -56,3 +57,13 @@ def _artifacts(store: Store, path: Path) -> set[str]:
         except WorkbenchError:
             continue  # it is gone already
     return found
+
+
+def _noted(path: Path) -> list[str]:
+    hint = "Stop that endpoint, or serve again what it serves; until then gc removes nothing."
+    with reading(f"What an endpoint serves, {path},", hint):
+        return (
+            [str(ref) for ref in json.loads(path.read_text(encoding="utf-8"))]
+            if path.exists()
+            else []
+        )

@@ -107,7 +107,7 @@ def _done_runs(store: Store) -> Iterator[Path]:
             continue
         for pattern in _PARTS:
             yield from folder.glob(pattern)
-        if row["status"] == "succeeded":
+        if row["status"] == "succeeded" and store.runs.made_something(row["id"]):
             yield from (folder / name for name in _RESUMABLE if (folder / name).exists())
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sqlite3
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,36 +16,19 @@ from workbench.core.errors import (
     did_you_mean,
     unknown_name,
 )
-from workbench.core.ids import canonical_json, digest_bytes, digest_json
+from workbench.core.ids import canonical_json, digest_json
 from workbench.core.reason import check_reason
-from workbench.core.refs import check_name, parse_ref
+from workbench.core.refs import check_name, parse_ref, version_number
 from workbench.store import alias_rows
 from workbench.store.audit import Audit
 from workbench.store.blobs import Blob, Blobs
 from workbench.store.database import Database
+from workbench.store.reading import LARGEST, readable
 from workbench.store.signing import Signer
 from workbench.store.trail import Trail
+from workbench.store.versions import Version, check_version, read_version, sign_version
 
-
-@dataclass(frozen=True)
-class Version:
-    """A version of a model. `digest` is the SHA-256 of its canonical-JSON manifest."""
-
-    name: str
-    number: int
-    digest: str
-    manifest: Mapping[str, Any]
-    created: str
-
-    @property
-    def ref(self) -> str:
-        """The version's ref."""
-        return f"model:{self.name}@{self.number}"
-
-    @property
-    def files(self) -> dict[str, Blob]:
-        """Its files by name."""
-        return {name: Blob.from_json(item) for name, item in self.manifest["files"].items()}
+__all__ = ["AliasMove", "Models", "Version"]
 
 
 @dataclass(frozen=True)
@@ -70,13 +52,14 @@ class Models:
 
     def names(self) -> list[str]:
         """Returns all model names, sorted."""
-        return [row["name"] for row in self._db.query("SELECT name FROM models ORDER BY name")]
+        rows = self._db.query("SELECT name FROM models ORDER BY name")
+        return [row["name"] for row in rows if isinstance(row["name"], str)]
 
     def versions(self, name: str) -> list[Version]:
         """Returns the versions of a model, oldest first."""
         self._require(name)
         rows = self._db.query("SELECT * FROM versions WHERE name = ? ORDER BY number", name)
-        return [_version(row) for row in rows]
+        return list(readable(read_version, rows))
 
     def register(self, name: str, manifest: Mapping[str, Any]) -> Version:
         """Adds a version; the same manifest under the same name gives the version it has.
@@ -118,7 +101,7 @@ class Models:
         row = self._db.one("SELECT * FROM versions WHERE name = ? AND digest = ?", name, digest)
         if row is None:
             raise NotFoundError(f"No version of '{name}' has the digest {digest[:12]}.")
-        return _version(row)
+        return read_version(row)
 
     def get(self, name: str, number: int) -> Version:
         """Returns a version by number.
@@ -126,12 +109,7 @@ class Models:
         Raises:
             NotFoundError: No such model or version.
         """
-        row = self._db.one("SELECT * FROM versions WHERE name = ? AND number = ?", name, number)
-        if row is None:
-            self._require(name)
-            known = ", ".join(str(v.number) for v in self.versions(name)) or "none"
-            raise NotFoundError(f"'{name}' has no version {number}.", hint=f"It has: {known}.")
-        return _version(row)
+        return read_version(self._row(name, number))
 
     def resolve(self, ref: str) -> Version:
         """Returns the version a ref such as `model:name@champion` or `model:name@3` points at.
@@ -147,7 +125,7 @@ class Models:
             number = self.alias(parsed.name, "champion")
             return self.get(parsed.name, number) if number else self.versions(parsed.name)[-1]
         if selector.isdecimal():
-            return self.get(parsed.name, int(selector))
+            return self.get(parsed.name, version_number(selector))
         number = self.alias(parsed.name, selector)
         if number is None:
             known = self.aliases(parsed.name)
@@ -173,7 +151,7 @@ class Models:
     def aliases(self, name: str) -> dict[str, int]:
         """Returns the aliases of a model with the number each points at; for showing, unchecked."""
         rows = self._db.query("SELECT * FROM aliases WHERE name = ? ORDER BY alias", name)
-        return {row["alias"]: row["number"] for row in rows}
+        return {row["alias"]: row["number"] for row in rows if isinstance(row["number"], int)}
 
     def history(self, name: str, alias: str) -> list[AliasMove]:
         """Returns the promotions of an alias, oldest first."""
@@ -208,6 +186,9 @@ class Models:
             actor: Who does it; by default the user of the system.
             reason: Why, for the audit log.
 
+        An alias that was changed behind the registry's back is first put back to what the audit log
+        says; the log tells.
+
         Raises:
             ConflictError: The alias points elsewhere than `expected`.
             StateError: The version was revoked for this alias.
@@ -216,7 +197,7 @@ class Models:
         reason = check_reason(reason)
         version = self.get(name, number)
         with self._db.transaction() as connection:
-            current = alias_rows.current(connection, name, alias)
+            current = self.trail.heal(connection, name, alias)
             if expected is not None and current != expected:
                 raise ConflictError(
                     f"'{alias}' of '{name}' points at {current}, not at {expected}.",
@@ -224,7 +205,7 @@ class Models:
                 )
             self.trail.check_version(connection, name, number)
             self._refuse_revoked(connection, name, alias, number, force)
-            if current != number or self.trail.last_move(connection, name, alias) != number:
+            if current != number:
                 alias_rows.point(connection, name, alias, number)
                 connection.execute(
                     "INSERT INTO alias_history (name, alias, number, created) VALUES (?, ?, ?, ?)",
@@ -290,24 +271,22 @@ class Models:
         Raises:
             IntegrityError: Something is not what was registered.
         """
-        row = self._db.one(
-            "SELECT * FROM versions WHERE name = ? AND number = ?", version.name, version.number
-        )
-        if row is None:
-            raise NotFoundError(f"{version.ref} does not exist.")
-        if digest_bytes(canonical_json(json.loads(row["manifest"]))) != row["digest"]:
-            raise IntegrityError(
-                f"The manifest of {version.ref} was changed.",
-                hint="Roll back to a version that verifies.",
-            )
-        message = _signed(version.name, version.number, row["digest"])
-        self._signer.check(message, row["signature"], what=version.ref)
-        with self._db.snapshot() as connection:
-            self.trail.check_version(connection, version.name, version.number)
-        stored = _version(row)
+        stored = self.proven(version.name, version.number)
         for name, blob in stored.files.items():
             self._verify_file(stored, name, blob, afresh=afresh)
         return stored
+
+    def proven(self, name: str, number: int) -> Version:
+        """Returns a version whose record is what was registered; its files are not read.
+
+        Raises:
+            NotFoundError: No such model or version.
+            IntegrityError: It was changed, or deleted since.
+        """
+        version = check_version(self._signer, self._row(name, number))
+        with self._db.snapshot() as connection:
+            self.trail.check_version(connection, name, number)
+        return version
 
     def delete(self, name: str, number: int) -> None:
         """Deletes a version; its number is never used again.
@@ -345,10 +324,7 @@ class Models:
     def _insert(
         self, connection: sqlite3.Connection, name: str, digest: str, manifest: Mapping[str, Any]
     ) -> int:
-        row = connection.execute(
-            "SELECT last_number FROM models WHERE name = ?", (name,)
-        ).fetchone()
-        number = 1 + max(int(row["last_number"]), self.trail.highest(connection, name))
+        number = 1 + self.trail.highest(connection, name)  # whatever the counter says
         connection.execute("UPDATE models SET last_number = ? WHERE name = ?", (number, name))
         connection.execute(
             "INSERT INTO versions VALUES (?, ?, ?, ?, ?, ?)",
@@ -357,7 +333,7 @@ class Models:
                 number,
                 digest,
                 canonical_json(dict(manifest)).decode(),
-                self._signer.sign(_signed(name, number, digest)),
+                sign_version(self._signer, name, number, digest),
                 now(),
             ),
         )
@@ -378,17 +354,18 @@ class Models:
             )
         connection.execute(f"DELETE {where}", key)
 
+    def _row(self, name: str, number: int) -> sqlite3.Row:
+        where, row = "WHERE name = ? AND number = ?", None
+        if 0 < number <= LARGEST:
+            row = self._db.one(f"SELECT * FROM versions {where}", name, number)
+        if row is None:
+            self._require(name)
+            known = ", ".join(str(v.number) for v in self.versions(name)) or "none"
+            raise NotFoundError(f"'{name}' has no version {number}.", hint=f"It has: {known}.")
+        return row
+
     def _require(self, name: str) -> None:
         if self._db.one("SELECT 1 FROM models WHERE name = ?", name) is None:
             raise unknown_name(
                 "model", name, self.names(), hint="`workbench models` lists all models."
             )
-
-
-def _version(row: sqlite3.Row) -> Version:
-    manifest = json.loads(row["manifest"])
-    return Version(row["name"], row["number"], row["digest"], manifest, row["created"])
-
-
-def _signed(name: str, number: int, digest: str) -> bytes:
-    return canonical_json({"name": name, "number": number, "digest": digest})

@@ -11,15 +11,24 @@ from pathlib import Path
 from typing import Any, Literal
 
 from workbench.core.clock import now
-from workbench.core.errors import NotFoundError, StateError, StorageError, WorkbenchError
-from workbench.core.files import private_folder, write_private
-from workbench.core.host import is_locked, process_start
+from workbench.core.errors import (
+    IntegrityError,
+    NotFoundError,
+    StateError,
+    StorageError,
+    WorkbenchError,
+)
+from workbench.core.files import write_private
+from workbench.core.host import FileLock, is_locked, process_start
 from workbench.core.ids import new_id
+from workbench.core.storage import storage_border
+from workbench.store.checkpoints import forget_checkpoint
 from workbench.store.database import Database
 from workbench.store.end_note import EndNote, Status
 from workbench.store.home import Home
+from workbench.store.reading import LARGEST, UNREADABLE, mapping, readable, reading, text
 from workbench.store.reserve import Reserve
-from workbench.store.seals import Seals
+from workbench.store.seals import KINDS, Seals
 
 Control = Literal["run", "pause", "stop"]
 FINISHED: tuple[Status, ...] = ("succeeded", "failed", "cancelled", "interrupted")
@@ -66,11 +75,19 @@ class Runs:
         self._seals = seals
 
     def create(self, kind: str, config: Mapping[str, Any], inputs: Mapping[str, str]) -> RunRecord:
-        """Adds a run that has not started."""
+        """Adds a run that has not started.
+
+        Raises:
+            StorageError: It cannot be written here.
+        """
+        with storage_border(self._home.root, "The run"):
+            return self._create(kind, config, inputs)
+
+    def _create(self, kind: str, config: Mapping[str, Any], inputs: Mapping[str, str]) -> RunRecord:
         run_id = new_id()
         texts = [json.dumps(dict(values), ensure_ascii=False) for values in (config, inputs)]
         try:
-            private_folder(self.directory(run_id))
+            self._home.folder(self.directory(run_id))
             self._note(run_id).prepare()
             with self._db.transaction() as connection:
                 connection.execute(
@@ -111,7 +128,16 @@ class Runs:
         with self._db.transaction() as connection:
             connection.execute("DELETE FROM runs WHERE id = ?", (run_id,))
             self._seals.drop(connection, "run", run_id)
+            forget_checkpoint(connection, self._seals, run_id)
         shutil.rmtree(self.directory(run_id), ignore_errors=True)
+
+    def made_something(self, run_id: str) -> bool:
+        """Returns whether a run has outputs, as far as they are what the workspace wrote."""
+        rows = self._seals.query("run", "WHERE id = ?", run_id)
+        try:
+            return any(mapping(self._seals.checked("run", row)["outputs"]) for row in rows)
+        except IntegrityError:
+            return False
 
     def has(self, run_id: str) -> bool:
         """Returns whether there is a run with this id; it may have been deleted."""
@@ -122,9 +148,9 @@ class Runs:
         rows = self._db.query(
             "SELECT * FROM runs WHERE ?1 IS NULL OR kind = ?1 ORDER BY rowid DESC LIMIT ?2",
             kind,
-            limit,
+            min(limit, LARGEST),
         )
-        return [self._record(row) for row in rows]
+        return list(readable(self._record, rows))
 
     def directory(self, run_id: str) -> Path:
         """Returns the folder of a run."""
@@ -133,6 +159,15 @@ class Runs:
     def lock_path(self, run_id: str) -> Path:
         """Returns the file that the process working on a run keeps locked."""
         return self.directory(run_id) / "lock"
+
+    def lock(self, run_id: str) -> FileLock:
+        """Returns the lock of a run, for the process that works on it.
+
+        Raises:
+            StorageError: The workspace was moved or removed.
+        """
+        self._home.folder(self.directory(run_id))
+        return FileLock(self.lock_path(run_id))
 
     def events_path(self, run_id: str) -> Path:
         """Returns the event log of a run."""
@@ -218,7 +253,7 @@ class Runs:
     def _merge(self, run_id: str, column: str, values: Mapping[str, Any]) -> None:
         with self._db.transaction() as connection:
             row = self._seals.checked("run", self._seals.query("run", "WHERE id = ?", run_id)[0])
-            merged = {**json.loads(row[column]), **values}
+            merged = {**mapping(row[column]), **values}
             connection.execute(
                 f"UPDATE runs SET {column} = ? WHERE id = ?",  # column is one of two constants
                 (json.dumps(merged, ensure_ascii=False), run_id),
@@ -229,12 +264,13 @@ class Runs:
         return self.directory(run_id) / "process.json"
 
     def _died_before_it_began(self, run_id: str) -> bool:
-        path = self._process_path(run_id)
-        if not path.exists():
-            return False
-        process = json.loads(path.read_text())
-        if process["host"] != platform.node() or process_start(process["pid"]) == process["start"]:
-            return False
+        try:
+            process = mapping(self._process_path(run_id).read_text(encoding="utf-8"))
+            is_here = process["host"] == platform.node()
+            if not is_here or process_start(int(process["pid"])) == process["start"]:
+                return False
+        except (OSError, *UNREADABLE):
+            return False  # nothing is known of it
         row = self._db.one("SELECT status FROM runs WHERE id = ?", run_id)
         return row is not None and row["status"] == "created"  # it had not just ended its work
 
@@ -242,8 +278,12 @@ class Runs:
         return EndNote(self.directory(run_id))
 
     def _record(self, row: Any) -> RunRecord:
+        with reading(f"run:{row['id']}", KINDS["run"].remedy):
+            return self._read(row)
+
+    def _read(self, row: Any) -> RunRecord:
         status: Status = row["status"]
-        error = None if row["error"] is None else json.loads(row["error"])
+        error = None if row["error"] is None else mapping(row["error"])
         is_lost = status in _LIVE and not is_locked(self.lock_path(row["id"]))
         if is_lost or (status == "created" and self._died_before_it_began(row["id"])):
             status, error = self._note(row["id"]).read() or ("interrupted", None)
@@ -251,12 +291,12 @@ class Runs:
             id=row["id"],
             kind=row["kind"],
             status=status,
-            config=json.loads(row["config"]),
-            inputs=json.loads(row["inputs"]),
-            outputs=json.loads(row["outputs"]),
-            metrics=json.loads(row["metrics"]),
+            config=mapping(row["config"]),
+            inputs=mapping(row["inputs"]),
+            outputs=mapping(row["outputs"]),
+            metrics=mapping(row["metrics"]),
             error=error,
-            created=row["created"],
+            created=text(row["created"]),
             started=row["started"],
             finished=row["finished"],
         )

@@ -15,7 +15,7 @@ from workbench.core.clock import now
 from workbench.core.errors import StorageError
 from workbench.core.files import write_private
 from workbench.store.audit import Audit
-from workbench.store.checkpoints import found_checkpoints
+from workbench.store.checkpoints import seal_checkpoints
 from workbench.store.database import Database
 from workbench.store.home import Home
 from workbench.store.seals import Seals
@@ -34,7 +34,7 @@ def begin(
 ) -> None:
     """Makes the key and the seals of a workspace that has none, and notes that it has them."""
     noted = _note(home)
-    if noted.exists():
+    if noted.exists() or db.schema_problems():
         return
     with suppress(OSError, sqlite3.OperationalError, StorageError):  # it can only be read from here
         with db.transaction() as connection:
@@ -80,9 +80,9 @@ def _seal(
     names = [row["name"] for row in connection.execute("SELECT name FROM models").fetchall()]
     signer.create()
     audit.begin(connection)
+    seals.begin(connection)
     count = seals.seal_all(connection)
-    for key, digest in found_checkpoints(home.runs):
-        seals.put(connection, "checkpoint", key, digest)
+    seal_checkpoints(connection, seals, home.runs)
     for name in names:
         trail.begin(connection, name, _WHY)
     if count or names:

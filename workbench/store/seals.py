@@ -20,9 +20,11 @@ from typing import Any
 
 from workbench.core.errors import IntegrityError
 from workbench.core.ids import canonical_json
+from workbench.store.census import Census
 from workbench.store.database import Database
 from workbench.store.signing import Signer
 
+CHECKPOINT = "checkpoint"  # the kind of those that seal no row
 _RESTORE = "Restore workbench.db from a backup"
 
 
@@ -57,7 +59,7 @@ KINDS: Mapping[str, Sealed] = MappingProxyType(
             ("digest",),
             ("kind", "files", "meta"),
             "artifact {digest:.12}",
-            f"{_RESTORE}, or make it anew.",
+            f"{_RESTORE}, or load or make again what it is of: that puts it right.",
         ),
         "dataset": Sealed(
             "datasets",
@@ -97,6 +99,9 @@ KINDS: Mapping[str, Sealed] = MappingProxyType(
     }
 )
 
+FORGETTABLE = ("result", "variant")
+"""Kinds that gc forgets if their seal does not hold: they can be made again."""
+
 
 class Seals:
     """All seals of one workspace."""
@@ -104,6 +109,13 @@ class Seals:
     def __init__(self, db: Database, signer: Signer) -> None:
         self._db = db
         self._signer = signer
+        self.census = Census(self.of)
+
+    def begin(self, connection: sqlite3.Connection) -> None:
+        """Notes the key and begins the census; only for a workspace that was never sealed."""
+        note = ("key", "public", self._signer.fingerprint())
+        connection.execute("INSERT OR REPLACE INTO seals VALUES (?, ?, ?)", note)
+        self.census.begin(connection, (*KINDS, CHECKPOINT))
 
     def seal(self, connection: sqlite3.Connection, kind: str, *key: str) -> None:
         """Seals a row as it is now, within the transaction that wrote it."""
@@ -123,7 +135,10 @@ class Seals:
 
     def drop(self, connection: sqlite3.Connection, kind: str, *key: str) -> None:
         """Takes the seal of a row away that is deleted in this transaction."""
-        connection.execute("DELETE FROM seals WHERE kind = ? AND key = ?", (kind, "/".join(key)))
+        at = (kind, "/".join(key))
+        old = _sealed_at(connection, *at)
+        connection.execute("DELETE FROM seals WHERE kind = ? AND key = ?", at)
+        self.census.update(connection, kind, old, None)
 
     def forget(self, connection: sqlite3.Connection, kind: str, row: sqlite3.Row) -> None:
         """Deletes a row together with its seal."""
@@ -131,7 +146,7 @@ class Seals:
         where = " AND ".join(f"{column} = ?" for column in about.key)
         key = [row[column] for column in about.key]
         connection.execute(f"DELETE FROM {about.table} WHERE {where}", key)
-        self.drop(connection, kind, *key)
+        self.drop(connection, kind, *map(str, key))
 
     def query(self, kind: str, rest: str = "", *values: Any) -> list[sqlite3.Row]:
         """Returns rows with their seals, to be given to `checked`.
@@ -155,8 +170,14 @@ class Seals:
         """
         problem = self._problem(kind, row)
         if problem is not None:
+            self.check_key()
             raise IntegrityError(problem, hint=KINDS[kind].remedy, context={"kind": kind})
         return row
+
+    def problem(self, kind: str, rest: str, *values: Any) -> str | None:
+        """Returns what is wrong with the first row of a `query`, in words; None if nothing is."""
+        rows = self.query(kind, rest, *values)
+        return self._problem(kind, rows[0]) if rows else None
 
     def broken(self, kind: str) -> Iterator[tuple[sqlite3.Row, str]]:
         """Yields each row that does not say what the workspace wrote, and what is wrong."""
@@ -166,7 +187,7 @@ class Seals:
                 yield row, problem
 
     def removed(self, kind: str) -> Iterator[str]:
-        """Yields what is wrong, for each row that was taken out but for its seal."""
+        """Yields what is wrong, for each row that was taken out, with its seal or without."""
         about = KINDS[kind]
         rows = self._db.query(
             f"SELECT key FROM seals WHERE kind = ? AND key NOT IN "
@@ -174,34 +195,76 @@ class Seals:
             kind,
         )
         for row in rows:
-            yield f"A {kind} was removed behind the workspace's back: {row['key'][:60]}."
+            yield f"A {kind} was removed behind the workspace's back: {str(row['key'])[:60]}."
+        problem = self.miscounted(kind)
+        if problem is not None:
+            yield problem
+
+    def miscounted(self, kind: str) -> str | None:
+        """Returns what is wrong if a row went, or came, together with its seal."""
+        with self._db.snapshot() as connection:
+            return self.census.problem(connection, kind)
 
     def put(self, connection: sqlite3.Connection, kind: str, key: str, content: Any) -> None:
         """Seals any content under a key; what was sealed there before is replaced."""
-        connection.execute(
-            "INSERT OR REPLACE INTO seals VALUES (?, ?, ?)", (kind, key, self.of(kind, content))
-        )
+        old, new = _sealed_at(connection, kind, key), self.of(kind, content)
+        connection.execute("INSERT OR REPLACE INTO seals VALUES (?, ?, ?)", (kind, key, new))
+        self.census.update(connection, kind, old, new)
+
+    def check_key(self) -> None:
+        """Checks that the key is the one that this database was written with.
+
+        It is only for better words: nothing is believed for it.
+
+        Raises:
+            IntegrityError: It is that of another workspace, or is missing.
+        """
+        noted = self.get("key", "public")
+        if noted is not None and noted != self._signer.fingerprint():
+            raise IntegrityError(
+                "keys/ and workbench.db do not belong together: the key is another one than the "
+                "records were sealed and signed with.",
+                hint="Put back the folder keys/ that belongs to this workbench.db, from a backup.",
+            )
 
     def of(self, kind: str, content: Any) -> str:
         """Returns the seal of a content, 64 hexadecimal digits."""
         return self._signer.mac(canonical_json([kind, content]))
 
-    def holds(self, kind: str, content: Any, seal: str | None) -> bool:
-        """Returns whether a seal is that of a content."""
-        return seal is not None and hmac.compare_digest(seal, self.of(kind, content))
+    def holds(self, kind: str, content: Any, seal: Any) -> bool:
+        """Returns whether a seal is that of a content; both may be anything."""
+        try:
+            return hmac.compare_digest(
+                str(seal).encode(errors="replace"), self.of(kind, content).encode()
+            )
+        except (TypeError, ValueError):  # bytes in a column of texts, say
+            self._signer.mac(b"")  # without the key, that is what is wrong
+            return False
 
     def get(self, kind: str, key: str) -> str | None:
         """Returns the seal under a key, or None."""
         row = self._db.one("SELECT seal FROM seals WHERE kind = ? AND key = ?", kind, key)
         return None if row is None else str(row["seal"])
 
+    def keys(self, kind: str) -> list[str]:
+        """Returns under which keys something of a kind was sealed."""
+        rows = self._db.query("SELECT key FROM seals WHERE kind = ? ORDER BY key", kind)
+        return [str(row["key"]) for row in rows]
+
     def _problem(self, kind: str, row: sqlite3.Row) -> str | None:
-        what = KINDS[kind].words.format(**dict(row))
+        values = dict(row)
+        what = KINDS[kind].words.format(**{name: str(value) for name, value in values.items()})
         if row["seal"] is None:
             return f"{what} was put there behind the workspace's back: it bears no seal."
         if not self.holds(kind, _content(kind, row), row["seal"]):
             return f"{what} was changed behind the workspace's back."
         return None
+
+
+def _sealed_at(connection: sqlite3.Connection, kind: str, key: str) -> Any:
+    where = "WHERE kind = ? AND key = ?"
+    row = connection.execute(f"SELECT seal FROM seals {where}", (kind, key)).fetchone()
+    return None if row is None else row["seal"]
 
 
 def _key(kind: str, row: sqlite3.Row) -> str:

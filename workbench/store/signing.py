@@ -10,7 +10,8 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from workbench.core.errors import IntegrityError
-from workbench.core.files import private_folder, write_private
+from workbench.core.files import write_private
+from workbench.core.ids import digest_bytes
 from workbench.core.lazy import lazy
 from workbench.store.home import Home
 
@@ -26,6 +27,7 @@ class Signer:
     """Signs and checks with the workspace's key (RFC 8032). It is made once, with the workspace."""
 
     def __init__(self, home: Home) -> None:
+        self._home = home
         self._path = home.keys / "signing.pem"
         self._trusted = home.keys / "trusted"
 
@@ -37,6 +39,7 @@ class Signer:
     def create(self) -> None:
         """Makes the key of a new workspace; for who holds the database's write lock."""
         if not self.has_key:
+            self._home.folder(self._path.parent)
             ed25519.write_new(self._path)
 
     def sign(self, message: bytes) -> str:
@@ -66,9 +69,13 @@ class Signer:
         """Returns what others need to check this workspace's signatures, as PEM."""
         return ed25519.public_pem(self._key)
 
+    def fingerprint(self) -> str:
+        """Returns what tells the key from others, without telling it."""
+        return digest_bytes(self.public_key())
+
     def trust(self, name: str, pem: bytes) -> None:
         """Also takes the signatures of another workspace, whose public key this is."""
-        write_private(private_folder(self._trusted) / f"{name}.pem", pem.decode())
+        write_private(self._home.folder(self._trusted) / f"{name}.pem", pem.decode())
 
     def _others(self) -> list[ed25519.PublicKey]:
         return ed25519.read_public(self._trusted)

@@ -11,7 +11,8 @@ from workbench.core.clock import now
 from workbench.core.errors import InputError, NotFoundError
 from workbench.core.ids import digest_json, new_id
 from workbench.store.database import Database
-from workbench.store.seals import Seals
+from workbench.store.reading import mapping, readable, reading
+from workbench.store.seals import KINDS, Seals
 
 _SHORTEST_PREFIX = 6
 
@@ -102,7 +103,7 @@ class Studies:
 
     def all(self) -> list[StudyRecord]:
         """Returns all studies, newest first; for showing, unchecked."""
-        return [_study(row) for row in self._db.query("SELECT * FROM studies ORDER BY rowid DESC")]
+        return list(readable(_study, self._db.query("SELECT * FROM studies ORDER BY rowid DESC")))
 
     def add_variant(
         self, study_id: str, digest: str, recipe: str, measured: Mapping[str, Any]
@@ -155,10 +156,12 @@ class Studies:
 
 
 def _study(row: Any) -> StudyRecord:
-    config = json.loads(row["config"])
+    with reading(f"study:{row['id']}", KINDS["study"].remedy):
+        config = mapping(row["config"])
     return StudyRecord(row["id"], row["model"], row["dataset"], config, row["created"])
 
 
 def _variant(row: Any) -> VariantRecord:
-    measured = json.loads(row["measured"])
+    with reading(f"A variant of study:{row['study']}", KINDS["variant"].remedy):
+        measured = mapping(row["measured"])
     return VariantRecord(row["study"], row["digest"], row["recipe"], measured, row["created"])

@@ -13,12 +13,16 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from workbench.core.errors import IntegrityError
+from workbench.core.refs import version_number
+from workbench.store import alias_rows
 from workbench.store.audit import Audit, AuditEntry
 from workbench.store.database import Database
+from workbench.store.reading import reading
 
 # What is taken as it is: of an older workspace, or of the one a model was carried from.
-ALIAS_START, VERSION_START = "take_alias", "take_version"
+ALIAS_START, VERSION_START, MODEL_START = "take_alias", "take_version", "take_model"
 _MOVES = ("promote", "rollback", ALIAS_START)
+_HEALED = "its tables were not what the log says"
 _LIVES = ("register", "delete", VERSION_START)
 
 
@@ -84,9 +88,25 @@ class Trail:
                 f"The history of '{alias}' of '{name}' was changed behind the registry's back: it "
                 "is not what the audit log says.",
                 hint="`workbench audit` shows the moves. Promote a version that you trust by its "
-                "number instead of rolling back.",
+                "number: that puts the history right, too.",
                 context={"name": name, "alias": alias},
             )
+
+    def heal(self, connection: sqlite3.Connection, name: str, alias: str) -> int | None:
+        """Makes the tables say of an alias what the log says; returns where it points by that.
+
+        Raises:
+            IntegrityError: The log itself was changed.
+        """
+        self._audit.check_head(connection)
+        for row in self._about(connection, name, alias):
+            self._audit.check_entry(row)
+        said, found = self.state(connection, name, alias), stored_state(connection, name, alias)
+        if found != said:
+            alias_rows.rewrite(connection, name, alias, said.number, said.stack, said.revoked)
+            data = {"found": f"{found.number}"[:40], "to": said.number, "reason": _HEALED}
+            self._audit.add(connection, "mend", f"model:{name}@{alias}", data)
+        return said.number
 
     def check_version(self, connection: sqlite3.Connection, name: str, number: int) -> None:
         """Checks that a version that is there was registered, and not deleted since.
@@ -108,31 +128,48 @@ class Trail:
 
     def state(self, connection: sqlite3.Connection, name: str, alias: str) -> AliasState:
         """Returns the state of an alias by all that the log says of it."""
-        rows = connection.execute(
-            "SELECT * FROM audit WHERE subject = ? OR (subject >= ? AND subject < ? AND "
-            "action = 'delete') ORDER BY id",
-            (f"model:{name}@{alias}", f"model:{name}@", f"model:{name}A"),
-        )
-        return replay(self._audit.entry(row) for row in rows.fetchall())
+        with reading(f"What the audit log says of '{alias}' of '{name}'"):
+            return replay(map(self._audit.entry, self._about(connection, name, alias)))
 
     def begin(self, connection: sqlite3.Connection, name: str, why: str) -> None:
         """Writes to the log what the tables say of a model, which is taken as it is."""
         data = {"reason": why}
+        one = connection.execute("SELECT last_number FROM models WHERE name = ?", (name,))
+        last = one.fetchone()["last_number"]
         for row in connection.execute("SELECT * FROM versions WHERE name = ?", (name,)).fetchall():
             about = {"digest": row["digest"], **data}
             self._audit.add(connection, VERSION_START, f"model:{name}@{row['number']}", about)
+        if self.highest(connection, name) < last:  # whose version was deleted, or not carried along
+            self._audit.add(connection, MODEL_START, f"model:{name}@{last}", data)
         for row in connection.execute("SELECT * FROM aliases WHERE name = ?", (name,)).fetchall():
             about = {**stored_state(connection, name, row["alias"]).to_json(), **data}
             self._audit.add(connection, ALIAS_START, f"model:{name}@{row['alias']}", about)
 
     def highest(self, connection: sqlite3.Connection, name: str) -> int:
         """Returns the highest number that a version of a model ever had."""
+        return self.numbers(connection, name).get(name, 0)
+
+    def numbers(self, connection: sqlite3.Connection, name: str | None = None) -> dict[str, int]:
+        """Returns the highest number that a version ever had, of one model or of all."""
+        first, last = ("model:", "model;") if name is None else (f"model:{name}@", f"model:{name}A")
         rows = connection.execute(
-            "SELECT subject FROM audit WHERE subject >= ? AND subject < ? AND action IN (?, ?)",
-            (f"model:{name}@", f"model:{name}A", "register", VERSION_START),
+            "SELECT subject FROM audit WHERE subject >= ? AND subject < ? AND action IN (?, ?, ?)",
+            (first, last, "register", VERSION_START, MODEL_START),
         )
-        selectors = [row["subject"].rpartition("@")[2] for row in rows.fetchall()]
-        return max((int(text) for text in selectors if text.isdecimal()), default=0)
+        found: dict[str, int] = {}
+        for row in rows.fetchall():
+            model, _, selector = row["subject"].removeprefix("model:").rpartition("@")
+            if selector.isdecimal():
+                found[model] = max(found.get(model, 0), version_number(selector))
+        return found
+
+    def _about(self, connection: sqlite3.Connection, name: str, alias: str) -> list[sqlite3.Row]:
+        """Returns the moves of an alias and the deletions of its model's versions."""
+        return connection.execute(
+            "SELECT * FROM audit WHERE subject = ? OR (subject >= ? AND subject < ? AND "
+            "action = 'delete') ORDER BY id",
+            (f"model:{name}@{alias}", f"model:{name}@", f"model:{name}A"),
+        ).fetchall()
 
     def _newest(
         self, connection: sqlite3.Connection, subject: str, actions: tuple[str, ...]

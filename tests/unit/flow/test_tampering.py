@@ -11,7 +11,8 @@ from contextlib import closing
 import pytest
 from typer.testing import CliRunner
 
-from tests.unit.flow.tampering import CASES, PLACES, QUICK, fill
+from tests.unit.flow.tampering import fill
+from tests.unit.flow.tampering_table import CASES, PLACES, QUICK
 from workbench.core.errors import IntegrityError
 from workbench.flow.cli.main import app
 from workbench.flow.doctor import examine
@@ -61,9 +62,18 @@ def test_nothing_is_named_where_nothing_was_tampered_with(filled):
     assert rows["stored"]["fine"] == rows["audit log"]["fine"] == "yes"
 
 
+@pytest.mark.parametrize("case", ["artifact: labels renamed", "file: labels shifted"])
+def test_loading_the_same_again_puts_data_right(case, filled):
+    next(item for item in CASES if f"{item.kind}: {item.how}" == case).change(filled)
+    assert list(tampered(filled.space.store))
+    assert filled.space.load("digits", split=(0.5, 0.25, 0.25)).ref == filled.data
+    assert list(tampered(filled.space.store)) == []
+
+
 def test_every_kind_and_every_place_has_a_row_in_the_table(filled):
     kinds = {case.kind for case in CASES}
-    assert kinds == {*KINDS, *CHECKS, "key"} == set(PLACES.values())
+    assert kinds == {*KINDS, *CHECKS, "key"}
+    assert kinds - {"schema"} == set(PLACES.values())
     with closing(sqlite3.connect(filled.root / "workbench.db")) as outside:
         tables = outside.execute("SELECT name FROM sqlite_schema WHERE type = 'table'").fetchall()
     folders = {f"{path.name}/" for path in filled.root.iterdir() if path.is_dir()}

@@ -74,19 +74,26 @@ def test_folders_of_ended_endpoints_go_but_a_revoked_token_stays_revoked(store):
 
 
 def test_half_written_files_and_spent_checkpoints_of_ended_runs_go(store):
-    done, failed, live, lost = (store.runs.create("train", {}, {}).id for _ in range(4))
-    for run in (done, failed, live):
+    done, forged, failed, live = (store.runs.create("train", {}, {}).id for _ in range(4))
+    lost = "lost"
+    store.runs.directory(lost).mkdir()
+    for run in (done, forged, failed, live):
         store.runs.start(run)
-    for run in (done, failed, live, lost):
+    store.runs.add_output(done, "model", "0" * 64)
+    for run in (done, forged, failed, live, lost):
         for name in ("checkpoint.safetensors", "checkpoint.safetensors.part"):
             (store.runs.directory(run) / name).write_bytes(b"123")
     store.runs.finish(done, "succeeded")
     store.runs.finish(failed, "failed")
-    store.db.execute("DELETE FROM runs WHERE id = ?", lost)
+    store.db.execute("UPDATE runs SET status = 'succeeded' WHERE id = ?", forged)
     with FileLock(store.runs.lock_path(live)):
-        assert collect(store)["leftovers"] == 3
-    names = [{p.name for p in store.runs.directory(run).glob("check*")} for run in (done, failed)]
-    assert names == [set(), {"checkpoint.safetensors"}], "a failed run can be resumed from it"
+        assert collect(store)["leftovers"] == 4
+    names = [
+        {path.name for path in store.runs.directory(run).glob("check*")}
+        for run in (done, failed, forged)
+    ]
+    kept = {"checkpoint.safetensors"}
+    assert names == [set(), kept, kept], "what made nothing can be resumed, whatever is said of it"
     assert len(list(store.runs.directory(live).glob("check*"))) == 2
     assert store.runs.directory(lost).exists(), "somebody may be making it"
     old(store.runs.directory(lost))

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from workbench.core.errors import ConflictError, InputError
-from workbench.core.files import write_private, writing
+from workbench.core.files import private_folder, write_private, writing
 from workbench.core.refs import parse_ref
 from workbench.core.yaml_text import yaml_text
 from workbench.serving.container import kubernetes
@@ -81,7 +81,7 @@ def write_context(
     names = _names(refs)
     _check(folder)
     with writing(folder):
-        folder.mkdir(parents=True, exist_ok=True)
+        private_folder(folder)
         for part in _SHIPPED[1:]:
             shutil.rmtree(folder / part, ignore_errors=True)
         versions = _carry(store, names, folder / "workspace", config.keep)
