@@ -60,6 +60,10 @@ class ModelError(WorkbenchError):
     code = "model_failed"
 
 
+class NotFiniteError(ModelError):
+    """The model answered with NaN or infinity, which the answer's form cannot carry."""
+
+
 class StartError(WorkbenchError):
     """The endpoint could not be started; the message carries the process's own words."""
 
