@@ -60,10 +60,6 @@ class ModelError(WorkbenchError):
     code = "model_failed"
 
 
-class NotFiniteError(ModelError):
-    """The model answered with NaN or infinity, which the answer's form cannot carry."""
-
-
 class StartError(WorkbenchError):
     """The endpoint could not be started; the message carries the process's own words."""
 
@@ -75,6 +71,9 @@ class EndpointGoneError(WorkbenchError):
 
     code = "endpoint_gone"
     http_status = 502
+
+
+NOT_FINITE = {"not_finite": True}  # the context of a `ModelError` for NaN or infinity
 
 
 def not_http(error: Exception) -> BadRequestError:

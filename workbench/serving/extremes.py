@@ -6,22 +6,24 @@ import numpy as np
 
 from workbench.core.errors import InputError, WorkbenchError
 from workbench.serving.batching import Job
-from workbench.serving.errors import NotFiniteError
+from workbench.serving.errors import NOT_FINITE
 
 # The cube of a larger number overflows float32, so no model can be blamed for what it makes of it.
 EXTREME = 1e12
 
 
-def blamed(error: NotFiniteError, job: Job | None) -> WorkbenchError:
+def blamed(error: WorkbenchError, job: Job | None) -> WorkbenchError:
     """Returns what a caller is told of an answer that is not finite.
 
     A version has answered a made-up example when it was loaded. What it cannot answer at ordinary
     numbers is its own failure, and counts as such; numbers beyond `EXTREME` are the caller's.
 
     Args:
-        error: What was found in the answer.
+        error: What was found in the answer; another one stays as it is.
         job: The run it came from; None if that is not known.
     """
+    if not error.context.keys() >= NOT_FINITE.keys():
+        return error
     found = 0.0 if job is None else _largest(job)
     if found <= EXTREME:
         return error

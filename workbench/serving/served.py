@@ -26,7 +26,7 @@ from workbench.serving.decoding_room import DecodingRoom
 from workbench.serving.encoding import Encode, is_large
 from workbench.serving.engine import Engine, LoadedModel, Tensors, batches_faithfully
 from workbench.serving.engine import example_inputs as made_inputs
-from workbench.serving.errors import ModelError, NotFiniteError
+from workbench.serving.errors import ModelError
 from workbench.serving.extremes import blamed
 from workbench.serving.messages import Response
 from workbench.serving.metrics import ModelMetrics
@@ -182,8 +182,11 @@ class Served:
             if is_large(outputs):
                 return await self.crews.encoding.run(partial(encode, outputs))
             return encode(outputs)
-        except NotFiniteError as error:
-            raise blamed(error, answer.job) from error
+        except ModelError as error:
+            told = blamed(error, answer.job)
+            if told is error:
+                raise
+            raise told from error
 
     async def _send_later(self, answer: Answer, job: Job, encode: Encode, outputs: Outputs) -> None:
         try:
@@ -193,10 +196,8 @@ class Served:
         self._send(answer, job, written)
 
     def _send(self, answer: Answer, job: Job, encoded: Response | WorkbenchError) -> None:
-        if isinstance(encoded, NotFiniteError):
-            encoded = blamed(encoded, job)
         if isinstance(encoded, WorkbenchError):
-            answer.fail(encoded)
+            answer.fail(blamed(encoded, job))
         else:
             answer.send(encoded)
             self._copy(job)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from workbench.core.errors import InputError
 from workbench.core.signature import Signature, TensorSpec
-from workbench.serving.errors import NotFiniteError
+from workbench.serving.errors import NOT_FINITE, ModelError
 from workbench.serving.jsonbody import shown
 from workbench.serving.problems import MOST_TOLD, Problems
 from workbench.serving.shapes import check_dims
@@ -224,13 +224,14 @@ def check_finite(name: str, value: NDArray[Any]) -> None:
     """Refuses to write an output as JSON that JSON cannot carry.
 
     Raises:
-        NotFiniteError: A value is NaN or infinite.
+        ModelError: A value is NaN or infinite.
     """
     if value.dtype.kind == "f" and not np.isfinite(value).all():
-        raise NotFiniteError(
+        raise ModelError(
             f"The output '{name}' holds values that are not finite (NaN or infinity), "
             "which JSON cannot carry.",
             hint="Ask for it as a binary tensor, or check the model on this input.",
+            context=NOT_FINITE,
         )
 
 

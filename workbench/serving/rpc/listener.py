@@ -32,6 +32,7 @@ from workbench.serving.tls import Certificate
 _LOGGER = logging.getLogger(__name__)
 _NO_COMPRESSION = 1  # the bit of GRPC_COMPRESS_NONE
 _JUST_NOW_S = 0.001
+_HANDSHAKE_S, _STRANGERS = 2.0, 4
 
 
 class RpcServer:
@@ -40,7 +41,8 @@ class RpcServer:
     Args:
         endpoint: Models and gate.
         server: Counts, logs and begins every call as it does HTTP requests.
-        limits: `body_bytes` bounds a message, `connections` both connections and open calls.
+        limits: `body_bytes` bounds a message, `connections` open calls; there may be
+            four times as many connections.
         gateway: What stands before it.
 
     Raises:
@@ -77,8 +79,9 @@ class RpcServer:
             # idle ones make room for others soon: a client connects again by itself
             "grpc.max_connection_idle_ms": round(1e3 * min(limits.header_s, limits.keep_alive_s)),
             "grpc.keepalive_time_ms": round(1e3 * limits.keep_alive_s),
-            "grpc.server_handshake_timeout_ms": round(1e3 * limits.header_s),
-            "grpc.max_allowed_incoming_connections": limits.connections,
+            "grpc.server_handshake_timeout_ms": round(1e3 * min(limits.header_s, _HANDSHAKE_S)),
+            # beyond the calls: bare connections that never speak take these places for a moment
+            "grpc.max_allowed_incoming_connections": _STRANGERS * limits.connections,
             "grpc.compression_enabled_algorithms_bitset": _NO_COMPRESSION,
         }
         self._transport = transport = self._aio.server(
