@@ -14,6 +14,7 @@ from typing import Any
 from workbench.core.errors import InputError
 from workbench.core.optional import require
 from workbench.data.picture_headers import foreign_format, tiff_header, webp_pixels
+from workbench.data.picture_work import check_work
 
 # Each of these is decoded inside this process. What Pillow knows beside them may start programs.
 FORMATS = ("PNG", "JPEG", "GIF", "BMP", "PPM", "WEBP", "TIFF")
@@ -33,15 +34,19 @@ class PictureLimits:
         pixels: Width times height.
         working_bytes: Memory that decoding it takes.
         frames: Pages or frames that the header announces; the first is decoded.
+        scans: Passes over the pixels that a JPEG asks for; progressive ones have about ten.
+        text_bytes: Of a PPM written as text.
     """
 
     pixels: int = 178_956_970
     working_bytes: int = 3_000_000_000
     frames: int = 10_000
+    scans: int = 1000
+    text_bytes: int = 200_000_000
 
 
 ON_DISK = PictureLimits()
-IN_REQUEST = PictureLimits(50_000_000, 256_000_000, 1000)
+IN_REQUEST = PictureLimits(50_000_000, 256_000_000, 1000, 100, 4_000_000)
 
 
 def pillow() -> ModuleType:
@@ -139,6 +144,7 @@ def _opened(data: bytes, limits: PictureLimits) -> Any:
     tiff = tiff_header(data, limits.frames)
     if tiff is not None:
         check_pixels(tiff.tile_pixels, "its tiles", limits)
+    check_work(data, limits.scans, limits.text_bytes)
     prepare()
     file = _File(data)
     picture = _reader(data)(file, "")

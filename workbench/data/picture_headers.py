@@ -34,6 +34,8 @@ _FOREIGN = (
 )
 _TEXT_TYPES = (1, 2, 6, 7)  # one byte each: BYTE, ASCII, SBYTE, UNDEFINED
 _TILE_WIDTH, _TILE_LENGTH = 322, 323
+_STRIP_COUNTS, _TILE_COUNTS = 279, 325  # bytes of each strip or tile
+_SLACK = 2  # some writers count a little too much
 _MOST_NUMBERS, _MOST_FIELDS = 200_000, 4096
 
 
@@ -121,8 +123,33 @@ def _directory(data: bytes, order: str, place: int, *, is_big: bool) -> tuple[in
             raise InputError(
                 f"not opened: a TIFF field of {number:,} numbers; {_MOST_NUMBERS:,} are the most"
             )
+        if tag in (_STRIP_COUNTS, _TILE_COUNTS):
+            _check_pieces(data, order, at, kind, number, is_big=is_big)
         if tag in (_TILE_WIDTH, _TILE_LENGTH) and kind in (3, 4):
             value_at = at + (12 if is_big else 8)
             sides[tag] = struct.unpack_from(order + "HL"[kind - 3], data, value_at)[0]
     after = struct.unpack_from(order + link, data, first + count * step)[0]
     return int(after), sides.get(_TILE_WIDTH, 0) * sides.get(_TILE_LENGTH, 0)
+
+
+def _check_pieces(
+    data: bytes, order: str, at: int, kind: int, number: int, *, is_big: bool
+) -> None:
+    """Refuses strips or tiles that lie over each other: each would be read to its end.
+
+    Raises:
+        InputError: They do.
+    """
+    form = {3: "H", 4: "L", 13: "L", 16: "Q"}.get(kind)
+    if form is None:
+        return
+    size, room = struct.calcsize(order + form) * number, 8 if is_big else 4
+    place = at + (12 if is_big else 8)
+    if size > room:
+        place = struct.unpack_from(order + ("Q" if is_big else "L"), data, place)[0]
+    total = sum(struct.unpack_from(f"{order}{number}{form}", data, place))
+    if total > _SLACK * len(data):
+        raise InputError(
+            f"not opened: its {number:,} strips or tiles are {total:,} bytes of a file of "
+            f"{len(data):,}"
+        )

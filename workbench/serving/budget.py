@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from time import monotonic
@@ -43,17 +44,19 @@ class Slot:
 
     def __init__(self) -> None:
         self.counts = [0, 0, 0]
-        self.callers: dict[Caller, list[bool]] = {}
+        self.callers: dict[Caller, list[int]] = {}
 
     def add(self, caller: Caller, adds: Sequence[bool]) -> None:
         """Adds an answer; of very many callers the first ones are told apart."""
         for place, one in enumerate(adds):
             self.counts[place] += one
-        met = self.callers.get(caller)
-        if met is not None:
-            met[:] = [one or other for one, other in zip(met, adds, strict=True)]
-        elif len(self.callers) < _MOST_CALLERS:
-            self.callers[caller] = list(adds)
+        own = self.callers.get(caller)
+        if own is None:
+            if len(self.callers) >= _MOST_CALLERS:
+                return
+            own = self.callers[caller] = [0, 0, 0]
+        for place, one in enumerate(adds):
+            own[place] += one
 
 
 class Watch:
@@ -61,7 +64,9 @@ class Watch:
 
     What never reached the model is not told to it: a request that cannot be read, or is refused,
     says nothing of the version. Of the others, callers' own faults do not count: 4xx, 499, and
-    504, which a caller's short deadline brings.
+    504, which a caller's short deadline brings. A single one of several callers overspends no
+    budget: what a breach needs is that a share of them met it, and each counts for at most a share
+    of the requests. A caller is a token, and the user that a trusted proxy names.
 
     Args:
         budget: The limits.
@@ -83,7 +88,7 @@ class Watch:
 
         Args:
             status: HTTP's.
-            seconds: It took.
+            seconds: It took; 0 if that says nothing of the version.
             caller: Who asked.
 
         Returns:
@@ -102,9 +107,11 @@ class Watch:
         found = self._overspent()
         if found is None:
             return None
-        self.is_broken = True
         place, reason = found
         callers, met = self._callers(place)
+        if not self._is_shared(place, callers, met):
+            return None
+        self.is_broken = True
         told = f"{reason}; {met} of {callers} callers met it"
         return Breach(told, totals[0], totals[1], totals[2], callers, met)
 
@@ -122,6 +129,29 @@ class Watch:
         everyone = {caller for slot in self._slots for caller in slot.callers}
         met = {c for slot in self._slots for c, found in slot.callers.items() if found[place]}
         return len(everyone), len(met)
+
+    def _is_shared(self, place: int, callers: int, met: int) -> bool:
+        """Whether enough of the callers met it, and it is too much without one that asks a lot."""
+        budget = self._budget
+        if callers < 2:
+            return True
+        if met < max(2, math.ceil(budget.callers * callers)):
+            return False
+        most = budget.one_caller * self._totals[0]
+        runs = bad = 0.0
+        for own in self._by_caller().values():
+            weight = min(1.0, most / own[0])
+            runs, bad = runs + weight * own[0], bad + weight * own[place]
+        return bad > runs * ((budget.errors or 0.0) if place == 1 else budget.slow)
+
+    def _by_caller(self) -> dict[Caller, list[int]]:
+        """Returns the counts of the window, by caller."""
+        found: dict[Caller, list[int]] = {}
+        for slot in self._slots:
+            for caller, counts in slot.callers.items():
+                own = found.setdefault(caller, [0, 0, 0])
+                own[:] = [one + other for one, other in zip(own, counts, strict=True)]
+        return found
 
     def _overspent(self) -> tuple[int, str] | None:
         """Returns which count is too high, and why in words."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Protocol
 
 import numpy as np
@@ -14,6 +14,7 @@ from workbench.core.records import Description
 from workbench.core.signature import Signature, TensorSpec
 from workbench.data.modalities import MODALITIES
 from workbench.data.modality import Modality
+from workbench.serving.crew import while_wanted
 from workbench.serving.decoding_room import DecodingRoom
 from workbench.serving.tensors import as_tensor, cast_to, check_names, describe, input_error
 
@@ -142,10 +143,21 @@ class ModalityDecoder:
         if not len(samples):
             raise InputError("Got no samples; at least one would be right.")
         with self._room.taken(self._modality, samples, self._config):
-            batch = self._modality.decode_batch(samples, self._config)
+            batch = self._modality.decode_batch(_wanted(samples), self._config)
         if len(self._spec.shape) < batch.ndim and len(batch) == 1:
             batch = batch[0]
         return {self._spec.name: np.ascontiguousarray(batch, np.float32)}
+
+
+class _Wanted(list[Any]):
+    """Samples that are decoded one after the other, as long as somebody waits for that."""
+
+    def __iter__(self) -> Iterator[Any]:
+        return while_wanted(super().__iter__())
+
+
+def _wanted(samples: Any) -> Any:
+    return _Wanted(samples) if isinstance(samples, list) else samples
 
 
 class TensorDecoder:

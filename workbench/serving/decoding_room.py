@@ -14,6 +14,7 @@ import numpy as np
 from workbench.core.errors import InputError, OverloadedError
 from workbench.data.modality import Modality, cannot_be_read, indexed
 from workbench.data.picture_file import IN_REQUEST, PictureLimits
+from workbench.serving.crew import while_wanted
 
 _COPIES, _FLOAT32 = 2, 4  # decoded samples, and the batch that they are put into
 _HINT = (
@@ -99,7 +100,7 @@ class DecodingRoom:
 
     def _weights(self, modality: Modality, samples: Sequence[Any], config: Any) -> list[int]:
         weights, problems, is_limit = [], [], False
-        for index, sample in enumerate(samples):
+        for index, sample in enumerate(while_wanted(samples)):
             try:
                 weights.append(modality.weigh(sample, config, self.limits.picture))
             except InputError as error:

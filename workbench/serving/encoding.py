@@ -1,8 +1,7 @@
-"""Writing answers: numbers in pieces, and large ones in another thread, so that others go on."""
+"""Writing answers: which are large, and numbers in pieces, so that others go on meanwhile."""
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -20,13 +19,6 @@ _PIECE = 65_536
 def is_large(outputs: Arrays) -> bool:
     """Returns whether writing outputs as text may hold up others."""
     return sum(value.size for value in outputs.values()) > _INLINE_VALUES
-
-
-async def encoded(encode: Encode, outputs: dict[str, NDArray[Any]]) -> Response:
-    """Returns the response of outputs."""
-    if is_large(outputs):
-        return await asyncio.to_thread(encode, outputs)
-    return encode(outputs)
 
 
 def json_array(value: NDArray[Any]) -> bytes:

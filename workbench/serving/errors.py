@@ -73,6 +73,9 @@ class EndpointGoneError(WorkbenchError):
     http_status = 502
 
 
+NOT_FINITE = {"not_finite": True}  # the context of a `ModelError` for NaN or infinity
+
+
 def not_http(error: Exception) -> BadRequestError:
     """Returns the error for bytes that the parser refused."""
     return BadRequestError(

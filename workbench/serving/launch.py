@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import gc
 import json
+import logging
 import os
 import shutil
 import signal
 import sys
 import tempfile
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -47,6 +49,8 @@ else:
     jwks = lazy("workbench.serving.jwks")
 
 FAILED = 1
+LEAVE_S = 5.0
+_LOGGER = logging.getLogger(__name__)
 _RATES = "rates"
 _OTHER_FILES = 128
 
@@ -205,6 +209,18 @@ def cannot_listen(options: Options, error: OSError, port: int | None = None) -> 
         f"{options.host}:{found} cannot be listened on: {error.strerror}.",
         hint="Leave --port out and the system chooses a free one.",
     )
+
+
+def end_within(seconds: float) -> None:
+    """Ends this process after so long, whatever its threads still do."""
+
+    def end() -> None:
+        _LOGGER.warning("not all had ended %.0f s after the end was asked for", seconds)
+        os._exit(FAILED)
+
+    timer = threading.Timer(seconds, end)
+    timer.daemon = True
+    timer.start()
 
 
 def on_signals(stop: Callable[[], None]) -> None:

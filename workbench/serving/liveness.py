@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 _EVERY_S = 1.0
 _ASKED_TIMES = 5
+_LEAST_START_S, _START_TIMES = 5.0, 3.0
 
 
 @dataclass(frozen=True)
@@ -23,16 +24,23 @@ class Patience:
         loop_s: For any answer.
         model_s: For one run of a model.
         leave_s: For its end, once it takes no questions any more.
+        start_s: Until it has loaded its models. Another one in its place gets at most a few times
+            as long as the first ones took.
     """
 
     loop_s: float = 5.0
     model_s: float = 120.0
     leave_s: float = 30.0
+    start_s: float = 60.0
 
     @property
     def every_s(self) -> float:
         """Time between two questions, and the longest wait for each answer."""
         return min(_EVERY_S, self.loop_s / _ASKED_TIMES) or _EVERY_S
+
+    def again_s(self, took_s: float) -> float:
+        """Returns the longest wait for a replacement, when the first ones took so long to load."""
+        return min(self.start_s, _LEAST_START_S + _START_TIMES * took_s)
 
 
 @dataclass(frozen=True)

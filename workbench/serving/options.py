@@ -119,6 +119,11 @@ def parser() -> argparse.ArgumentParser:
         help="likewise one whose model has been running one batch for so long",
     )  # fmt: skip
     made.add_argument(
+        "--start-within", type=float, default=60.0, metavar="SECONDS",
+        help="a worker that has not loaded its models by then is ended; one that takes another's "
+        "place has at most 5 seconds more than three times what the first ones took",
+    )  # fmt: skip
+    made.add_argument(
         "--log-size", type=float, default=1000.0, metavar="MB", help="most of the request log"
     )
     made.add_argument("--log-days", type=int, default=30, help="how long its files are kept")
@@ -179,6 +184,7 @@ def parse(arguments: argparse.Namespace) -> Options:
                 max(0.0, arguments.hung_after),
                 max(0.0, arguments.run_hung_after),
                 arguments.drain + _LEAVE_S,
+                arguments.start_within,
             ),
             gateway=read_gateway(
                 arguments.root_path, arguments.trusted_proxy, arguments.identity_header

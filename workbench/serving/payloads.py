@@ -28,6 +28,7 @@ from workbench.core.jsonl import append, parts
 from workbench.serving.batching import Job
 from workbench.serving.content import is_json, json_value
 from workbench.serving.jsonbody import is_heavy
+from workbench.serving.log_folder import LogFolder
 from workbench.serving.predictions import answered, predictions_of
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ class PayloadLog:
     """
 
     def __init__(self, folder: Path, keeping: Keeping) -> None:
-        self._folder = folder
+        self._parent, self._folder = LogFolder(folder.parent), folder
         self._keeping = keeping
         self._queue: SimpleQueue[tuple[str, Request, Served, Job] | None] = SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="payloads", daemon=True)
@@ -86,6 +87,7 @@ class PayloadLog:
 
     def start(self) -> None:
         """Starts the writing thread."""
+        self._parent.hold()
         self._thread.start()
 
     def offer(self, answer: Answer) -> str | None:
@@ -154,9 +156,8 @@ class PayloadLog:
 
     def _append(self, line: bytes) -> None:
         path = self._folder / f"{now()[:10]}.jsonl"
-        if not self._folder.is_dir():
-            self._folder.parent.mkdir(exist_ok=True)  # not the workspace: it may have been moved
-            self._folder.mkdir(mode=0o700)
+        self._parent.make()
+        self._folder.mkdir(mode=0o700, exist_ok=True)
         sizes = {one.name: one.stat().st_size for one in parts(self._folder)}
         is_full = sizes.get(path.name, 0) + len(line) > self._keeping.day_bytes
         if is_full or sum(sizes.values()) + len(line) > self._keeping.total_bytes:

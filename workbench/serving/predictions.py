@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from workbench.core.errors import InputError
 from workbench.core.records import Description
 from workbench.core.signature import Signature
-from workbench.serving.errors import ModelError
+from workbench.serving.errors import NOT_FINITE, ModelError
 from workbench.tasks import TASKS
 
 Answers = list[dict[str, Any]]
@@ -49,6 +49,7 @@ def to_predictions(output: NDArray[Any], description: Description | None) -> Ans
         raise ModelError(
             "The model answered with values that are not finite (NaN or infinity).",
             hint="Check the model on this input; half precision can overflow.",
+            context=NOT_FINITE,
         )
     rows = output if output.ndim else output.reshape(1, 1)
     if description is None or rows.dtype.kind in "OUS":

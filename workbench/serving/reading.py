@@ -5,7 +5,6 @@ Shared by the dialects that take files, rows and values: plain /predict and Torc
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,7 +15,7 @@ from workbench.serving.apart import Apart, Work
 from workbench.serving.batching import Outputs
 from workbench.serving.content import Read, holds_json, is_json, reader
 from workbench.serving.decoding import Inputs
-from workbench.serving.encoding import Encode, encoded
+from workbench.serving.encoding import Encode
 from workbench.serving.jsonbody import check_encoding, is_heavy
 from workbench.serving.messages import Request, Response
 from workbench.serving.served import Served
@@ -87,12 +86,13 @@ async def answer_later(answer: Answer, served: Served, inputs: Inputs, encode: E
     """Returns the response to tensors that were read beside the event loop."""
     if _must_split(served, inputs):
         return await _answer_rows(answer, served, inputs, encode)
-    return await encoded(encode, await served.predict(answer, inputs))
+    return await served.encoded(answer, encode, await served.predict(answer, inputs))
 
 
 async def _answer_aside(answer: Answer, served: Served, read: Read, encode: Encode) -> Response:
     with served.use():
-        return await answer_later(answer, served, await asyncio.to_thread(read), encode)
+        inputs = await served.crews.decoding.run(read)
+        return await answer_later(answer, served, inputs, encode)
 
 
 async def _answer_apart(
@@ -118,4 +118,4 @@ async def _answer_rows(answer: Answer, served: Served, inputs: Inputs, encode: E
         alone = {name: value[row : row + 1] for name, value in inputs.items()}
         found.append(await served.predict(answer, alone))
     together = {name: np.concatenate([part[name] for part in found]) for name in found[0]}
-    return await encoded(encode, together)
+    return await served.encoded(answer, encode, together)

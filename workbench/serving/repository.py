@@ -8,11 +8,12 @@ from __future__ import annotations
 import asyncio
 import gc
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from workbench.core.errors import InputError
 from workbench.core.refs import parse_ref
 from workbench.serving.batching import BatchLimits
+from workbench.serving.crew import Crews
 from workbench.serving.decoding_room import DecodingRoom
 from workbench.serving.engines import ENGINES
 from workbench.serving.follow import Follower, Registry
@@ -23,11 +24,12 @@ from workbench.serving.served import Loaded, Served, Source, load
 
 @dataclass(frozen=True)
 class LoadOptions:
-    """How models are loaded: threads in one prediction, bounds of each queue, room to decode."""
+    """How models are loaded: threads in one prediction, bounds of each queue, what all share."""
 
     threads: int
     batch: BatchLimits
     room: DecodingRoom
+    crews: Crews = field(default_factory=Crews)
 
 
 class Repository:
@@ -149,7 +151,7 @@ class Repository:
 
     def _make(self, loaded: Loaded) -> Served:
         metrics = self._metrics.model(loaded.source.name, loaded.source.version)
-        return Served(loaded, metrics, self._options.batch)
+        return Served(loaded, metrics, self._options.batch, self._options.crews)
 
     def _follow(self, source: Source) -> None:
         if self._registry is not None and source.alias is not None:

@@ -19,6 +19,7 @@ import orjson
 from workbench.core.clock import now
 from workbench.core.jsonl import append, part
 from workbench.serving.isolation import alone
+from workbench.serving.log_folder import LogFolder
 from workbench.serving.log_limits import LogLimits
 
 if TYPE_CHECKING:
@@ -120,7 +121,7 @@ class RequestLog:
     while.
 
     Args:
-        folder: Made when the first line is written, inside a folder that must be there.
+        folder: Made when the first line is written, inside a folder that must be there and stay.
         limits: How much it may hold.
         tell_s: Least time between two lines that tell what was left out.
     """
@@ -128,7 +129,7 @@ class RequestLog:
     def __init__(
         self, folder: Path, limits: LogLimits | None = None, tell_s: float = _TELL_S
     ) -> None:
-        self._folder = folder
+        self._folder = LogFolder(folder)
         self._limits = limits or LogLimits()
         self._tell_s = tell_s
         self._queue: SimpleQueue[bytes | None] = SimpleQueue()
@@ -145,6 +146,7 @@ class RequestLog:
 
     def start(self) -> None:
         """Starts the writing thread."""
+        self._folder.hold()
         self._thread.start()
 
     def add(self, line: bytes) -> None:
@@ -216,8 +218,7 @@ class RequestLog:
             by_day.setdefault(line[_DAY].decode(), []).append(line)
         for day, texts in by_day.items():
             try:
-                self._folder.mkdir(mode=0o700, exist_ok=True)
-                append(self._part(day), texts)
+                append(self._part(self._folder.make(), day), texts)
                 self.written += len(texts)
                 self._is_failing = False
             except OSError as error:
@@ -226,12 +227,12 @@ class RequestLog:
                     _LOGGER.warning("the request log cannot be written: %s", error)
                 self._is_failing = True
 
-    def _part(self, day: str) -> Path:
+    def _part(self, folder: Path, day: str) -> Path:
         """Returns where to write; a new file is the time to see what must go."""
-        path = part(self._folder, day, self._limits.part_bytes)
+        path = part(folder, day, self._limits.part_bytes)
         if path.name != self._pruned:
             self._pruned = path.name
-            gone = self._limits.prune(self._folder, day)
+            gone = self._limits.prune(folder, day)
             if gone:
                 _LOGGER.info("of the request log, %s were removed: too old, or too much", gone)
                 append(path, [orjson.dumps({"time": now(), "removed": gone})])

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from workbench.serving.answer import Answer
 from workbench.serving.batch_size import best_rows
 from workbench.serving.batching import Batcher, BatchLimits, Job, Outputs
 from workbench.serving.budget import Caller
+from workbench.serving.crew import Crews
 from workbench.serving.deadlines import pass_on
 from workbench.serving.decoding import Decoder, decoder_for
 from workbench.serving.decoding_room import DecodingRoom
@@ -25,6 +27,7 @@ from workbench.serving.encoding import Encode, is_large
 from workbench.serving.engine import Engine, LoadedModel, Tensors, batches_faithfully
 from workbench.serving.engine import example_inputs as made_inputs
 from workbench.serving.errors import ModelError
+from workbench.serving.extremes import blamed
 from workbench.serving.messages import Response
 from workbench.serving.metrics import ModelMetrics
 from workbench.serving.security import check_values
@@ -109,9 +112,17 @@ class Served:
         max_rows: Most rows that requests put into one run, as set; fewer where that is faster.
         mirror: Given each answered job, after its answer was sent; None without a shadow.
         watch: Given status, seconds and caller of each run answered; None without a budget.
+        crews: The threads that its requests use beside the event loop.
     """
 
-    def __init__(self, loaded: Loaded, metrics: ModelMetrics, limits: BatchLimits) -> None:
+    def __init__(
+        self,
+        loaded: Loaded,
+        metrics: ModelMetrics,
+        limits: BatchLimits,
+        crews: Crews | None = None,
+    ) -> None:
+        self.crews = crews or Crews()
         self.source = loaded.source
         self.name = loaded.source.name
         self.version = loaded.source.version
@@ -153,24 +164,40 @@ class Served:
             if job.error is not None or job.outputs is None:
                 answer.fail(job.error or ModelError("The model gave nothing."))
             elif is_large(job.outputs):
-                work = asyncio.to_thread(_encode, encode, job.outputs)
-                answer.task = asyncio.get_running_loop().create_task(self._send_later(answer, work))
+                work = self._send_later(answer, job, encode, job.outputs)
+                answer.task = asyncio.get_running_loop().create_task(work)
             else:
                 self._send(answer, job, _encode(encode, job.outputs))
 
         answer.job = job = self.batcher.submit(inputs, rows, done)
         pass_on(answer, job)
 
-    async def _send_later(
-        self, answer: Answer, work: Coroutine[Any, Any, Response | WorkbenchError]
-    ) -> None:
-        encoded = await work
-        if answer.job is not None:
-            self._send(answer, answer.job, encoded)
+    async def encoded(self, answer: Answer, encode: Encode, outputs: Outputs) -> Response:
+        """Returns the response of outputs, made in another thread if they are large.
+
+        Raises:
+            WorkbenchError: They cannot be written, for the caller's reasons or the model's.
+        """
+        try:
+            if is_large(outputs):
+                return await self.crews.encoding.run(partial(encode, outputs))
+            return encode(outputs)
+        except ModelError as error:
+            told = blamed(error, answer.job)
+            if told is error:
+                raise
+            raise told from error
+
+    async def _send_later(self, answer: Answer, job: Job, encode: Encode, outputs: Outputs) -> None:
+        try:
+            written = await self.crews.encoding.run(partial(_encode, encode, outputs))
+        except WorkbenchError as error:
+            written = error
+        self._send(answer, job, written)
 
     def _send(self, answer: Answer, job: Job, encoded: Response | WorkbenchError) -> None:
         if isinstance(encoded, WorkbenchError):
-            answer.fail(encoded)
+            answer.fail(blamed(encoded, job))
         else:
             answer.send(encoded)
             self._copy(job)

@@ -263,8 +263,9 @@ class Server:
             if self._payloads is not None:
                 answer.kept = self._payloads.offer(answer)
             if served.watch is not None and job is not None and job.has_run:
-                caller = (request.caller, request.user, request.address)
-                served.watch(answer.status, seconds, caller)
+                is_usual = job.rows <= served.max_rows
+                own_s = seconds - (job.started - job.queued) if is_usual else 0.0
+                served.watch(answer.status, own_s, (request.caller, request.user))
         log = self._log
         if log is not None and route is not None and route.scope and not log.leave_out(answer):
             log.add(self._lines.of(answer, dialect, seconds, around))

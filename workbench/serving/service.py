@@ -228,7 +228,10 @@ class Service:
         return {FIGURES: figures, REVISION: revision, KEYS: keys, PULSE: pulse}
 
     async def stop(self) -> bool:
-        """Answers what is owed and unloads; returns whether all was answered in time."""
+        """Answers what is owed and unloads; returns whether all was answered in time.
+
+        What is read apart or decoded meanwhile, and nobody waits for, is not waited for either.
+        """
         if self._follow is not None:
             self._follow.stop()
         is_complete = await self._drain()

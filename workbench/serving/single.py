@@ -76,4 +76,5 @@ async def _until_told(service: Service, ready: Callable[[], None]) -> int:
     ready()
     await stop.wait()
     _LOGGER.info("stopping: answering what is owed")
+    launch.end_within(service.settings.drain_s + launch.LEAVE_S)
     return 0 if await service.stop() else launch.FAILED

@@ -63,6 +63,7 @@ class Supervisor:
         self._restarts = 0
         self._reason = ""
         self._patience = options.settings.patience
+        self._start_s = self._patience.start_s
         self._grpc_port = options.settings.grpc_port
         self._stop = asyncio.Event()
 
@@ -120,7 +121,9 @@ class Supervisor:
 
     async def _start_all(self, port: int) -> list[str]:
         """The first alone if traffic is asked for: it sets it, and the others take it up."""
+        began = time.monotonic()
         prepared = await asyncio.gather(*(self._prepare(port) for _ in self._slots))
+        self._start_s = self._patience.again_s(time.monotonic() - began)
         for slot, process in zip(self._slots, prepared, strict=True):
             slot.process = process
         first, *others = self._slots
@@ -135,7 +138,7 @@ class Supervisor:
         command += ["--folder", str(self._folder), "--id", self._place.id]
         if self._grpc_port is not None:
             command += ["--grpc-port", str(self._grpc_port)]
-        return await WorkerProcess.start(command, self._told)
+        return await WorkerProcess.start(command, self._told, self._start_s)
 
     async def _go(self, slot: _Slot, *, sets_traffic: bool = False) -> list[str]:
         if slot.process is None:

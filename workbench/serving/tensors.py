@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from workbench.core.errors import InputError
 from workbench.core.signature import Signature, TensorSpec
-from workbench.serving.errors import ModelError
+from workbench.serving.errors import NOT_FINITE, ModelError
 from workbench.serving.jsonbody import shown
 from workbench.serving.problems import MOST_TOLD, Problems
 from workbench.serving.shapes import check_dims
@@ -231,6 +231,7 @@ def check_finite(name: str, value: NDArray[Any]) -> None:
             f"The output '{name}' holds values that are not finite (NaN or infinity), "
             "which JSON cannot carry.",
             hint="Ask for it as a binary tensor, or check the model on this input.",
+            context=NOT_FINITE,
         )
 
 

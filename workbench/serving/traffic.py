@@ -28,12 +28,25 @@ class Budget(Config):
         None, ge=0, lt=1, description="Largest share of answers that are the endpoint's own errors"
     )
     latency_ms: float | None = Field(
-        None, gt=0, description="An answer that takes longer counts as slow"
+        None,
+        gt=0,
+        description="An answer that takes longer, its wait in the queue and requests of more than "
+        "one batch's rows left aside, counts as slow",
     )
     slow: float = Field(0.05, ge=0, lt=1, description="Largest share of slow answers")
     window_s: float = Field(60.0, ge=1, le=3600, description="Only the last so many seconds count")
     requests: int = Field(
         50, ge=1, description="Fewest runs of the model in the window for a judgment"
+    )
+    callers: float = Field(
+        1 / 3,
+        ge=0,
+        le=1,
+        description="Least share of the callers that must have met it; of several, at least two. "
+        "Where only one calls, `requests` alone decides",
+    )
+    one_caller: float = Field(
+        0.5, gt=0, le=1, description="Largest share of the requests that one of several counts for"
     )
 
     @model_validator(mode="after")

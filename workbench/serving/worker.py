@@ -58,6 +58,7 @@ async def _serve(service: Service, team: Team, options: Options, *, sets_traffic
     launch.say(json.dumps({"port": port, "models": service.router.names()}))
     await stop.wait()
     _LOGGER.info("worker %s: answering what is owed", team.index)
+    launch.end_within(service.settings.drain_s + launch.LEAVE_S)
     team.close()
     return 0 if await service.stop() else launch.FAILED
 

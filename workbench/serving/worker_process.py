@@ -15,7 +15,6 @@ from workbench.core.errors import error_from_dict
 from workbench.serving.errors import StartError
 
 _LOGGER = logging.getLogger(__name__)
-_START_S = 60.0
 
 
 class WorkerProcess:
@@ -23,20 +22,25 @@ class WorkerProcess:
 
     Args:
         process: Just started; see `start`.
+        limit_s: The longest that loading may take, and then beginning to answer.
     """
 
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
+    def __init__(self, process: asyncio.subprocess.Process, limit_s: float) -> None:
         self._process = process
+        self._limit_s = limit_s
         self._began = time.monotonic()
         self.pid = process.pid
 
     @classmethod
-    async def start(cls, command: Sequence[str], told: Mapping[str, str]) -> WorkerProcess:
+    async def start(
+        cls, command: Sequence[str], told: Mapping[str, str], limit_s: float
+    ) -> WorkerProcess:
         """Starts a process and returns when it has loaded what it will serve.
 
         Args:
             command: Program and arguments; no secret is among them.
             told: What it reads on standard input first.
+            limit_s: The longest that this may take, and then beginning to answer.
 
         Raises:
             WorkbenchError: Its own reason why it could not.
@@ -53,8 +57,8 @@ class WorkerProcess:
                 f"A worker cannot be started: {error.strerror or error}.",
                 hint="Are there enough memory, processes and open files?",
             ) from error
-        made = cls(process)
-        await made._exchange(told, _START_S)
+        made = cls(process, limit_s)
+        await made._exchange(told, limit_s)
         return made
 
     async def go(self, index: int, *, sets_traffic: bool, answers_s: float) -> dict[str, Any]:
@@ -69,8 +73,8 @@ class WorkerProcess:
             WorkbenchError: Its own reason why it does not.
         """
         order = {"index": index, "sets_traffic": sets_traffic}
-        await self._exchange(order, answers_s or _START_S)
-        return await self._said(_START_S)
+        await self._exchange(order, answers_s or self._limit_s)
+        return await self._said(self._limit_s)
 
     async def watch(self, on_hung: Callable[[int], None]) -> None:
         """Listens to what it says while it serves: which other processes do not answer it."""
@@ -125,6 +129,7 @@ class WorkerProcess:
             said: dict[str, Any] = json.loads(line)
         except (TimeoutError, ConnectionError, ValueError) as error:
             self.kill()
+            await self._process.wait()
             raise StartError(
                 "A worker ended, or said nothing, before it was ready.",
                 hint="See the endpoint's log.",

@@ -18,9 +18,11 @@ from tritonclient.grpc import service_pb2
 from tests.unit.serving import models
 from tests.unit.serving.fuzzing_rpc import answer_of
 from tests.unit.serving.harness import running, wait_for
-from workbench.core.errors import InputError, UnexpectedError, WorkbenchError
+from workbench.core.errors import InputError, OverloadedError, UnexpectedError
 from workbench.core.signature import Signature, TensorSpec
-from workbench.serving.apart import Apart, Work, reader
+from workbench.serving.apart import Apart, Work, process
+from workbench.serving.apart.process import Patience, ReadingProcess
+from workbench.serving.errors import TooLargeError
 from workbench.serving.jsonbody import is_heavy
 from workbench.serving.service import Settings
 
@@ -159,16 +161,20 @@ def read(apart, what=GOOD):
 
 def test_nothing_is_started_before_it_is_needed():
     idle = Apart()
-    assert idle._process is None
+    assert pids_of(idle) == []
     asyncio.run(idle.close())
+
+
+def pids_of(apart):
+    return [process.pid for process in (*apart._free, *apart._busy)]
 
 
 def test_errors_are_those_of_the_dialect(apart):
     with pytest.raises(InputError, match="do not fit"):
         read(apart, work(b'{"inputs": {"z": 1}}'))
-    process = apart._process
+    pids = pids_of(apart)
     assert read(apart).inputs["x"].shape == (1, 2)
-    assert apart._process is process, "an error is no reason for another process"
+    assert pids_of(apart) == pids, "an error is no reason for another process"
 
 
 def test_a_defect_is_told_as_one(apart):
@@ -178,26 +184,84 @@ def test_a_defect_is_told_as_one(apart):
 
 def test_a_process_that_died_is_replaced(apart):
     read(apart)
-    apart._process.kill()
-    apart._process.wait()
+    for pid in pids_of(apart):
+        os.kill(pid, signal.SIGKILL)
     assert read(apart).inputs["x"].shape == (1, 2)
 
 
-def test_a_process_that_dies_or_hangs_while_it_reads_costs_one_request():
-    apart = Apart(read_s=2.0)
+HASTY = Patience(idle_s=1.0)
+
+
+def test_a_process_that_is_stopped_is_replaced_and_the_body_read_again():
+    apart = Apart(HASTY)
     read(apart)
-    os.kill(apart._process.pid, signal.SIGSTOP)
-    with pytest.raises(WorkbenchError, match="could not be read in 2 s") as refused:
-        read(apart)
-    assert refused.value.http_status == 413
+    (stopped,) = pids_of(apart)
+    os.kill(stopped, signal.SIGSTOP)
     assert read(apart).inputs["x"].shape == (1, 2)
+    assert stopped not in pids_of(apart)
+    wait_for(lambda: not _is_alive(stopped))
     asyncio.run(apart.close())
 
 
-def test_a_process_that_cannot_start_is_told(monkeypatch):
-    monkeypatch.setattr(reader, "_COMMAND", (sys.executable, "-c", "raise SystemExit(3)"))
-    with pytest.raises(UnexpectedError, match="cannot start"):
-        read(Apart())
+def forever(monkeypatch, code):
+    monkeypatch.setattr(process, "COMMAND", (sys.executable, "-c", code))
+
+
+STOPPED = "import os, signal; os.kill(os.getpid(), signal.SIGSTOP)"
+
+
+@pytest.mark.parametrize("code", ["raise SystemExit(3)", STOPPED])
+def test_a_process_that_cannot_start_is_told_as_no_fault_of_the_body(monkeypatch, code):
+    forever(monkeypatch, code)
+    with pytest.raises(OverloadedError, match="did not answer") as refused:
+        read(Apart(HASTY))
+    assert refused.value.context["retry_after_s"] == 1
+
+
+READY = "import sys; from workbench.serving.apart.work import write; write(sys.stdout.buffer, {})"
+
+
+def test_a_body_that_takes_too_much_time_is_its_callers_fault(monkeypatch):
+    forever(monkeypatch, f"{READY}\nwhile True: pass")
+    with pytest.raises(TooLargeError, match="could not be read in"):
+        read(Apart(Patience(idle_s=5.0, work_s=0.5)))
+
+
+def test_a_slow_body_holds_up_no_other(monkeypatch, apart):
+    async def both():
+        slow = asyncio.create_task(apart.read(Work("rows", PAIR, b"")))
+        return await asyncio.wait_for(apart.read(GOOD), 20), slow
+
+    taken = []
+    real = ReadingProcess.ask
+
+    def ask(self, what):
+        taken.append(self)
+        if not what.body:
+            wait_for(lambda: len(taken) > 1 and taken[1] not in apart._busy)
+        return real(self, what)
+
+    monkeypatch.setattr(ReadingProcess, "ask", ask)
+    found, _ = asyncio.run(both())
+    assert found.inputs["x"].shape == (1, 2)
+
+
+def test_closing_ends_a_process_that_was_stopped_at_its_start(monkeypatch):
+    forever(monkeypatch, STOPPED)
+    apart = Apart()
+
+    async def asked_and_closed():
+        asked = asyncio.create_task(apart.read(GOOD))
+        while not apart._busy:
+            await asyncio.sleep(0)
+        (pid,) = pids_of(apart)
+        await apart.close()
+        with pytest.raises(OverloadedError):
+            await asked
+        return pid
+
+    pid = asyncio.run(asked_and_closed())
+    wait_for(lambda: not _is_alive(pid))
 
 
 def test_it_ends_with_its_caller():
@@ -209,7 +273,7 @@ apart = Apart()
 try:
     asyncio.run(apart.read(Work("rows", Signature((), ()), b"{}")))
 except Exception as error:
-    sys.stdout.write(str(apart._process.pid))
+    sys.stdout.write(str(apart._free[0].pid))
 sys.stdout.flush()
 os._exit(0)
 """

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import sys
 import threading
 from contextlib import contextmanager, suppress
 
@@ -15,7 +16,9 @@ from tests.unit.serving.workers import BODY, workers
 from workbench.core.host import process_start
 from workbench.serving import discovery
 from workbench.serving.batching import Batcher
+from workbench.serving.errors import StartError
 from workbench.serving.liveness import Patience, Pulse, until_hung
+from workbench.serving.worker_process import WorkerProcess
 
 QUICK = Patience(loop_s=0.02, model_s=5.0, leave_s=0.04)
 
@@ -54,6 +57,17 @@ def test_who_takes_no_questions_may_end_in_peace_but_not_for_ever():
     refused = ConnectionRefusedError()
     reason, _ = hung([refused] * 6 + [Pulse()] + [refused])
     assert "has not ended" in reason
+
+
+def test_a_replacement_gets_a_few_times_as_long_as_the_first_ones_took():
+    patience = Patience(start_s=60.0)
+    assert [patience.again_s(took) for took in (1.0, 10.0, 50.0)] == [8.0, 35.0, 60.0]
+
+
+def test_a_worker_that_is_stopped_while_it_loads_is_ended():
+    stop = "import os, signal; os.kill(os.getpid(), signal.SIGSTOP)"
+    with pytest.raises(StartError, match="said nothing"):
+        asyncio.run(WorkerProcess.start([sys.executable, "-c", stop], {}, 0.5))
 
 
 def test_a_pulse_is_read_as_it_was_said():

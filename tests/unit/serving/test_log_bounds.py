@@ -43,6 +43,7 @@ def test_refused_requests_are_counted_not_written_one_by_one(square_file, tmp_pa
 def test_files_are_bounded_in_size_number_and_age(tmp_path):
     append(tmp_path / "2026-09-01.jsonl", [line(0, "2026-09-01")])
     log = RequestLog(tmp_path, LogLimits(part_bytes=1000, total_bytes=5000, days=30))
+    log._folder.hold()
     for index in range(1000):
         log._write([line(index)])
     files = parts(tmp_path)
@@ -111,6 +112,22 @@ def test_a_log_makes_no_folder_where_a_workspace_was(tmp_path):
     wait_for(lambda: log.lost)
     log.close()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_another_folder_where_the_workspace_was_gets_no_log(tmp_path):
+    home = tmp_path / "home"
+    home.mkdir()
+    log = RequestLog(home / "requests")
+    log.start()
+    log.add(line(0))
+    wait_for(lambda: log.written)
+    home.rename(tmp_path / "moved")
+    home.mkdir()
+    log.add(line(1))
+    wait_for(lambda: log.lost)
+    log.close()
+    assert list(home.iterdir()) == []
+    assert log.written == 1
 
 
 def test_the_log_of_its_own_words_is_turned_over_and_nobody_elses(tmp_path):

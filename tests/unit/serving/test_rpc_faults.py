@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 import threading
+from contextlib import ExitStack
 
 import grpc
 import numpy as np
@@ -153,10 +154,11 @@ def test_connections_are_bounded_and_a_closed_one_makes_room(digits_file):
     with running(
         digits_file, settings=Settings(grpc_port=0, limits=Limits(connections=1))
     ) as endpoint:
-        with connect() as first:
-            assert is_answered(first)
+        with ExitStack() as held:  # four times as many connections as calls
+            channels = [held.enter_context(connect()) for _ in range(4)]
+            assert all(is_answered(channel) for channel in channels)
             assert not is_room()
-            assert is_answered(first)
+            assert all(is_answered(channel) for channel in channels)
         wait_for(is_room)
 
 

@@ -327,23 +327,92 @@ def test_what_never_reached_the_model_says_nothing_of_it(found, versions, monkey
     assert not entries(versions, "rollback")
 
 
+def test_numbers_that_overflow_are_the_callers_fault_and_move_nothing(found, versions):
+    versions.models.promote(NAME, 2)
+    wait_for(lambda: set(answered_by(found, 1)) == {"2"})
+    set_traffic(found, budget=STRICT)
+    signs = np.sign(models.digits_weights()[0][:, 0])
+    data = np.where(signs == 0, 1, signs) * 3.4e38
+    tensor = {"name": "input", "shape": [1, 1, 8, 8], "datatype": "FP32", "data": data.tolist()}
+    for _ in range(30):
+        answer = found.http.post(f"/v2/models/{NAME}/infer", json={"inputs": [tensor]})
+        assert answer.status_code == 400, answer.text
+        assert "as large as 3.4e+38" in answer.text
+    assert set(answered_by(found, 20)) == {"2"}
+    assert versions.models.alias(NAME, "champion") == 2
+
+
+def test_neither_many_rows_nor_the_wait_behind_others_make_a_version_slow(found, versions):
+    versions.models.promote(NAME, 2)
+    wait_for(lambda: set(answered_by(found, 1)) == {"2"})
+    set_traffic(found, budget={"latency_ms": 0.001, "requests": 10})
+    rows = np.zeros((100, 1, 8, 8))
+    tensor = {"name": "input", "shape": rows.shape, "datatype": "FP32"}
+    body = {"inputs": [{**tensor, "data": rows.ravel().tolist()}]}
+    for _ in range(20):
+        assert found.http.post(f"/v2/models/{NAME}/infer", json=body).status_code == 200
+    assert not entries(versions, "serve_over_budget")
+    assert versions.models.alias(NAME, "champion") == 2
+
+
 def test_a_breach_tells_how_many_callers_met_it():
     watch = Watch(Budget(errors=0.1, requests=50), Clock())
     for place in range(49):
-        assert watch.observe(200, 0.001, f"caller {place % 14}") is None
+        assert watch.observe(200, 0.001, f"caller {place % 5}") is None
     for _ in range(5):
         assert watch.observe(500, 0.001, "caller 3") is None
     breach = watch.observe(500, 0.001, "caller 4")
-    assert (breach.callers, breach.met) == (14, 2)
-    assert breach.reason.endswith("; 2 of 14 callers met it")
+    assert (breach.callers, breach.met) == (5, 2)
+    assert breach.reason.endswith("; 2 of 5 callers met it")
+
+
+@pytest.mark.parametrize("status", [200, 500])
+def test_one_of_several_callers_overspends_no_budget(status):
+    """Whatever it sends: the registry is moved by what a share of the callers met."""
+    watch = Watch(Budget(errors=0.02, latency_ms=50, requests=10), Clock())
+    for _ in range(40):
+        assert watch.observe(200, 0.001, "good") is None
+    for _ in range(3000):
+        assert watch.observe(status, 0.3, "evil") is None
+    for _ in range(40):
+        breach = watch.observe(status, 0.3, "good")
+        if breach is not None:
+            break
+    assert breach.met == 2
+
+
+def test_one_caller_alone_is_judged_by_the_number_of_its_requests():
+    watch = Watch(Budget(errors=0.1, requests=10), Clock())
+    found = [watch.observe(500, 0.001, "only") for _ in range(10)]
+    assert found[:-1] == [None] * 9
+    assert found[-1].reason.endswith("1 of 1 callers met it")
+
+
+def test_of_many_callers_a_third_must_have_met_it():
+    watch = Watch(Budget(errors=0.02, requests=10), Clock())
+    for place in range(90):
+        watch.observe(200, 0.001, place % 30)
+    found = [watch.observe(500, 0.001, place) for place in range(10)]
+    assert found[:-1] == [None] * 9
+    assert (found[-1].callers, found[-1].met) == (30, 10)
+
+
+def test_a_caller_counts_for_no_more_than_its_share_of_the_requests():
+    watch = Watch(Budget(errors=0.5, requests=10, one_caller=0.25), Clock())
+    for place in range(100):
+        assert watch.observe(200, 0.001, place % 4) is None
+    assert watch.observe(500, 0.001, "rare") is None
+    for _ in range(200):  # two thirds of all requests, which count as less than half
+        assert watch.observe(500, 0.001, 0) is None
 
 
 def test_a_breach_of_latency_tells_who_waited():
     watch = Watch(Budget(latency_ms=50, slow=0.1, requests=10), Clock())
     for place in range(9):
         assert watch.observe(500, 0.001, place) is None
-    assert watch.observe(200, 0.06, 0) is None
-    assert watch.observe(200, 0.06, 1).reason.endswith("; 2 of 9 callers met it")
+    for place in range(2):
+        assert watch.observe(200, 0.06, place) is None
+    assert watch.observe(200, 0.06, 2).reason.endswith("; 3 of 9 callers met it")
 
 
 def test_callers_beyond_the_first_thousand_cost_no_more_memory():

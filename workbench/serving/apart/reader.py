@@ -1,143 +1,117 @@
-"""The side of the endpoint: asks the reading process, starts it when needed, outlives it."""
+"""The side of the endpoint: asks the reading processes, starts them when needed, outlives them."""
 
 from __future__ import annotations
 
-import asyncio
-import os
-import subprocess
-import sys
 import threading
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
-from typing import IO, BinaryIO, NamedTuple, cast
+from functools import partial
 
-from workbench.core.errors import UnexpectedError, WorkbenchError, error_from_dict
-from workbench.serving.apart.work import Parsed, Work, read_head, read_parsed, write_work
+from workbench.core.errors import OverloadedError, WorkbenchError
+from workbench.serving.apart.process import LostError, Patience, ReadingProcess, SlowError
+from workbench.serving.apart.work import Parsed, Work
+from workbench.serving.crew import Crew
 from workbench.serving.errors import TooLargeError
 
-READ_S = 30.0
-_COMMAND = (sys.executable, "-P", "-m", "workbench.serving.apart")
-_END_S = 2.0
-_ONE_THREAD = dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"), "1")
+_READERS, _WAITING, _LIMIT_S = 2, 32, 90.0
+_TRIES = 2
 
 
 class Apart:
-    """Has bodies read in another process, one after the other; it starts with the first one.
+    """Has bodies read in other processes, two at a time; they start when they are needed.
 
-    A body that ends the process, or takes too long, costs its own caller an error and nobody else
-    anything: the next one finds a new process.
+    A body that takes too long costs its own caller an error and nobody else anything. A process
+    that ends, or makes no progress, is replaced, and the body tried once more.
 
     Args:
-        read_s: The longest that one body may take.
+        patience: How long a process is waited for.
     """
 
-    def __init__(self, read_s: float = READ_S) -> None:
-        self._read_s = read_s
-        self._thread = ThreadPoolExecutor(1, "apart")
-        self._process: subprocess.Popen[bytes] | None = None
+    def __init__(self, patience: Patience | None = None) -> None:
+        self._patience = patience or Patience()
+        self._crew = Crew("reading large bodies", _READERS, _WAITING, _LIMIT_S)
+        self._lock = threading.Lock()
+        self._free: list[ReadingProcess] = []
+        self._busy: set[ReadingProcess] = set()
+        self._is_closed = False
 
     async def read(self, work: Work) -> Parsed:
         """Returns what a body holds.
 
         Raises:
-            WorkbenchError: What the reading process says of it, or that it did not survive it.
+            TooLargeError: Reading it takes too long.
+            OverloadedError: Too many wait, or the process did not survive, twice.
+            WorkbenchError: What the reading process says of it.
         """
-        return await asyncio.get_running_loop().run_in_executor(self._thread, self._ask, work)
+        return await self._crew.run(partial(self._ask, work))
 
     async def close(self) -> None:
-        """Ends the process."""
-        self._thread.shutdown(wait=False, cancel_futures=True)
-        await asyncio.to_thread(self._end)
+        """Ends the processes, whatever they do."""
+        with self._lock:
+            self._is_closed = True
+            free, self._free = self._free, []
+            for process in self._busy:
+                process.kill()
+        for process in free:
+            process.end()
 
-    # in the thread -------------------------------------------------------------------------
+    # in a thread ---------------------------------------------------------------------------
 
     def _ask(self, work: Work) -> Parsed:
-        process = self._running()
-        limit = threading.Timer(self._read_s, process.kill)
-        limit.start()
+        for _ in range(_TRIES):
+            try:
+                return self._try(work)
+            except SlowError as error:
+                raise self._too_slow(work) from error
+            except (LostError, OSError):
+                continue
+        raise _lost()
+
+    def _try(self, work: Work) -> Parsed:
+        process = self._take()
+        is_good = False
         try:
-            found = _exchange(process, work)
-        except (EOFError, OSError) as error:
-            self._end()
-            raise self._lost() from error
+            found = process.ask(work)
+            is_good = not found.is_last
         finally:
-            limit.cancel()
-        if found.is_last:
-            self._end()
+            self._give_back(process, is_good=is_good)
         if isinstance(found.said, WorkbenchError):
             raise found.said
         return found.said
 
-    def _running(self) -> subprocess.Popen[bytes]:
-        process = self._process
-        if process is None or process.poll() is not None:
-            process = self._process = self._start()
+    def _take(self) -> ReadingProcess:
+        with self._lock:
+            if self._is_closed:
+                raise _lost()
+            while self._free:
+                process = self._free.pop()
+                if process.is_alive:
+                    break
+                process.end()
+            else:
+                process = ReadingProcess(self._patience)
+            self._busy.add(process)
         return process
 
-    def _start(self) -> subprocess.Popen[bytes]:
-        self._end()
-        process = subprocess.Popen(
-            _COMMAND,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            env={**os.environ, **_ONE_THREAD},
-            start_new_session=True,
-        )
-        try:
-            read_head(_pipe(process.stdout))
-        except EOFError as error:
-            end(process)
-            raise UnexpectedError(
-                "The process that reads large bodies cannot start.",
-                hint="See the endpoint's log; send binary tensors, or fewer samples a request.",
-            ) from error
-        return process
+    def _give_back(self, process: ReadingProcess, *, is_good: bool) -> None:
+        with self._lock:
+            self._busy.discard(process)
+            is_good = is_good and not self._is_closed
+            if is_good:
+                self._free.append(process)
+        if not is_good:
+            process.end()
 
-    def _end(self) -> None:
-        process, self._process = self._process, None
-        if process is not None:
-            end(process)
-
-    def _lost(self) -> WorkbenchError:
+    def _too_slow(self, work: Work) -> TooLargeError:
+        allowed_s = self._patience.allowed_s(len(work.body))
         return TooLargeError(
-            f"Got a body that could not be read in {self._read_s:g} s, or whose reading failed.",
+            f"Got a body of {len(work.body):,} bytes that could not be read in {allowed_s:.0f} s.",
             hint="Send binary tensors, or fewer samples a request.",
         )
 
 
-class Found(NamedTuple):
-    """What the process said, and whether it ends with it."""
-
-    said: Parsed | WorkbenchError
-    is_last: bool
-
-
-def _exchange(process: subprocess.Popen[bytes], work: Work) -> Found:
-    """Asks and waits for the answer.
-
-    Raises:
-        EOFError: The process ended.
-        OSError: Likewise.
-    """
-    write_work(_pipe(process.stdin), work)
-    pipe = _pipe(process.stdout)
-    head = read_head(pipe)
-    if "error" in head:
-        return Found(error_from_dict(head["error"]), head["is_last"])
-    return Found(read_parsed(pipe, head), head["is_last"])
-
-
-def end(process: subprocess.Popen[bytes]) -> None:
-    """Ends a process and closes its pipes."""
-    process.kill()
-    for pipe in (process.stdin, process.stdout):
-        if pipe is not None:
-            with suppress(OSError):  # what was not written goes nowhere
-                pipe.close()
-    process.wait(_END_S)
-
-
-def _pipe(pipe: IO[bytes] | None) -> BinaryIO:
-    if pipe is None:
-        raise EOFError("the process has no pipe")
-    return cast(BinaryIO, pipe)
+def _lost() -> OverloadedError:
+    return OverloadedError(
+        "The process that reads large bodies ended, or did not answer.",
+        hint="Try again after the time in Retry-After; see the endpoint's log if that goes on. "
+        "Binary tensors, and fewer samples a request, need no such process.",
+        context={"retry_after_s": 1},
+    )

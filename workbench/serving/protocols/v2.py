@@ -18,7 +18,6 @@ from workbench.serving.answer import Answer
 from workbench.serving.apart import Work
 from workbench.serving.binary import DATATYPES
 from workbench.serving.deadlines import limit
-from workbench.serving.encoding import encoded
 from workbench.serving.engine import Tensors
 from workbench.serving.errors import BadRequestError
 from workbench.serving.infer_request import CallReader, call_of, json_end
@@ -186,8 +185,8 @@ class _Questions:
             if call.timeout_s is not None:
                 limit(answer, call.timeout_s)
             outputs = await served.predict(answer, call.inputs)
-        return await encoded(
-            lambda out: write_outputs(served.name, served.version, call, out), outputs
+        return await served.encoded(
+            answer, lambda out: write_outputs(served.name, served.version, call, out), outputs
         )
 
     def _find(self, request: Request, answer: Answer) -> Served:

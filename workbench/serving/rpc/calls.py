@@ -9,7 +9,6 @@ from workbench.serving.answer import Answer
 from workbench.serving.apart import Work
 from workbench.serving.binary import DATATYPES
 from workbench.serving.deadlines import limit
-from workbench.serving.encoding import encoded
 from workbench.serving.errors import TooLargeError
 from workbench.serving.limits import INLINE_BYTES, ORDER_BYTES
 from workbench.serving.messages import Request, Response
@@ -144,8 +143,8 @@ class Calls:
             if call.timeout_s is not None:
                 limit(answer, call.timeout_s)
             outputs = await served.predict(answer, call.inputs)
-        return await encoded(
-            lambda out: _response(encode(self._schema, served, call, out)), outputs
+        return await served.encoded(
+            answer, lambda out: _response(encode(self._schema, served, call, out)), outputs
         )
 
     def _read(self, name: str, data: bytes) -> Any:

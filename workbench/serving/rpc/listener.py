@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from workbench.core.errors import InputError, WorkbenchError, unknown_name
+from workbench.core.host import open_files
 from workbench.core.optional import require
 from workbench.serving.answer import Answer
 from workbench.serving.deadlines import expire, limit
@@ -32,6 +33,7 @@ from workbench.serving.tls import Certificate
 _LOGGER = logging.getLogger(__name__)
 _NO_COMPRESSION = 1  # the bit of GRPC_COMPRESS_NONE
 _JUST_NOW_S = 0.001
+_HANDSHAKE_S, _STRANGERS = 2.0, 4
 
 
 class RpcServer:
@@ -40,7 +42,8 @@ class RpcServer:
     Args:
         endpoint: Models and gate.
         server: Counts, logs and begins every call as it does HTTP requests.
-        limits: `body_bytes` bounds a message, `connections` both connections and open calls.
+        limits: `body_bytes` bounds a message, `connections` open calls; there may be
+            up to four times as many connections, if so many files may be open.
         gateway: What stands before it.
 
     Raises:
@@ -77,8 +80,9 @@ class RpcServer:
             # idle ones make room for others soon: a client connects again by itself
             "grpc.max_connection_idle_ms": round(1e3 * min(limits.header_s, limits.keep_alive_s)),
             "grpc.keepalive_time_ms": round(1e3 * limits.keep_alive_s),
-            "grpc.server_handshake_timeout_ms": round(1e3 * limits.header_s),
-            "grpc.max_allowed_incoming_connections": limits.connections,
+            "grpc.server_handshake_timeout_ms": round(1e3 * min(limits.header_s, _HANDSHAKE_S)),
+            # beyond the calls: bare connections that never speak take these places for a moment
+            "grpc.max_allowed_incoming_connections": _places(limits.connections),
             "grpc.compression_enabled_algorithms_bitset": _NO_COMPRESSION,
         }
         self._transport = transport = self._aio.server(
@@ -169,6 +173,12 @@ class RpcServer:
             code = getattr(self._grpc.StatusCode, code_of(answer.error))
             await context.abort(code, words_of(answer.error), trailers_of(answer.error))
         return answer.body
+
+
+def _places(calls: int) -> int:
+    """Returns how many connections may be open beside as many of HTTP, and other files."""
+    files = open_files((_STRANGERS + 2) * calls)
+    return max(calls, min(_STRANGERS * calls, files - 2 * calls))
 
 
 class _Turn:
