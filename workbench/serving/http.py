@@ -8,48 +8,23 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from time import perf_counter
-from typing import Any, Protocol, cast
+from typing import cast
 
 import httptools
 
 from workbench.core.errors import WorkbenchError
 from workbench.serving.answer import Answer
-from workbench.serving.body_room import BodyRoom
+from workbench.serving.application import Application
 from workbench.serving.errors import BadRequestError, not_http, too_slow
 from workbench.serving.incoming import Body, Head
-from workbench.serving.intake import STEPS, Intake, step_end
+from workbench.serving.intake import STEPS, step_end
 from workbench.serving.isolation import each
 from workbench.serving.known_head import KnownHead, learn
-from workbench.serving.limits import Limits, Stall
+from workbench.serving.limits import Stall
 from workbench.serving.messages import Request, error_response
-from workbench.serving.outbox import Outbox
-from workbench.serving.places import Places
 
 _DISCARD_BYTES = 64 * 1024
 _MAX_PIPELINED = 64
-
-
-class Application(Protocol):
-    """What stands behind the connections."""
-
-    limits: Limits
-    outbox: Outbox
-    intake: Intake
-    room: BodyRoom
-    connections: Places[Any]
-    is_draining: bool
-
-    def admit(self, request: Request) -> None:
-        """Raises when the head alone shows that the request will be refused."""
-
-    def most_body(self, request: Request) -> int:
-        """Returns how many bytes an admitted request may bring."""
-
-    def admit_again(self, request: Request) -> None:
-        """Raises when a request with the head of an admitted one will be refused now."""
-
-    def handle(self, answer: Answer, refusal: WorkbenchError | None) -> None:
-        """Answers a complete request, now or later; never raises."""
 
 
 class HttpConnection(asyncio.Protocol):
@@ -235,6 +210,8 @@ class HttpConnection(asyncio.Protocol):
             if self._head.announced > _DISCARD_BYTES or self._head.is_chunked:
                 raise
             self._refusal = error
+        if not self._is_known and request.token is not None:
+            self._know(request.token.name)
         if self._head.headers.get(b"expect", b"").lower() == b"100-continue":
             self._answer_expectation()
 
@@ -404,14 +381,16 @@ class HttpConnection(asyncio.Protocol):
         if b"host" not in request.headers and self._parser.get_http_version() == "1.1":
             raise BadRequestError("Got no Host header; HTTP/1.1 needs one.")
         self._app.admit(request)
-        token, body = request.token, self._body
-        if not self._is_known and token is not None:
-            if not self._app.connections.know(self, token.name):
-                raise self._limits.too_many_of(token.name)
-            self._is_known = True
-        body.is_known, body.most = token is not None, self._app.most_body(request)
+        body = self._body
+        body.is_known, body.most = request.token is not None, self._app.most_body(request)
         if announced > body.most:
             raise self._limits.too_large(announced, body.most)
+
+    def _know(self, token: str) -> None:
+        """Notes that a valid token came; who holds too many connections loses this one."""
+        if not self._app.connections.know(self, token):
+            raise self._limits.too_many_of(token)
+        self._is_known = True
 
     def _answer_expectation(self) -> None:
         if self._refusal is not None:

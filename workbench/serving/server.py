@@ -17,7 +17,6 @@ from workbench.serving.app import app_error, make_app
 from workbench.serving.asgi import run_app
 from workbench.serving.body_room import BodyRoom
 from workbench.serving.deadlines import limit, read_headers
-from workbench.serving.doorway import Doorway
 from workbench.serving.gateway import Gateway
 from workbench.serving.http import HttpConnection
 from workbench.serving.intake import Intake
@@ -65,7 +64,7 @@ class Server:
         gateway: Gateway | None = None,
     ) -> None:
         self.limits = limits or Limits()
-        self.connections: Places[HttpConnection | Doorway[HttpConnection]] = Places(
+        self.connections: Places[HttpConnection] = Places(
             self.limits.connections, self.limits.share
         )
         self.outbox = Outbox()
@@ -108,16 +107,16 @@ class Server:
         """
         loop = asyncio.get_running_loop()
         self._server = await loop.create_server(
-            lambda: self._meet(tls), host, port, backlog=1024, reuse_port=shares_port or None
+            lambda: HttpConnection(self),
+            host,
+            port,
+            backlog=1024,
+            reuse_port=shares_port or None,
+            ssl=tls,
+            ssl_handshake_timeout=None if tls is None else self.limits.header_s,
         )
         self._sweeper = loop.call_later(_SWEEP_S, self._sweep)
         return int(self._server.sockets[0].getsockname()[1])
-
-    def _meet(self, tls: ssl.SSLContext | None) -> asyncio.Protocol:
-        """Returns what takes a new connection."""
-        if tls is None:
-            return HttpConnection(self)
-        return Doorway(self.connections, tls, self.limits.header_s, lambda: HttpConnection(self))
 
     def watch_idle(
         self,
