@@ -45,7 +45,7 @@ def test_without_strangers_a_further_one_finds_no_place():
 
 
 def test_more_idle_connections_than_there_are_places_lock_nobody_out(square_file):
-    settings = Settings(limits=Limits(connections=32))
+    settings = Settings(limits=Limits(connections=32, connections_a_token=32))
     request = raw_request("GET", "/v2")
     with running(square_file, settings=settings) as found, ExitStack() as held:
         kept = held.enter_context(found.socket())
