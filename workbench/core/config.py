@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import Mapping
 from types import UnionType
 from typing import Any, ClassVar, Self, Union, get_args, get_origin
@@ -88,5 +89,5 @@ def _problem(cls: type[Config], item: dict[str, Any]) -> str:
 
 
 def _short(value: Any) -> str:
-    text = repr(value)
+    text = reprlib.repr(value)
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"

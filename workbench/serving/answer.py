@@ -41,6 +41,7 @@ class Answer:
         to_response: Gives an error the form that the caller's dialect expects.
         deadline: `perf_counter` seconds after which the caller does not wait; None for ever.
         timer: Fires at the deadline.
+        held_bytes: Of the request's body, for which room is taken.
         on_done: Called once, after the last byte was handed over.
     """
 
@@ -51,6 +52,7 @@ class Answer:
     is_done = False
     is_dropped = False
     is_counted = False
+    held_bytes = 0
     kept: str | None = None
     error_code: str | None = None
     job: Job | None = None

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from typing import Any
 
 from workbench.core.errors import ForbiddenError, WorkbenchError, unknown_name
 from workbench.serving import console
-from workbench.serving.asgi import AsgiApp, Receive, Scope, Send
+from workbench.serving.asgi import Receive, Scope, Send
 from workbench.serving.console import asset_routes, page, wants_page
 from workbench.serving.messages import Request, Response, error_response, json_response
 from workbench.serving.metrics import CONTENT_TYPE, Metrics
 from workbench.serving.openapi import describe
 from workbench.serving.protocol import Dialect, Endpoint
-from workbench.serving.routes import Route, RouteTable
+from workbench.serving.routes import Match, Route, RouteTable
 from workbench.serving.security import Gate, check_model
 from workbench.serving.tokens import Token
 
 _FIRST_PATHS = ("/predict", "/v2", "/v2/health/ready", "/openapi.json", "/metrics")
+_MOST_DESCRIBED = 16
 
 
 class Pages:
@@ -36,6 +37,7 @@ class Pages:
         self._metrics = metrics
         self._dialects = {dialect.key: dialect for dialect in dialects}
         self._further = further
+        self._described: dict[Hashable, Response] = {}
 
     def routes(self) -> list[Route]:
         """Returns the app's paths with what each needs."""
@@ -58,9 +60,18 @@ class Pages:
         return json_response(body)
 
     def _describe(self, request: Request, answer: Any) -> Response:
-        routes = [r for d in self._dialects.values() for r in d.routes(self._endpoint)]
         models = self._endpoint.router.visible(self._gate.known(request))
-        return json_response(describe([*routes, *self.routes()], self._dialects, models))
+        key = tuple(
+            (served.name, served.version, served.source.path, served.source.alias)
+            for served in models
+        )
+        if key not in self._described:
+            if len(self._described) >= _MOST_DESCRIBED:
+                self._described.clear()
+            routes = [r for d in self._dialects.values() for r in d.routes(self._endpoint)]
+            told = describe([*routes, *self.routes()], self._dialects, models)
+            self._described[key] = json_response(told)
+        return self._described[key]
 
     async def _show_metrics(self, request: Request, answer: Any) -> Response:
         page, team = self._metrics.render(), self._endpoint.team
@@ -69,24 +80,20 @@ class Pages:
         return Response(200, page, content_type=CONTENT_TYPE)
 
 
-def make_app(
-    endpoint: Endpoint,
-    metrics: Metrics,
-    dialects: Sequence[Dialect] = (),
-    pages: Sequence[Route] = (),
-) -> AsgiApp:
-    """Returns the app. It checks tokens itself, so it can also run under another server.
+class App:
+    """The ASGI app. It checks tokens itself, so it can also run under another server.
 
     Args:
-        endpoint: Models and gate.
-        metrics: Shown at /metrics.
-        dialects: Described in /openapi.json.
-        pages: Further routes.
+        table: Its routes.
+        gate: Who may do what.
     """
-    table = RouteTable(Pages(endpoint, metrics, dialects, pages).routes())
-    gate = endpoint.gate
 
-    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+    def __init__(self, table: RouteTable, gate: Gate) -> None:
+        self._table = table
+        self._gate = gate
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answers one request."""
         if scope["type"] != "http":
             return
         request = Request(
@@ -96,30 +103,61 @@ def make_app(
         if given is not None:
             request.address, request.user = given.address, given.user
         request.body = await _read(receive)
-        await _send(send, await _answer(table, gate, request))
+        await _send(send, await self._answer(request))
 
-    return app
+    def admit(self, request: Request) -> Token | None:
+        """Returns the token with which a request is admitted, by its head alone.
 
+        Raises:
+            WorkbenchError: No page has its path, or it may not see the page.
+        """
+        return self._find(request)[1]
 
-async def _answer(table: RouteTable, gate: Gate, request: Request) -> Response:
-    try:
+    def _find(self, request: Request) -> tuple[Match, Token | None]:
         if request.path not in console.PATHS:
-            gate.check_host(request)
-        match = table.find(request.method, request.path)
+            self._gate.check_host(request)
+        match = self._table.find(request.method, request.path)
         if match is None:
             raise unknown_name("path", request.path.decode("latin-1")[:200], _FIRST_PATHS)
-        token = gate.check(request, match.route.scope)
-        request.params, request.token = match.params, token
-        request.caller = None if token is None else token.name
+        token = self._gate.check(request, match.route.scope)
         _check_models(token, match.params.get("model"))
-        response = match.route.handler(request, None)  # type: ignore[arg-type]
-        if inspect.isawaitable(response):
-            response = await response
-    except WorkbenchError as error:
-        return error_response(error, {"error": str(error)})
-    if not isinstance(response, Response):
-        raise TypeError("a page must answer with a response")
-    return response
+        return match, token
+
+    async def _answer(self, request: Request) -> Response:
+        try:
+            match, token = self._find(request)
+            request.params, request.token = match.params, token
+            request.caller = None if token is None else token.name
+            response = match.route.handler(request, None)  # type: ignore[arg-type]
+            if inspect.isawaitable(response):
+                response = await response
+        except WorkbenchError as error:
+            return app_error(error)
+        if not isinstance(response, Response):
+            raise TypeError("a page must answer with a response")
+        return response
+
+
+def make_app(
+    endpoint: Endpoint,
+    metrics: Metrics,
+    dialects: Sequence[Dialect] = (),
+    pages: Sequence[Route] = (),
+) -> App:
+    """Returns the app.
+
+    Args:
+        endpoint: Models and gate.
+        metrics: Shown at /metrics.
+        dialects: Described in /openapi.json.
+        pages: Further routes.
+    """
+    return App(RouteTable(Pages(endpoint, metrics, dialects, pages).routes()), endpoint.gate)
+
+
+def app_error(error: WorkbenchError) -> Response:
+    """Returns an error as the app tells it."""
+    return error_response(error, {"error": str(error)})
 
 
 def _check_models(token: Token | None, model: str | None) -> None:

@@ -40,6 +40,12 @@ class TooLargeError(WorkbenchError):
     http_status = 413
 
 
+class HeadTooLargeError(TooLargeError):
+    """The request's line and headers are larger than the endpoint's limit."""
+
+    http_status = 431
+
+
 class MediaTypeError(WorkbenchError):
     """The body's type or encoding is not one that the route takes."""
 

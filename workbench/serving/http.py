@@ -8,40 +8,23 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from time import perf_counter
-from typing import Protocol, cast
+from typing import cast
 
 import httptools
 
 from workbench.core.errors import WorkbenchError
 from workbench.serving.answer import Answer
+from workbench.serving.application import Application
 from workbench.serving.errors import BadRequestError, not_http, too_slow
+from workbench.serving.incoming import Body, Head
+from workbench.serving.intake import STEPS, step_end
 from workbench.serving.isolation import each
 from workbench.serving.known_head import KnownHead, learn
-from workbench.serving.limits import Limits, Stall
+from workbench.serving.limits import Stall
 from workbench.serving.messages import Request, error_response
-from workbench.serving.outbox import Outbox
-from workbench.serving.places import Places
 
 _DISCARD_BYTES = 64 * 1024
 _MAX_PIPELINED = 64
-
-
-class Application(Protocol):
-    """What stands behind the connections."""
-
-    limits: Limits
-    outbox: Outbox
-    connections: Places[HttpConnection]
-    is_draining: bool
-
-    def admit(self, request: Request) -> None:
-        """Raises when the head alone shows that the request will be refused."""
-
-    def admit_again(self, request: Request) -> None:
-        """Raises when a request with the head of an admitted one will be refused now."""
-
-    def handle(self, answer: Answer, refusal: WorkbenchError | None) -> None:
-        """Answers a complete request, now or later; never raises."""
 
 
 class HttpConnection(asyncio.Protocol):
@@ -58,6 +41,9 @@ class HttpConnection(asyncio.Protocol):
         self._parser = httptools.HttpRequestParser(self)
         self._transport: asyncio.Transport | None = None
         self._pending: deque[Answer] = deque()
+        self._waiting = b""  # what came and was not taken yet, from `_at` on
+        self._at = 0
+        self._is_queued = False
         self._is_reading = True
         self._is_writable = True
         self._is_ending = False
@@ -76,11 +62,8 @@ class HttpConnection(asyncio.Protocol):
     def _reset(self) -> None:
         self._in_message = False
         self._has_head = False
-        self._target = b""
-        self._headers: dict[bytes, bytes] = {}
-        self._head_bytes = 0
-        self._body: list[bytes] = []
-        self._body_bytes = 0
+        self._head = Head(self._limits)
+        self._body = Body(self._limits, self._app.room)
         self._missing = 0
         self._request: Request | None = None
         self._refusal: WorkbenchError | None = None
@@ -100,26 +83,66 @@ class HttpConnection(asyncio.Protocol):
         """Drops the work of a caller that is gone."""
         self._app.connections.leave(self)
         self._transport = None
+        self._waiting = b""
+        self._body.release()
         pending, self._pending = self._pending, deque()
         each(pending, Answer.drop)
+        each(pending, self._release)
 
     def data_received(self, data: bytes) -> None:
-        """Takes what repeats a known head; all else goes through the parser."""
-        while data and not self._is_ending:
-            if self._missing:
-                data = self._take_body(data)
-                continue
-            if self._in_message:
-                self._parse(data)
-                return
+        """Takes one request; what lies behind it has to wait for its turn."""
+        if self._waiting or self._is_ending:
+            self._sends_on = self._sends_on or self._is_ending
+            self._waiting = b"" if self._is_ending else self._waiting[self._at :] + data
+            self._at = 0
+            return
+        end, taken = len(data), len(self._pending)
+        at = self._step(data, 0)
+        for _ in range(STEPS):
+            if at >= end or self._is_ending or len(self._pending) != taken:
+                break
+            at = self._step(data, at)
+        if at < end:
+            self._leave(data, at)
+
+    def take_more(self) -> None:
+        """Takes a few steps of what waits."""
+        self._is_queued = False
+        data, at = self._waiting, self._at
+        for _ in range(STEPS):
+            if at >= len(data) or self._is_ending or not self._is_open:
+                break
+            at = self._step(data, at)
+        if data:
+            self._leave(data, at)
+
+    def _leave(self, data: bytes, at: int) -> None:
+        """Keeps what was not taken; whatever comes behind the last request is of no use."""
+        if self._is_ending or at >= len(data) or self._transport is None:
+            self._sends_on = self._sends_on or at < len(data)
+            data, at = b"", 0
+        self._waiting, self._at = data, at
+        self._steer_reading()
+
+    def _step(self, data: bytes, at: int) -> int:
+        """Takes at most the bytes of one request, or some of them; returns where the rest is."""
+        if self._missing:
+            return self._take_body(data, at)
+        left = 0
+        if self._in_message:
+            if self._has_head and not self._head.is_chunked:
+                left = self._head.announced - len(self._body)
+        else:
             self._active = self._loop.time()
-            found = self._known.match(data) if self._known is not None else None
-            if found is None or not self._take_known(data, *found):
-                self._first = data
-                self._parse(data)
-                return
-            data = data[sum(found) :]
-        self._sends_on = self._sends_on or bool(data)
+            found = self._known.match(data, at) if self._known is not None else None
+            if found is not None and self._take_known(data, *found):
+                return min(sum(found), len(data))
+        end = step_end(data, at, left)
+        piece = data[at:end]
+        if not self._in_message:
+            self._first = piece
+        self._parse(piece)
+        return end
 
     def _parse(self, data: bytes) -> None:
         """Feeds the parser; whatever is not HTTP is answered by 400 and the end."""
@@ -140,9 +163,10 @@ class HttpConnection(asyncio.Protocol):
         """
         self._is_half_closed = True
         self._active = self._loop.time()
-        if self._in_message and not self._is_ending:
-            self._reset()
-        return bool(self._pending) and not self._is_encrypted  # TLS knows no half-closed state
+        if self._in_message and not self._is_ending and not self._waiting:
+            self._give_up_body()
+        is_due = bool(self._pending or self._waiting)
+        return is_due and not self._is_encrypted  # TLS knows no half-closed state
 
     def pause_writing(self) -> None:
         """Stops reading from a caller that does not read."""
@@ -168,49 +192,44 @@ class HttpConnection(asyncio.Protocol):
 
     def on_url(self, url: bytes) -> None:
         """A piece of the request line's target."""
-        self._target += url
-        self._count_head(len(url))
+        self._head.add_target(url)
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """One header."""
-        self._count_head(len(name) + len(value))
-        name = name.lower()
-        if name in self._headers:
-            if name == b"host":
-                raise BadRequestError("Got two Host headers; a request has one.")
-            value = self._headers[name] + b", " + value
-        self._headers[name] = value
+        self._head.add(name, value)
 
     def on_headers_complete(self) -> None:
         """Refuses early what the head alone rules out; lets an expecting caller go on."""
         self._has_head = True
         method = self._parser.get_method().decode("latin-1")
-        request = self._request = Request(method, self._target, self._headers)
+        request = self._request = Request(method, self._head.target, self._head.headers)
         request.address = self._address
-        length = self._headers.get(b"content-length")
-        announced = int(length) if length and length.isdigit() else 0
         try:
-            self._check_head(request, announced)
+            self._check_head(request)
         except WorkbenchError as error:
-            if announced > _DISCARD_BYTES or b"transfer-encoding" in self._headers:
+            if self._head.announced > _DISCARD_BYTES or self._head.is_chunked:
                 raise
             self._refusal = error
-        if self._headers.get(b"expect", b"").lower() == b"100-continue":
+        if not self._is_known and request.token is not None:
+            self._know(request.token.name)
+        if self._head.headers.get(b"expect", b"").lower() == b"100-continue":
             self._answer_expectation()
+
+    def on_chunk_header(self) -> None:
+        """A chunk of the body begins."""
+        self._body.count_chunk()
 
     def on_body(self, data: bytes) -> None:
         """A piece of the body, already de-chunked."""
-        self._body_bytes += len(data)
-        if self._body_bytes > self._limits.body_bytes:
-            raise self._limits.too_large(self._body_bytes)
-        self._body.append(data)
+        if self._refusal is None:
+            self._body.add(data)
 
     def on_message_complete(self) -> None:
         """Hands a complete request on."""
         request, refusal = self._request, self._refusal
         if request is None or self._is_ending:
             return
-        request.body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
+        request.body = self._body.hand_over()
         close = self._parser.should_upgrade() or not self._parser.should_keep_alive()
         close = close or self._parser.get_http_version() == "1.0"
         if refusal is None and not close and request.route is not None and request.route.predicts:
@@ -221,45 +240,53 @@ class HttpConnection(asyncio.Protocol):
     # known heads ---------------------------------------------------------------------------
 
     def _take_known(self, data: bytes, begin: int, length: int) -> bool:
-        """Begins a request whose head is known; False leaves `data` to the parser.
+        """Begins a request whose head is known; False leaves it to the parser.
 
         Args:
-            data: Begins with the head.
+            data: Holds the head.
             begin: Where the body begins in it.
             length: Of the body.
         """
         if self._known is None or length > self._limits.body_bytes:
             return False
         request = self._known.request.again()
+        is_whole = len(data) >= begin + length
+        body = data[begin : begin + length]
         try:
             self._app.admit_again(request)
+            self._app.room.take(len(body), is_known=request.token is not None)
         except WorkbenchError:
             return False
-        if len(data) >= begin + length:
-            request.body = data[begin : begin + length]
+        if is_whole:
+            request.body = body
             self._hand_on(request, None, close=False)
         else:
+            self._reset()
             self._request, self._in_message, self._has_head = request, True, True
-            self._body, self._body_bytes = [data[begin:]], len(data) - begin
-            self._missing = length - self._body_bytes
+            self._body.begin(body, length, is_known=request.token is not None)
+            self._missing = length - len(body)
         return True
 
-    def _take_body(self, data: bytes) -> bytes:
-        """Takes what is missing of the body after a known head; returns what lies behind it."""
-        piece = data[: self._missing]
-        self._body.append(piece)
-        self._body_bytes += len(piece)
+    def _take_body(self, data: bytes, at: int) -> int:
+        """Takes what is missing of the body after a known head; returns where the rest is."""
+        piece = data[at : at + self._missing]
+        try:
+            self._body.add(piece)
+        except WorkbenchError as error:
+            self._refuse(error)
+            return len(data)
         self._missing -= len(piece)
         request = self._request
         if not self._missing and request is not None:
-            request.body = b"".join(self._body)
+            request.body = self._body.hand_over()
             self._hand_on(request, None, close=False)
-        return data[len(piece) :]
+        return at + len(piece)
 
     def _hand_on(self, request: Request, refusal: WorkbenchError | None, *, close: bool) -> None:
         """Has a complete request answered."""
         close = close or self._app.is_draining
         answer = Answer(self, request, perf_counter(), close=close)
+        answer.held_bytes = len(request.body)
         self._is_ending = close
         self._pending.append(answer)
         if self._in_message:
@@ -288,11 +315,12 @@ class HttpConnection(asyncio.Protocol):
             if not answer.is_done:
                 break
             pending.popleft()
+            self._release(answer)
             close = answer.close
         if out and not transport.is_closing():
             transport.write(out[0] if len(out) == 1 else b"".join(out))
         is_last = self._is_half_closed or (self._app.is_draining and not self._in_message)
-        if close or (is_last and not pending):
+        if close or (is_last and not pending and not self._waiting):
             self._end()
         elif not self._is_reading:
             self._steer_reading()
@@ -314,8 +342,8 @@ class HttpConnection(asyncio.Protocol):
         elif self._in_message and not self._has_head and waited > limits.header_s:
             self._refuse(too_slow("head", limits.header_s))
         elif self._in_message and self._has_head:
-            allowed = limits.body_s + self._body_bytes / limits.body_bytes_per_s
-            if waited > allowed:
+            allowed = limits.body_s + len(self._body) / limits.body_bytes_per_s
+            if waited > allowed and not self._waiting:
                 self._refuse(too_slow("body", allowed))
         elif self._is_half_closed and waited > limits.half_closed_s:
             transport.abort()
@@ -346,15 +374,23 @@ class HttpConnection(asyncio.Protocol):
 
     # private -------------------------------------------------------------------------------
 
-    def _check_head(self, request: Request, announced: int) -> None:
+    def _check_head(self, request: Request) -> None:
+        announced = self._head.announced
         if announced > self._limits.body_bytes:
             raise self._limits.too_large(announced)
         if b"host" not in request.headers and self._parser.get_http_version() == "1.1":
             raise BadRequestError("Got no Host header; HTTP/1.1 needs one.")
         self._app.admit(request)
-        if not self._is_known and request.token is not None:
-            self._is_known = True
-            self._app.connections.know(self)
+        body = self._body
+        body.is_known, body.most = request.token is not None, self._app.most_body(request)
+        if announced > body.most:
+            raise self._limits.too_large(announced, body.most)
+
+    def _know(self, token: str) -> None:
+        """Notes that a valid token came; who holds too many connections loses this one."""
+        if not self._app.connections.know(self, token):
+            raise self._limits.too_many_of(token)
+        self._is_known = True
 
     def _answer_expectation(self) -> None:
         if self._refusal is not None:
@@ -362,19 +398,24 @@ class HttpConnection(asyncio.Protocol):
         if self._transport is not None and not self._pending:
             self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
-    def _count_head(self, size: int) -> None:
-        self._head_bytes += size
-        if self._head_bytes > self._limits.head_bytes:
-            raise self._limits.head_too_large()
+    def _release(self, answer: Answer) -> None:
+        """Frees the room that the body of an answered request took."""
+        self._app.room.give(answer.held_bytes, is_known=answer.request.token is not None)
+
+    def _give_up_body(self) -> None:
+        self._body.release()
+        self._reset()
 
     def _refuse(self, error: WorkbenchError) -> None:
         """Answers outside the order of requests, after those still owed, and ends."""
         self._sends_on = True
         if self._transport is None or self._is_ending:
             return
-        request = self._request or Request("GET", self._target or b"/", self._headers)
+        head = self._head
+        request = self._request or Request("GET", head.target or b"/", head.headers)
         answer = Answer(self, request, perf_counter(), close=True)
-        self._reset()
+        self._give_up_body()
+        self._waiting = b""
         self._is_ending = True
         self._pending.append(answer)
         answer.send(error_response(error))
@@ -392,10 +433,21 @@ class HttpConnection(asyncio.Protocol):
         else:
             transport.write_eof()
 
+    @property
+    def _is_open(self) -> bool:
+        """Whether the caller reads its answers and waits for no more than it may."""
+        return self._is_writable and len(self._pending) < _MAX_PIPELINED
+
     def _steer_reading(self) -> None:
-        transport = self._transport
-        should_read = self._is_writable and len(self._pending) < _MAX_PIPELINED
-        if transport is None or transport.is_closing() or should_read == self._is_reading:
+        """Takes what waits before anything is read, and both only from a caller that reads."""
+        transport, is_open = self._transport, self._is_open
+        if transport is None or transport.is_closing():
+            return
+        if is_open and self._waiting and not self._is_queued:
+            self._is_queued = True
+            self._app.intake.add(self)
+        should_read = is_open and not self._waiting
+        if should_read == self._is_reading:
             return
         self._is_reading = should_read
         if should_read:

@@ -148,13 +148,21 @@ def parse_call(header: bytes, blobs: bytes | memoryview, signature: Signature) -
     if blobs:
         problems.add(f"the body has {len(blobs)} bytes more than its tensors need")
     wanted, binary = _outputs(body, signature, problems)
-    timeout_s, id_ = read_parameter(body.get("parameters"), problems), body.get("id")
+    timeout_s, id_ = read_parameter(body.get("parameters"), problems), _id(body.get("id"), problems)
     if problems:
         raise input_error(problems, signature)
-    return Call(inputs, None if id_ is None else str(id_), wanted, binary, timeout_s)
+    return Call(inputs, id_, wanted, binary, timeout_s)
 
 
 _NONE: frozenset[str] = frozenset()
+
+
+def _id(value: Any, problems: Problems) -> str | None:
+    """Returns the caller's own id; a number is taken as its text."""
+    if isinstance(value, list | dict):
+        problems.add(f"id: got {shown(value)}; a text would be right")
+        return None
+    return None if value is None else str(value)
 
 
 def call_of(inputs: Tensors, facts: Mapping[str, Any]) -> Call:

@@ -32,12 +32,13 @@ class KnownHead:
         self._size = len(before)
         self._rest = len(after)
 
-    def match(self, data: bytes) -> tuple[int, int] | None:
-        """Returns where the body begins and how long it is; None if `data` begins otherwise."""
-        if not data.startswith(self._before):
+    def match(self, data: bytes, at: int = 0) -> tuple[int, int] | None:
+        """Returns where the body begins and how long it is; None if another head is at `at`."""
+        if not data.startswith(self._before, at):
             return None
-        end = data.find(b"\r", self._size, self._size + _MOST_DIGITS)
-        digits = data[self._size : end]
+        begin = at + self._size
+        end = data.find(b"\r", begin, begin + _MOST_DIGITS)
+        digits = data[begin:end]
         if end < 0 or not digits.isdigit() or not data.startswith(self._after, end):
             return None
         return end + self._rest, int(digits)

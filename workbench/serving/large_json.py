@@ -19,6 +19,7 @@ _FLOATS = "FP"
 # binding makes a list of that size and writes past its end.
 _MOST_VALUES = 2**24 - 2
 _MOST_INPUTS = 100
+_MOST_FIELDS = 32  # of an object whose fields are looked up one by one, each from the first on
 
 
 class LargeJson:
@@ -58,6 +59,8 @@ def _may_saturate(body: bytes) -> bool:
 
 def _fields(item: Any) -> dict[str, Any]:
     """Returns the fields of an object; of two of one name the usual parser takes the last."""
+    if len(item) > _MOST_FIELDS:
+        raise ValueError("more fields than any tensor has")
     names = list(item.keys())
     if len(set(names)) < len(names):
         raise ValueError("a field is given twice")

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from itertools import pairwise
 
 from workbench.serving.errors import BadRequestError
 
 _MAX_PARTS = 1024
+_MAX_HEAD_BYTES = 4096  # of a part: about as many as a name and a file name take
+_SLICE_BYTES = 1024 * 1024
 _BOUNDARY = re.compile(r'boundary=(?:"([^"]{1,200})"|([^;\s]{1,200}))', re.IGNORECASE)
 _NAME = re.compile(rb'\bname="([^"]*)"')
 _FILE = re.compile(rb"\bfilename\*?=", re.IGNORECASE)
@@ -35,23 +38,50 @@ def parse_form(content_type: str, body: bytes) -> list[Part]:
     found = _BOUNDARY.search(content_type)
     if found is None:
         raise BadRequestError("Got multipart/form-data without a boundary in Content-Type.")
-    boundary = (found[1] or found[2]).encode("latin-1")
-    count = body.count(b"--" + boundary) - 1
-    if count > _MAX_PARTS:
-        raise BadRequestError(f"Got about {count} parts; at most {_MAX_PARTS} are taken.")
-    pieces = (b"\r\n" + body).split(b"\r\n--" + boundary)
-    if len(pieces) < 3 or not pieces[-1].startswith(b"--"):
+    marks = _boundaries(body, b"--" + (found[1] or found[2]).encode("latin-1"))
+    if len(marks) < 2 or not body.startswith(b"--", marks[-1][1]):
         raise BadRequestError(
             "Got a multipart body that is cut off or whose boundary does not match.",
             hint="curl -F inputs=@picture.png builds a right one.",
         )
-    return [_part(piece, place) for place, piece in enumerate(pieces[1:-1])]
+    return [
+        _part(body, before[1], after[0], place)
+        for place, (before, after) in enumerate(pairwise(marks))
+    ]
 
 
-def _part(piece: bytes, place: int) -> Part:
-    head, gap, body = piece.partition(b"\r\n\r\n")
-    if not gap:
-        raise BadRequestError(f"Part {place} of the form has no blank line after its headers.")
+def _boundaries(body: bytes, mark: bytes) -> list[tuple[int, int]]:
+    """Returns where boundaries begin, with the line end before them, and end."""
+    found: list[tuple[int, int]] = []
+    at = _find(body, mark, 0)
+    while at >= 0:
+        if at == 0 or body.startswith(b"\r\n", at - 2):
+            found.append((max(0, at - 2), at + len(mark)))
+            if len(found) > _MAX_PARTS + 1:
+                raise BadRequestError(f"Got more than {_MAX_PARTS} parts, the most taken.")
+            if body.startswith(b"--", found[-1][1]):
+                break
+        at = _find(body, mark, at + len(mark))
+    return found
+
+
+def _find(body: bytes, mark: bytes, begin: int) -> int:
+    """Returns where `mark` is next, or -1; others may run in between, however long it takes."""
+    for at in range(begin, len(body), _SLICE_BYTES):
+        found = body.find(mark, at, at + _SLICE_BYTES + len(mark) - 1)
+        if found >= 0:
+            return found
+    return -1
+
+
+def _part(form: bytes, begin: int, end: int, place: int) -> Part:
+    gap = form.find(b"\r\n\r\n", begin, min(end, begin + _MAX_HEAD_BYTES))
+    if gap < 0:
+        raise BadRequestError(
+            f"Part {place} of the form has no blank line after its headers, of which "
+            f"{_MAX_HEAD_BYTES} bytes are taken."
+        )
+    head, body = form[begin:gap], form[gap + 4 : end]
     disposition = next(
         (line for line in head.split(b"\r\n") if line.lower().startswith(b"content-disposition:")),
         b"",

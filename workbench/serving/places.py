@@ -6,6 +6,7 @@ of the stranger (no valid token was sent over it) that has asked for nothing the
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from itertools import islice
 from typing import Generic, Protocol, TypeVar
@@ -32,10 +33,14 @@ class Places(Generic[G]):
 
     Args:
         most: How many there may be.
+        share: How many may show the same token; None is all.
     """
 
-    def __init__(self, most: int) -> None:
+    def __init__(self, most: int, share: int | None = None) -> None:
         self.most = most
+        self._share = most if share is None else share
+        self._known: dict[G, str] = {}
+        self._held: Counter[str] = Counter()
         self._all: set[G] = set()
         self._strangers: dict[G, None] = {}  # the idlest first
 
@@ -61,14 +66,24 @@ class Places(Generic[G]):
             del self._strangers[guest]
             self._strangers[guest] = None
 
-    def know(self, guest: G) -> None:
-        """Notes that a valid token came over a connection."""
+    def know(self, guest: G, token: str) -> bool:
+        """Notes that a valid token came over a connection; returns whether it may hold one more."""
+        if self._held[token] >= self._share:
+            return False
+        self._held[token] += 1
+        self._known[guest] = token
         self._strangers.pop(guest, None)
+        return True
 
     def leave(self, guest: G) -> None:
         """Frees a place."""
         self._all.discard(guest)
         self._strangers.pop(guest, None)
+        token = self._known.pop(guest, None)
+        if token is not None:
+            self._held[token] -= 1
+            if not self._held[token]:
+                del self._held[token]
 
     def _make_room(self) -> None:
         first = next(iter(self._strangers))

@@ -6,19 +6,22 @@ import asyncio
 import logging
 import ssl
 from collections.abc import Callable, Coroutine, Sequence
+from operator import methodcaller
 from time import perf_counter
 from typing import Any
 
 from workbench.core.errors import UnexpectedError, WorkbenchError
 from workbench.serving import console
 from workbench.serving.answer import Answer
-from workbench.serving.app import make_app
+from workbench.serving.app import app_error, make_app
 from workbench.serving.asgi import run_app
+from workbench.serving.body_room import BodyRoom
 from workbench.serving.deadlines import limit, read_headers
 from workbench.serving.gateway import Gateway
 from workbench.serving.http import HttpConnection
+from workbench.serving.intake import Intake
 from workbench.serving.isolation import alone, each
-from workbench.serving.limits import Limits
+from workbench.serving.limits import ORDER_BYTES, Limits
 from workbench.serving.messages import Request, Response
 from workbench.serving.metrics import Metrics, ModelMetrics
 from workbench.serving.outbox import Outbox
@@ -32,6 +35,7 @@ from workbench.serving.security import check_body
 _LOGGER = logging.getLogger(__name__)
 _SWEEP_S = 1.0
 _DRAIN_STEP_S = 0.01
+_WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
 
 
 class Server:
@@ -60,8 +64,12 @@ class Server:
         gateway: Gateway | None = None,
     ) -> None:
         self.limits = limits or Limits()
-        self.connections: Places[HttpConnection] = Places(self.limits.connections)
+        self.connections: Places[HttpConnection] = Places(
+            self.limits.connections, self.limits.share
+        )
         self.outbox = Outbox()
+        self.intake = Intake()
+        self.room = BodyRoom(self.limits.buffered_bytes)
         self.is_draining = False
         self._endpoint = endpoint
         self._dialects = {dialect.key: dialect for dialect in dialects}
@@ -134,10 +142,10 @@ class Server:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + timeout_s
         while self.connections and loop.time() < deadline:
-            each(self.connections, HttpConnection.drain, HttpConnection.abort)
+            each(self.connections, methodcaller("drain"), methodcaller("abort"))
             await asyncio.sleep(_DRAIN_STEP_S)
         is_complete = not any(connection.is_owing for connection in self.connections)
-        each(self.connections, HttpConnection.abort)
+        each(self.connections, methodcaller("abort"))
         if self._sweeper is not None:
             self._sweeper.cancel()
         return is_complete
@@ -157,6 +165,7 @@ class Server:
             gate.check_host(request)
         match = self._table.find(request.method, request.path)
         if match is None:
+            request.token = self._app.admit(request)
             return
         request.route, request.params = match.route, match.params
         token = gate.check(request, match.route.scope)
@@ -165,6 +174,14 @@ class Server:
             if match.route.predicts:
                 length = request.headers.get(b"content-length", b"")
                 gate.spend(token, int(length) if length.isdigit() else 0)
+
+    def most_body(self, request: Request) -> int:
+        """Returns how many bytes an admitted request may bring."""
+        limits, route = self.limits, request.route
+        if request.method not in _WITH_BODY:
+            return min(limits.small_body_bytes, limits.body_bytes)
+        is_data = route is not None and route.predicts
+        return limits.body_bytes if is_data else min(ORDER_BYTES, limits.body_bytes)
 
     def admit_again(self, request: Request) -> None:
         """Checks what may have changed since a request with the same head was admitted.
@@ -183,6 +200,8 @@ class Server:
         try:
             if route is not None and route.dialect in self._dialects:
                 answer.to_response = self._dialects[route.dialect].error
+            elif route is None:
+                answer.to_response = app_error
             if refusal is not None:
                 answer.fail(refusal)
             elif route is None:
@@ -274,7 +293,7 @@ class Server:
         loop = asyncio.get_running_loop()
         self._sweeper = loop.call_later(_SWEEP_S, self._sweep)
         now_s = loop.time()
-        each(self.connections, lambda one: one.sweep(now_s), HttpConnection.abort)
+        each(self.connections, methodcaller("sweep", now_s), methodcaller("abort"))
         each(self._metrics.models.values(), ModelMetrics.fold)
         alone(self._look_idle)
 

@@ -38,6 +38,19 @@ async def silent(scope, receive, send):
     await receive()
 
 
+class Pages:
+    """An ASGI app as the server wants it: it lets every head in."""
+
+    def __init__(self, app):
+        self.app = app
+
+    def admit(self, request):
+        return None
+
+    async def __call__(self, scope, receive, send):
+        await self.app(scope, receive, send)
+
+
 @pytest.fixture
 def found(square_file):
     with running(square_file) as found:
@@ -45,14 +58,14 @@ def found(square_file):
 
 
 def test_any_asgi_app_answers_on_the_same_port(found):
-    found.service.server._app = plain
+    found.service.server._app = Pages(plain)
     answer = found.http.get("/路径?a=1")
     assert (answer.status_code, answer.text) == (201, "GET /路径 a=1")
     assert found.http.post("/predict", json=[1, 2, 3]).status_code == 200
 
 
 def test_a_streamed_answer_comes_in_chunks_on_a_kept_connection(found):
-    found.service.server._app = streaming
+    found.service.server._app = Pages(streaming)
     for _ in range(2):
         answer = found.http.post("/x", content=b"three")
         assert answer.text == "one two three"
@@ -62,7 +75,7 @@ def test_a_streamed_answer_comes_in_chunks_on_a_kept_connection(found):
 
 
 def test_a_defect_of_the_app_is_a_500_and_the_next_request_works(found, caplog):
-    found.service.server._app = broken
+    found.service.server._app = Pages(broken)
     answer = found.http.get("/x")
     assert answer.status_code == 500
     assert answer.json()["code"] == "unexpected"
@@ -75,7 +88,7 @@ def test_an_app_that_waits_for_a_caller_ends_with_it(square_file):
     settings = Settings(limits=Limits(half_closed_s=0.0))
     with running(square_file, settings=settings) as found:
         server = found.service.server
-        server._app = silent
+        server._app = Pages(silent)
         with pytest.raises(httpx.ReadTimeout):
             found.http.get("/x", timeout=0.05)
         wait_for(lambda: not server._tasks and not server.connections)

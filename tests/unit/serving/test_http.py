@@ -116,7 +116,6 @@ def test_a_small_refused_body_leaves_the_connection_usable(endpoint):
         b"POST / HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\nabc",
         b"POST / HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 3\r\n"
         b"Transfer-Encoding: chunked\r\n\r\nabc",
-        b"POST / HTTP/1.1\r\nHost: 127.0.0.1\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
         b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",  # TLS
     ],
 )
@@ -126,9 +125,15 @@ def test_what_is_not_http_is_answered_by_400_and_the_end(endpoint, data):
     assert json.loads(answer.partition(b"\r\n\r\n")[2])["code"] == "bad_request"
 
 
+def test_a_chunk_without_a_size_is_answered_by_400_and_the_end(endpoint):
+    chunked = ["Transfer-Encoding: chunked"]
+    head = raw_request("POST", "/predict/square", token=endpoint.token, headers=chunked)
+    assert statuses(endpoint.exchange(head + b"zz\r\n", half_close=True)) == [400]
+
+
 def test_a_head_beyond_the_limit_is_refused(strict):
     data = raw_request("GET", "/", headers=[f"X-{i}: {'y' * 90}" for i in range(60)])
-    assert statuses(strict.exchange(data)) == [413]
+    assert statuses(strict.exchange(data)) == [431]
 
 
 @pytest.mark.parametrize("part", [b"GET / HT", b"POST /predict HTTP/1.1\r\nHost: 127.0.0.1\r\n"])
@@ -182,7 +187,9 @@ def test_another_method_says_which_would_be_right(endpoint):
 
 
 def test_too_many_connections_are_told_to_come_back(square_file):
-    with running(square_file, settings=Settings(limits=Limits(connections=2))) as found:
+    with running(
+        square_file, settings=Settings(limits=Limits(connections=2, connections_a_token=2))
+    ) as found:
         first, second = found.socket(), found.socket()
         with first, second:
             for connection in (first, second):

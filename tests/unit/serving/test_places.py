@@ -24,7 +24,7 @@ def test_the_idlest_stranger_gives_way_and_who_showed_a_token_stays():
     places = Places(4)
     known, busy, early, late = (Guest(), Guest(is_answering=True), Guest(), Guest())
     assert all(places.take(one) for one in (known, busy, early, late))
-    places.know(known)
+    assert places.know(known, "main")
     places.seen(early)  # asked again, after `late` came
     assert places.take(Guest())
     assert [one.is_gone for one in (known, busy, early, late)] == [False, False, False, True]
@@ -38,14 +38,14 @@ def test_without_strangers_a_further_one_finds_no_place():
     known = [Guest(), Guest()]
     for one in known:
         places.take(one)
-        places.know(one)
+        assert places.know(one, "main")
         places.seen(one)
     assert not places.take(Guest())
     assert not any(one.is_gone for one in known)
 
 
 def test_more_idle_connections_than_there_are_places_lock_nobody_out(square_file):
-    settings = Settings(limits=Limits(connections=32))
+    settings = Settings(limits=Limits(connections=32, connections_a_token=32))
     request = raw_request("GET", "/v2")
     with running(square_file, settings=settings) as found, ExitStack() as held:
         kept = held.enter_context(found.socket())
