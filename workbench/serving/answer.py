@@ -42,6 +42,9 @@ class Answer:
         deadline: `perf_counter` seconds after which the caller does not wait; None for ever.
         timer: Fires at the deadline.
         on_done: Called once, after the last byte was handed over.
+        pieces: How many pieces of it were written; None if it does not come in pieces.
+        first_s: Seconds from `arrived` to the first piece.
+        cut: Ends it with an error after its start; None while that cannot be.
     """
 
     chunks: list[bytes]
@@ -60,6 +63,10 @@ class Answer:
     deadline: float | None = None
     timer: asyncio.TimerHandle | None = None
     on_done: Callable[[Answer], None] | None = None
+    pieces: int | None = None
+    first_s = 0.0
+    cut: Callable[[WorkbenchError], None] | None = None
+    _waiting: asyncio.Future[None] | None = None
 
     def __init__(self, line: Line, request: Request, arrived: float, *, close: bool) -> None:
         self._line = line
@@ -110,6 +117,24 @@ class Answer:
         if data and self.request.method != "HEAD" and not self.is_done:
             self.chunks.append(b"%x\r\n%s\r\n" % (len(data), data) if self.is_chunked else data)
             self._line.flush()
+
+    async def room(self) -> None:
+        """Returns once what was written has left, and its reader takes more."""
+        if self.chunks and not self.is_done:
+            self._waiting = asyncio.get_running_loop().create_future()
+            await self._waiting
+
+    def taken(self) -> None:
+        """Says that there is room: what was written has left."""
+        waiting, self._waiting = self._waiting, None
+        if waiting is not None and not waiting.done():
+            waiting.set_result(None)
+
+    def finish_failed(self, error: WorkbenchError) -> None:
+        """Ends a streamed response whose body tells an error; it counts as failed by it."""
+        if not self.is_done:
+            self.status, self.error_code = error.http_status, error.code
+            self.finish()
 
     def finish(self) -> None:
         """Ends a streamed response."""

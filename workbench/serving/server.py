@@ -251,7 +251,8 @@ class Server:
             self._metrics.count_other(dialect, answer.status)
         else:
             metrics = served.metrics
-            metrics.count(dialect, answer.status, seconds)
+            answered_s = answer.first_s if answer.pieces else seconds
+            metrics.count(dialect, answer.status, answered_s)
             if job is not None and job.batch_rows:
                 metrics.decode_seconds.observe(around[0])
                 metrics.encode_seconds.observe(around[1])
@@ -262,9 +263,10 @@ class Server:
                 metrics.in_flight -= 1
             if self._payloads is not None:
                 answer.kept = self._payloads.offer(answer)
-            if served.watch is not None and job is not None and job.has_run:
+            has_run = (job is not None and job.has_run) or answer.pieces is not None
+            if served.watch is not None and has_run:
                 caller = (request.caller, request.user, request.address)
-                served.watch(answer.status, seconds, caller)
+                served.watch(answer.status, answered_s, caller)
         log = self._log
         if log is not None and route is not None and route.scope and not log.leave_out(answer):
             log.add(self._lines.of(answer, dialect, seconds, around))
@@ -294,5 +296,7 @@ def unexpected(error: Exception) -> UnexpectedError:
     )
 
 
-async def _send(work: Coroutine[Any, Any, Response], answer: Answer) -> None:
-    answer.send(await work)
+async def _send(work: Coroutine[Any, Any, Response | None], answer: Answer) -> None:
+    response = await work
+    if response is not None:
+        answer.send(response)
