@@ -97,3 +97,8 @@ def counting():
     finally:
         del ENGINES._loaded["counting"]
         ENGINES._own.discard("counting")
+
+
+def in_flight(endpoint) -> int:
+    """Returns how many streams of the counting model an endpoint has under way."""
+    return endpoint.service.router.find("count", "1").metrics.streams
