@@ -139,14 +139,14 @@ class Metrics:
             _head(lines, name, "histogram", help_)
             for model in self.models.values():
                 _histogram(lines, name, model.labels, pick(model))
-        for name, kind, help_, read in _FIGURES:
+        for name, kind, help_, value in _FIGURES:
             _head(lines, name, kind, help_)
             for model in self.models.values():
-                _line(lines, name, model.labels, read(model))
+                _line(lines, name, model.labels, value(model))
         for name, (kind, help_, read) in self.figures.items():
             _head(lines, name, kind, help_)
-            for labels, value in read():
-                _line(lines, name, labels, value)
+            for labels, number in read():
+                _line(lines, name, labels, number)
         _render_process(lines)
         return "\n".join([*lines, ""]).encode()
 

@@ -28,6 +28,7 @@ from workbench.serving.v2_repository import load, models_of, unload
 
 DIALECT = "grpc"
 SERVICE = "inference.GRPCInferenceService"
+_IN_PIECES = "ModelStreamInfer"
 _HEALTH = "grpc.health.v1.Health/Check"
 _PROTOBUF = b"application/grpc+proto"
 _SERVING, _NOT_SERVING = 1, 2
@@ -50,10 +51,11 @@ class Calls:
         """Returns what is called, by the call's path."""
 
         def call(
-            name: str, scope: Scope | None, handler: Handler, **about: bool
+            name: str, scope: Scope | None, handler: Handler, predicts: bool = False
         ) -> tuple[str, Route]:
             path = f"/{name if '/' in name else f'{SERVICE}/{name}'}"
-            return path, Route("POST", path, scope, handler, DIALECT, name, **about)
+            is_many = name == _IN_PIECES
+            return path, Route("POST", path, scope, handler, DIALECT, name, predicts, is_many)
 
         return dict(
             [
@@ -67,8 +69,8 @@ class Calls:
                 call("RepositoryIndex", "predict", self._index),
                 call("RepositoryModelLoad", "manage", self._load),
                 call("RepositoryModelUnload", "manage", self._unload),
-                call("ModelInfer", "predict", self._infer, predicts=True),
-                call("ModelStreamInfer", "predict", self._stream, predicts=True, in_pieces=True),
+                call("ModelInfer", "predict", self._infer, True),
+                call(_IN_PIECES, "predict", self._stream, True),
             ]
         )
 
