@@ -87,8 +87,13 @@ class Answer:
         self._end()
 
     def fail(self, error: WorkbenchError) -> None:
-        """Answers with an error; one that its dialect cannot tell is told plainly."""
+        """Answers with an error; one that its dialect cannot tell is told plainly.
+
+        A response that has begun is broken off with its connection, or what is cut would be taken
+        for whole.
+        """
         if self.is_started:
+            self._break_off(error)
             return
         self.error_code = error.code
         try:
@@ -129,6 +134,12 @@ class Answer:
         waiting, self._waiting = self._waiting, None
         if waiting is not None and not waiting.done():
             waiting.set_result(None)
+
+    def _break_off(self, error: WorkbenchError) -> None:
+        if not self.is_done:
+            self.close = True
+            self.status, self.error_code = error.http_status, error.code
+            self._end()
 
     def finish_failed(self, error: WorkbenchError) -> None:
         """Ends a streamed response whose body tells an error; it counts as failed by it."""

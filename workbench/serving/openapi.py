@@ -12,7 +12,6 @@ from typing import Any
 from workbench.core.config import Config
 from workbench.core.reason import LONGEST
 from workbench.serving.asker import REASON
-from workbench.serving.piece_forms import EVENTS, LINES
 from workbench.serving.protocol import Dialect
 from workbench.serving.routes import Route
 from workbench.serving.schemas import Schema
@@ -83,7 +82,7 @@ def _operation(route: Route, dialect: Dialect | None, models: Sequence[Served]) 
         operation["requestBody"] = {"required": True, "content": content}
     if route.predicts and dialect is not None:
         operation["requestBody"] = _body(dialect, models)
-        answer["content"] = _answer_content(route, _any_of(dialect, "answer", models))
+        answer["content"] = _answer_content(route, dialect, models)
     return operation
 
 
@@ -118,12 +117,11 @@ def _parameters(route: Route, models: Sequence[Served]) -> list[dict[str, Any]]:
     return found
 
 
-def _answer_content(route: Route, schema: Schema) -> dict[str, Any]:
-    """An answer in pieces is a text, whose lines or events have the schema."""
-    if not route.in_pieces:
-        return {"application/json": {"schema": schema}}
-    text = {"type": "string", "description": "Each line, or the data of each event: an answer."}
-    return {media.decode(): {"schema": text} for media in (LINES, EVENTS)}
+def _answer_content(route: Route, dialect: Dialect, models: Sequence[Served]) -> dict[str, Any]:
+    """An answer in pieces is a text: what one line or event holds, the specification cannot say."""
+    if route.in_pieces:
+        return {media: {} for media in dialect.piece_media}
+    return {"application/json": {"schema": _any_of(dialect, "answer", models)}}
 
 
 def _body(dialect: Dialect, models: Sequence[Served]) -> dict[str, Any]:

@@ -53,6 +53,9 @@ SSE = PieceForm(
     b"data: [DONE]\n\n",
 )
 
+PLAIN_EVENTS = PieceForm(SSE.headers, SSE.before, SSE.after, SSE.before, b"")
+"""As Triton sends them: an error is told by its fields alone, and the end by the body's."""
+
 
 def form_for(request: Request) -> PieceForm:
     """Returns events for a caller that accepts them, else lines."""

@@ -12,7 +12,8 @@ import pytest
 
 from tests.unit.serving.counting import in_flight
 from tests.unit.serving.harness import raw_request, read_all, wait_for
-from workbench.serving.streams import StreamLimits
+from workbench.serving.answer import Answer
+from workbench.serving.streams import StreamLimits, Streams
 
 AHEAD = StreamLimits().ahead
 PATH = "/v2/models/count/infer_stream"
@@ -121,6 +122,21 @@ def test_only_the_outputs_asked_for_and_the_callers_id(counted):
     assert json.loads(lines[0])["id"] == "mine"
 
 
+def test_the_generate_extension_answers_at_once_and_in_events(counted):
+    once = counted.http.post("/v2/models/count/generate", json={"more": 2})
+    assert once.json() == {"model_name": "count", "model_version": "1", "number": 7, "text": "7"}
+    path = "/v2/models/count/versions/1/generate_stream"
+    answer = counted.http.post(path, json={"more": [0], "parameters": {"timeout": 0}})
+    assert answer.headers["content-type"] == "text/event-stream; charset=utf-8"
+    got = events(answer.text)
+    assert [json.loads(data)["text"] for _, data in got] == list("12345")
+    counted.model.fails_at = 1
+    event, data = events(counted.http.post(path, json={"more": 0}).text)[-1]
+    assert (event, json.loads(data)["error"]) == (None, "The model failed: Stop.")
+    for wrong in ({"less": 0}, {"more": "a"}, {"more": [[1]]}, {"more": 0, "text_input": "a"}):
+        assert counted.http.post(path, json=wrong).status_code == 422
+
+
 # when --------------------------------------------------------------------------------------
 
 
@@ -187,6 +203,53 @@ def test_a_stream_behind_another_answer_waits_for_its_turn(counted):
         assert b"200" in got[0]
         stream.close()
     wait_for(lambda: in_flight(counted) == 0)
+
+
+def test_the_iterator_is_never_further_ahead_than_the_bound():
+    """Each piece taken makes room for one more, and no other does."""
+
+    async def read():
+        made, seen = [], []
+        ready = asyncio.Event()
+        loop = asyncio.get_running_loop()
+
+        def count():
+            for number in range(20):
+                made.append(number)
+                loop.call_soon_threadsafe(ready.set)
+                yield number
+
+        stream = Streams("m", StreamLimits(ahead=3)).open(count, lambda piece: piece)
+        async for piece in stream:
+            while len(made) < min(20, piece + 3):
+                ready.clear()
+                await ready.wait()
+            seen.append((piece, len(made)))
+        return seen
+
+    seen = asyncio.run(read())
+    assert [piece for piece, _ in seen] == list(range(20))
+    assert all(made <= piece + 3 for piece, made in seen)
+
+
+def test_a_stream_is_closed_whatever_its_iterator_does_then(caplog):
+    class Stubborn:
+        def __iter__(self):
+            return iter(range(5))
+
+        def close(self):
+            raise OSError("will not")
+
+    async def read():
+        streams = Streams("m")
+        stream = streams.open(Stubborn, lambda piece: piece)
+        assert await anext(stream) == 0
+        stream.drop()
+        await streams.drain()
+        return len(streams)
+
+    assert asyncio.run(read()) == 0
+    assert "a step failed" in caplog.text
 
 
 # who leaves --------------------------------------------------------------------------------
@@ -297,6 +360,34 @@ def raw_status(counted, data):
     with counted.socket() as connection:
         connection.sendall(data)
         return int(connection.recv(65536).split()[1])
+
+
+def test_a_defect_in_the_middle_ends_this_connection_and_no_other(counted, monkeypatch):
+    """What is cut off is not taken for whole, and nobody waits for ever."""
+    counted.model.held = 1
+    readers = [Reader(counted), Reader(counted, body(1))]
+    for reader in readers:
+        reader.head()
+        assert numbers([reader.piece()]) == [1]
+    write, marked = Answer.write, []
+
+    def failing(answer, data):
+        marked.append(answer)
+        if answer is marked[0]:
+            raise ZeroDivisionError("a defect")
+        write(answer, data)
+
+    monkeypatch.setattr(Answer, "write", failing)
+    counted.model.gate.set()
+    rests = [reader.stream.readline() for reader in readers]
+    assert sorted(map(len, rests))[0] == 0  # one connection has ended, without the last chunk
+    (good,) = [reader for reader, rest in zip(readers, rests, strict=True) if rest]
+    while good.stream.readline() != b"0\r\n":
+        pass
+    wait_for(lambda: in_flight(counted) == 0)
+    assert sorted(counted.service.router.find("count", "1").metrics.requests.values()) == [1, 1]
+    for reader in readers:
+        reader.close()
 
 
 def test_more_streams_than_may_be_are_refused(counted):

@@ -26,7 +26,7 @@ from workbench.serving.infer_response import json_tensor, write_outputs
 from workbench.serving.jsonbody import check_encoding, is_heavy, json_kind, parse_order
 from workbench.serving.limits import INLINE_BYTES
 from workbench.serving.messages import Request, Response, json_response
-from workbench.serving.piece_forms import form_for
+from workbench.serving.piece_forms import EVENTS, LINES, form_for
 from workbench.serving.piecewise import write_pieces
 from workbench.serving.protocol import Dialect, Endpoint, Example
 from workbench.serving.routes import Route
@@ -40,6 +40,7 @@ class V2(Dialect):
     """The dialect that Triton, KServe, MLServer and Seldon share."""
 
     summary = "Open Inference Protocol V2 (REST, JSON and binary tensors)"
+    piece_media = (LINES.decode(), EVENTS.decode())
 
     def routes(self, endpoint: Endpoint) -> Sequence[Route]:
         """Returns the paths of the specification."""

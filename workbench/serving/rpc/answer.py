@@ -40,7 +40,7 @@ class RpcAnswer(Answer):
 
     def fail(self, error: WorkbenchError) -> None:
         """Answers with an error."""
-        if not self.is_started:
+        if not self.is_done:
             self.is_started = True
             self.status, self.error_code, self.error = error.http_status, error.code, error
             self._end()
