@@ -34,7 +34,9 @@ class Talk:
         return int(self.next().as_numpy("number")[0])
 
     def close(self, **options):
+        stream = self.made.client._stream
         self.made.client.stop_stream(**options)
+        stream._request_queue.put(None)  # or grpc's thread would wait there for ever
         self.made.client.close()
 
 
