@@ -22,7 +22,7 @@ class Preparing:
         self._error: BaseException | None = None
         self._thread: threading.Thread | None = None
         if is_aside:
-            self._thread = threading.Thread(target=self._work, daemon=True, name="preparing")
+            self._thread = threading.Thread(target=self._work, name="preparing")
             self._thread.start()
         else:
             self._work()

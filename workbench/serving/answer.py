@@ -43,6 +43,9 @@ class Answer:
         timer: Fires at the deadline.
         held_bytes: Of the request's body, for which room is taken.
         on_done: Called once, after the last byte was handed over.
+        pieces: How many pieces of it were written; None if it does not come in pieces.
+        first_s: Seconds from `arrived` to the first piece.
+        cut: Ends it with an error after its start; None while that cannot be.
     """
 
     chunks: list[bytes]
@@ -62,6 +65,10 @@ class Answer:
     deadline: float | None = None
     timer: asyncio.TimerHandle | None = None
     on_done: Callable[[Answer], None] | None = None
+    pieces: int | None = None
+    first_s = 0.0
+    cut: Callable[[WorkbenchError], None] | None = None
+    _waiting: asyncio.Future[None] | None = None
 
     def __init__(self, line: Line, request: Request, arrived: float, *, close: bool) -> None:
         self._line = line
@@ -82,8 +89,13 @@ class Answer:
         self._end()
 
     def fail(self, error: WorkbenchError) -> None:
-        """Answers with an error; one that its dialect cannot tell is told plainly."""
+        """Answers with an error; one that its dialect cannot tell is told plainly.
+
+        A response that has begun is broken off with its connection, or what is cut would be taken
+        for whole.
+        """
         if self.is_started:
+            self._break_off(error)
             return
         self.error_code = error.code
         try:
@@ -112,6 +124,30 @@ class Answer:
         if data and self.request.method != "HEAD" and not self.is_done:
             self.chunks.append(b"%x\r\n%s\r\n" % (len(data), data) if self.is_chunked else data)
             self._line.flush()
+
+    async def room(self) -> None:
+        """Returns once what was written has left, and its reader takes more."""
+        if self.chunks and not self.is_done:
+            self._waiting = asyncio.get_running_loop().create_future()
+            await self._waiting
+
+    def taken(self) -> None:
+        """Says that there is room: what was written has left."""
+        waiting, self._waiting = self._waiting, None
+        if waiting is not None and not waiting.done():
+            waiting.set_result(None)
+
+    def _break_off(self, error: WorkbenchError) -> None:
+        if not self.is_done:
+            self.close = True
+            self.status, self.error_code = error.http_status, error.code
+            self._end()
+
+    def finish_failed(self, error: WorkbenchError) -> None:
+        """Ends a streamed response whose body tells an error; it counts as failed by it."""
+        if not self.is_done:
+            self.status, self.error_code = error.http_status, error.code
+            self.finish()
 
     def finish(self) -> None:
         """Ends a streamed response."""

@@ -25,7 +25,8 @@ from workbench.core.errors import InputError, WorkbenchError, error_from_dict
 from workbench.core.records import Prediction
 from workbench.data.modalities import MODALITIES
 from workbench.serving.asker import reason_headers
-from workbench.serving.binary import DATATYPES
+from workbench.serving.client_stream import PieceReader
+from workbench.serving.client_tensors import HEADER_LENGTH, v2_outputs, v2_request
 from workbench.serving.errors import BadRequestError, EndpointGoneError
 from workbench.serving.values import (
     as_array,
@@ -41,7 +42,6 @@ _JSON = "application/json"
 _CHUNK_ROWS = 1024
 _MOST_IDLE = 16
 _NO_HEADERS: Mapping[str, str] = MappingProxyType({})
-_DTYPES = {datatype: dtype for dtype, datatype in DATATYPES.items()}
 
 
 class Client:
@@ -71,7 +71,7 @@ class Client:
     ) -> None:
         self.url = url.rstrip("/")
         self.model = model
-        self._token = token
+        self._authorization = {"authorization": f"Bearer {token}"}
         self._timeout_s = timeout_s
         self._certificate = certificate
         self._base = urlsplit(self.url)
@@ -123,17 +123,48 @@ class Client:
         Raises:
             InputError: The tensors do not fit the signature.
         """
-        name = self.model or str(self.about()["model"])
-        path = f"/v2/models/{quote(name, safe='')}"
-        if version is not None:
-            path += f"/versions/{quote(version, safe='')}"
-        head, blobs = _v2_request(inputs)
-        headers = {
-            "content-type": "application/octet-stream",
-            "inference-header-content-length": str(len(head)),
-        }
-        response, body = self._send("POST", f"{path}/infer", b"".join([head, *blobs]), headers)
-        return _v2_outputs(response.getheader("inference-header-content-length"), body)
+        headers, sent = v2_request(inputs)
+        path = f"{self._v2_path(version)}/infer"
+        response, body = self._send("POST", path, sent, headers)
+        return v2_outputs(body, response.getheader(HEADER_LENGTH))
+
+    def stream(
+        self, inputs: Mapping[str, NDArray[Any]], *, version: str | None = None
+    ) -> PieceReader:
+        """Returns the pieces of an answer as they are made: the output tensors, again and again.
+
+        Args:
+            inputs: The model's own input tensors.
+            version: A version number or alias served beside the first.
+
+        Returns:
+            An iterator. Closing it, or leaving its `with` block, ends the work at the endpoint.
+
+        Raises:
+            InputError: The tensors do not fit the signature.
+            WorkbenchError: Also while reading: what the answer was ended by.
+
+        Example:
+            >>> with client.stream({"prompt": prompt}) as pieces:   # doctest: +SKIP
+            ...     for piece in pieces:
+            ...         print(piece["text"].item(), end="")
+        """
+        headers, sent = v2_request(inputs, is_binary=False)
+        headers |= {**self._authorization, "accept": "text/event-stream"}
+        target = f"{self._base.path}{self._v2_path(version)}/infer_stream"
+        connection = self._connect()
+        try:
+            connection.request("POST", target, sent, headers)
+            response = connection.getresponse()
+            if response.status >= 400:
+                raise _rebuilt(response, response.read())
+        except (OSError, http.client.HTTPException) as error:
+            connection.close()
+            raise self._gone(error) from error
+        except WorkbenchError:
+            connection.close()
+            raise
+        return PieceReader(connection, response, self._gone)
 
     def is_ready(self) -> bool:
         """Returns whether the endpoint answers and its models predict."""
@@ -231,6 +262,11 @@ class Client:
         name = self.model or str(self.about()["model"])
         return f"/predict/{quote(name, safe='')}/{quote(version, safe='')}"
 
+    def _v2_path(self, version: str | None) -> str:
+        name = self.model or str(self.about()["model"])
+        path = f"/v2/models/{quote(name, safe='')}"
+        return path if version is None else f"{path}/versions/{quote(version, safe='')}"
+
     # the wire ------------------------------------------------------------------------------
 
     def _post_json(self, path: str, inputs: Any) -> list[Prediction]:
@@ -264,7 +300,7 @@ class Client:
         headers: Mapping[str, str] = _NO_HEADERS,
     ) -> tuple[http.client.HTTPResponse, bytes]:
         """Sends a request; a kept connection that the endpoint closed meanwhile is made anew."""
-        full = {"authorization": f"Bearer {self._token}", **headers}
+        full = {**self._authorization, **headers}
         target = f"{self._base.path}{path}"
         response: tuple[http.client.HTTPResponse, bytes] | None = None
         while response is None:
@@ -284,10 +320,13 @@ class Client:
         with self._lock:
             if self._idle:
                 return self._idle.pop(), False
+        return self._connect(), True
+
+    def _connect(self) -> http.client.HTTPConnection:
         host, port = self._base.hostname or "", self._base.port
         if self._base.scheme == "https":
-            return self._encrypted(host, port), True
-        return _Connection(host, port, timeout=self._timeout_s), True
+            return self._encrypted(host, port)
+        return _Connection(host, port, timeout=self._timeout_s)
 
     def _encrypted(self, host: str, port: int | None) -> http.client.HTTPSConnection:
         if self._tls is None:
@@ -370,40 +409,3 @@ def _rebuilt(response: http.client.HTTPResponse, body: bytes) -> WorkbenchError:
         f"Got HTTP {response.status} {response.reason}, not an answer of the workbench.",
         hint="Is there a proxy in between?",
     )
-
-
-def _v2_request(inputs: Mapping[str, NDArray[Any]]) -> tuple[bytes, list[bytes]]:
-    tensors, blobs = [], []
-    for name, value in inputs.items():
-        array = np.ascontiguousarray(value)
-        datatype = DATATYPES.get(array.dtype.name)
-        if datatype is None:
-            raise InputError(
-                f"{name}: got an array of {array.dtype}; numbers or booleans can be sent."
-            )
-        blobs.append(array.tobytes())
-        tensors.append(
-            {
-                "name": name,
-                "shape": list(array.shape),
-                "datatype": datatype,
-                "parameters": {"binary_data_size": len(blobs[-1])},
-            }
-        )
-    head = {"inputs": tensors, "parameters": {"binary_data_output": True}}
-    return json.dumps(head).encode(), blobs
-
-
-def _v2_outputs(head_length: str | None, body: bytes) -> dict[str, NDArray[Any]]:
-    end = len(body) if head_length is None else int(head_length)
-    found: dict[str, NDArray[Any]] = {}
-    for item in json.loads(body[:end])["outputs"]:
-        dtype = _DTYPES[item["datatype"]] if item["datatype"] != "BYTES" else "object"
-        if "data" in item:
-            array = np.asarray(item["data"], dtype=dtype)
-        else:
-            size = item["parameters"]["binary_data_size"]
-            array = np.frombuffer(body[end : end + size], dtype=dtype)
-            end += size
-        found[item["name"]] = array.reshape(item["shape"])
-    return found

@@ -88,31 +88,40 @@ def pass_on(answer: Answer, job: Job) -> None:
 
 
 def expire(answer: Answer) -> None:
-    """Answers 504, unless it is answered, and leaves undone what is not begun."""
-    if answer.is_started:
+    """Answers 504, unless it is answered, and leaves undone what is not begun.
+
+    An answer that comes in pieces and has begun ends with the error.
+    """
+    if answer.is_done or (answer.is_started and answer.cut is None):
         return
     waited_ms = round(1e3 * (perf_counter() - answer.arrived), 3)
     allowed_ms = 1e3 * ((answer.deadline or answer.arrived) - answer.arrived)
-    stage = _stage(answer.job)
-    answer.fail(
-        DeadlineError(
-            f"The request had {allowed_ms:.0f} ms and was not answered: {stage} when they were "
-            "over.",
-            hint="Allow more time, or send fewer requests at once.",
-            context={"deadline_ms": allowed_ms, "waited_ms": waited_ms},
-        )
+    error = DeadlineError(
+        f"The request had {allowed_ms:.0f} ms and was not answered: {_stage(answer)} when they "
+        "were over.",
+        hint="Allow more time, or send fewer requests at once.",
+        context={"deadline_ms": allowed_ms, "waited_ms": waited_ms},
     )
+    if answer.is_started and answer.cut is not None:
+        answer.cut(error)
+        return
+    answer.fail(error)
     answer.give_up()
 
 
 def _expire_at(answer: Answer, at: float) -> None:
-    if perf_counter() < at and not answer.is_started:
+    if perf_counter() < at and not answer.is_done:
         _wake(answer, at)
     else:
         expire(answer)
 
 
-def _stage(job: Job | None) -> str:
+def _stage(answer: Answer) -> str:
+    job = answer.job
+    if answer.pieces:
+        return f"only {answer.pieces} of its pieces were"
+    if answer.cut is not None:
+        return "the model was making its first piece"
     if job is None:
         return "its body was being decoded"
     return "it waited for the model" if job.started == job.queued else "the model was running"

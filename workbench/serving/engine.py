@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +29,19 @@ class LoadedModel(Protocol):
 
     def close(self) -> None:
         """Gives the memory back."""
+
+
+@runtime_checkable
+class StreamingModel(Protocol):
+    """What a model has beside `LoadedModel` if its answer may come in pieces."""
+
+    def stream(self, inputs: Tensors) -> Iterator[Tensors]:
+        """Returns the answer piece by piece; a piece is all outputs by name, as of `predict`.
+
+        Their free dimensions may differ from piece to piece. Called beside `predict` and other
+        streams, each time from a thread of its own, which alone advances the iterator and closes it
+        (`close()`, if it has that, as generators do) when nobody reads any more.
+        """
 
 
 class Engine(Plugin):

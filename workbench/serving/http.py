@@ -159,14 +159,16 @@ class HttpConnection(asyncio.Protocol):
     def eof_received(self) -> bool:
         """Keeps the way back open for a while if answers are due.
 
-        A caller that closed its side may still read, or be gone: the bytes do not tell.
+        A caller that closed its side may still read, or be gone: the bytes do not tell. An answer
+        in pieces takes it for gone: nobody would notice before two more were made.
         """
         self._is_half_closed = True
         self._active = self._loop.time()
         if self._in_message and not self._is_ending and not self._waiting:
             self._give_up_body()
-        is_due = bool(self._pending or self._waiting)
-        return is_due and not self._is_encrypted  # TLS knows no half-closed state
+        if self._is_encrypted or any(answer.request.in_pieces for answer in self._pending):
+            return False  # TLS knows no half-closed state
+        return bool(self._pending or self._waiting)
 
     def pause_writing(self) -> None:
         """Stops reading from a caller that does not read."""
@@ -177,6 +179,7 @@ class HttpConnection(asyncio.Protocol):
         """Reads again."""
         self._is_writable = True
         self._steer_reading()
+        self._tell_room()
 
     # httptools -----------------------------------------------------------------------------
 
@@ -319,6 +322,8 @@ class HttpConnection(asyncio.Protocol):
             close = answer.close
         if out and not transport.is_closing():
             transport.write(out[0] if len(out) == 1 else b"".join(out))
+        if pending:
+            self._tell_room()
         is_last = self._is_half_closed or (self._app.is_draining and not self._in_message)
         if close or (is_last and not pending and not self._waiting):
             self._end()
@@ -437,6 +442,11 @@ class HttpConnection(asyncio.Protocol):
     def _is_open(self) -> bool:
         """Whether the caller reads its answers and waits for no more than it may."""
         return self._is_writable and len(self._pending) < _MAX_PIPELINED
+
+    def _tell_room(self) -> None:
+        """Lets an answer in pieces go on whose turn it is, if its caller reads."""
+        if self._is_writable and self._pending:
+            self._pending[0].taken()
 
     def _steer_reading(self) -> None:
         """Takes what waits before anything is read, and both only from a caller that reads."""

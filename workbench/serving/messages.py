@@ -77,6 +77,11 @@ class Request:
         other.body = b""
         return other
 
+    @property
+    def in_pieces(self) -> bool:
+        """Whether it asks for an answer in pieces."""
+        return self.route is not None and self.route.in_pieces
+
     def header(self, name: bytes) -> str:
         """Returns the header `name` (lower case), or an empty string."""
         return self.headers.get(name, b"").decode("latin-1")

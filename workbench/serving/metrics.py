@@ -70,7 +70,11 @@ class ModelMetrics:
         self.predict_seconds = Histogram(SECONDS)
         self.encode_seconds = Histogram(SECONDS)
         self.batch_rows = Histogram(ROWS)
+        self.first_piece_seconds = Histogram(SECONDS)
+        self.piece_seconds = Histogram(SECONDS)
         self.in_flight = 0
+        self.streams = 0
+        self.pieces = 0
 
     def fold(self) -> None:
         """Sorts what was observed since into the buckets; to be called about once a second."""
@@ -135,13 +139,14 @@ class Metrics:
             _head(lines, name, "histogram", help_)
             for model in self.models.values():
                 _histogram(lines, name, model.labels, pick(model))
-        _head(lines, "workbench_in_flight", "gauge", "Requests taken and not yet answered.")
-        for model in self.models.values():
-            _line(lines, "workbench_in_flight", model.labels, model.in_flight)
+        for name, kind, help_, value in _FIGURES:
+            _head(lines, name, kind, help_)
+            for model in self.models.values():
+                _line(lines, name, model.labels, value(model))
         for name, (kind, help_, read) in self.figures.items():
             _head(lines, name, kind, help_)
-            for labels, value in read():
-                _line(lines, name, labels, value)
+            for labels, number in read():
+                _line(lines, name, labels, number)
         _render_process(lines)
         return "\n".join([*lines, ""]).encode()
 
@@ -180,7 +185,7 @@ class Metrics:
 _HISTOGRAMS: tuple[tuple[str, str, Callable[[ModelMetrics], Histogram]], ...] = (
     (
         "workbench_request_seconds",
-        "From the complete request to the answer.",
+        "From the complete request to the answer, or to its first piece.",
         lambda m: m.request_seconds,
     ),
     ("workbench_decode_seconds", "From request to tensors.", lambda m: m.decode_seconds),
@@ -188,6 +193,22 @@ _HISTOGRAMS: tuple[tuple[str, str, Callable[[ModelMetrics], Histogram]], ...] = 
     ("workbench_predict_seconds", "One run of the model.", lambda m: m.predict_seconds),
     ("workbench_encode_seconds", "From outputs to the answer.", lambda m: m.encode_seconds),
     ("workbench_batch_rows", "Rows in one run of the model.", lambda m: m.batch_rows),
+    (
+        "workbench_first_piece_seconds",
+        "From the complete request to the first piece of an answer in pieces.",
+        lambda m: m.first_piece_seconds,
+    ),
+    ("workbench_piece_seconds", "From one piece to the next.", lambda m: m.piece_seconds),
+)
+_FIGURES: tuple[tuple[str, str, str, Callable[[ModelMetrics], int]], ...] = (
+    (
+        "workbench_in_flight",
+        "gauge",
+        "Requests taken and not yet answered.",
+        lambda m: m.in_flight,
+    ),
+    ("workbench_streams", "gauge", "Answers in pieces under way.", lambda m: m.streams),
+    ("workbench_pieces_total", "counter", "Pieces of answers written.", lambda m: m.pieces),
 )
 
 

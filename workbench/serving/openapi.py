@@ -82,7 +82,7 @@ def _operation(route: Route, dialect: Dialect | None, models: Sequence[Served]) 
         operation["requestBody"] = {"required": True, "content": content}
     if route.predicts and dialect is not None:
         operation["requestBody"] = _body(dialect, models)
-        answer["content"] = {"application/json": {"schema": _any_of(dialect, "answer", models)}}
+        answer["content"] = _answer_content(route, dialect, models)
     return operation
 
 
@@ -115,6 +115,13 @@ def _parameters(route: Route, models: Sequence[Served]) -> list[dict[str, Any]]:
     if route.scope == "manage" and route.method != "GET":
         found.append(_REASON)
     return found
+
+
+def _answer_content(route: Route, dialect: Dialect, models: Sequence[Served]) -> dict[str, Any]:
+    """An answer in pieces is a text: what one line or event holds, the specification cannot say."""
+    if route.in_pieces:
+        return {media: {} for media in dialect.piece_media}
+    return {"application/json": {"schema": _any_of(dialect, "answer", models)}}
 
 
 def _body(dialect: Dialect, models: Sequence[Served]) -> dict[str, Any]:

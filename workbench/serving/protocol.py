@@ -14,6 +14,7 @@ from workbench.serving.engine import Tensors
 from workbench.serving.follow import Follower
 from workbench.serving.loading import ModelControl
 from workbench.serving.messages import Response, error_response
+from workbench.serving.piece_forms import EVENTS
 from workbench.serving.router import Router
 from workbench.serving.routes import Route
 from workbench.serving.security import Gate
@@ -49,9 +50,11 @@ class Dialect(Plugin):
 
     Attributes:
         media: Content types of a prediction request.
+        piece_media: Content types of answers in pieces.
     """
 
     media: ClassVar[tuple[str, ...]] = ("application/json",)
+    piece_media: ClassVar[tuple[str, ...]] = (EVENTS.decode(),)
 
     @abstractmethod
     def routes(self, endpoint: Endpoint) -> Sequence[Route]:

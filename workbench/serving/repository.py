@@ -175,7 +175,8 @@ def load_source(
     for key in ENGINES:
         engine = ENGINES.get(key)
         if source.path.suffix.lower() in engine.suffixes:
-            config = engine.Config.parse({"threads": threads}, what=key)
+            known = {"threads": threads} if "threads" in engine.Config.model_fields else {}
+            config = engine.Config.parse(known, what=key)
             return load(source, engine, config, most_rows=most_rows, room=room)
     raise InputError(
         f"Got '{source.path.name}'; no engine runs '{source.path.suffix}' files.",

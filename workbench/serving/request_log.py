@@ -89,6 +89,8 @@ class Lines:
                 (job.finished - job.started) * 1e3,
                 around[1] * 1e3,
             )
+        if answer.pieces is not None:
+            line += b',"pieces":%d,"first_ms":%.3f' % (answer.pieces, answer.first_s * 1e3)
         if answer.kept is not None:
             line += b',"kept":"%s"' % answer.kept.encode()
         return line + b"}"

@@ -15,7 +15,7 @@ from workbench.serving.errors import MethodNotAllowedError
 from workbench.serving.messages import Request, Response
 from workbench.serving.tokens import Scope
 
-Handler = Callable[[Request, Answer], Coroutine[Any, Any, Response] | Response | None]
+Handler = Callable[[Request, Answer], Coroutine[Any, Any, Response | None] | Response | None]
 _CACHED_PATHS = 1024
 
 
@@ -27,10 +27,12 @@ class Route:
         method: HTTP method; GET also answers HEAD.
         path: Template, as in "/v2/models/{model}/infer".
         scope: What the caller's token must allow; None is open.
-        handler: Returns a response, a coroutine of one, or None if it will fill the answer itself.
+        handler: Returns a response or None if it will fill the answer itself; or a coroutine of one
+            of them.
         dialect: Key of the protocol plug-in, for metrics and for the form of errors.
         summary: What it does, for the description in /openapi.json.
         predicts: Whether its body is a sample and its answer a prediction.
+        in_pieces: Whether that comes in pieces.
         takes: What its JSON body holds, for the description; None if it is none of ours.
         status: Of its answer.
         not_ready: Whether it answers 503 as a state, not as an error.
@@ -43,6 +45,7 @@ class Route:
     dialect: str = ""
     summary: str = ""
     predicts: bool = False
+    in_pieces: bool = False
     takes: type[Config] | None = None
     status: int = 200
     not_ready: bool = False

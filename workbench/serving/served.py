@@ -24,13 +24,21 @@ from workbench.serving.deadlines import pass_on
 from workbench.serving.decoding import Decoder, decoder_for
 from workbench.serving.decoding_room import DecodingRoom
 from workbench.serving.encoding import Encode, is_large
-from workbench.serving.engine import Engine, LoadedModel, Tensors, batches_faithfully
+from workbench.serving.engine import (
+    Engine,
+    LoadedModel,
+    StreamingModel,
+    Tensors,
+    batches_faithfully,
+)
 from workbench.serving.engine import example_inputs as made_inputs
 from workbench.serving.errors import ModelError
 from workbench.serving.extremes import blamed
 from workbench.serving.messages import Response
 from workbench.serving.metrics import ModelMetrics
+from workbench.serving.piece_check import checked
 from workbench.serving.security import check_values
+from workbench.serving.streams import Stream, Streams, WritePiece
 from workbench.serving.tensors import TensorCheck
 
 
@@ -141,6 +149,9 @@ class Served:
             limits=replace(limits, rows=min(limits.rows, loaded.rows)),
             on_batch=self._count,
         )
+        model = loaded.model
+        self._stream = model.stream if isinstance(model, StreamingModel) else None
+        self.streams = Streams(f"{self.name}@{self.version}")
         self.mirror: Callable[[Job], None] | None = None
         self.watch: Callable[[int, float, Caller], None] | None = None
         self._users = 0
@@ -223,6 +234,27 @@ class Served:
         asyncio.get_running_loop().call_soon(self._copy, job)
         return job.outputs
 
+    async def pieces(self, answer: Answer, inputs: Tensors, write: WritePiece) -> Stream:
+        """Begins an answer in pieces; a model that gives all at once gives one.
+
+        Args:
+            answer: Whose token and deadline count.
+            inputs: Tensors by name.
+            write: Turns the outputs of a piece into bytes; called beside the event loop.
+
+        Raises:
+            WorkbenchError: As `submit`, or too many streams are open.
+        """
+        stream, signature = self._stream, self.signature
+        if stream is None:
+            outputs = await self.predict(answer, inputs)
+            return self.streams.open(lambda: iter((outputs,)), write)
+        self._check(answer, inputs)
+        self._fits.finite(inputs)
+        return self.streams.open(
+            lambda: stream(inputs), lambda piece: write(checked(piece, signature))
+        )
+
     @contextmanager
     def use(self) -> Iterator[Served]:
         """Keeps the version loaded while a request works towards its tensors.
@@ -243,6 +275,7 @@ class Served:
     async def close(self) -> None:
         """Answers what it owes, then unloads."""
         await self._free.wait()
+        await self.streams.drain()
         await self.batcher.close()
 
     def _check(self, answer: Answer, inputs: Tensors) -> int:

@@ -270,7 +270,8 @@ class Server:
             self._metrics.count_other(dialect, answer.status)
         else:
             metrics = served.metrics
-            metrics.count(dialect, answer.status, seconds)
+            answered_s = answer.first_s if answer.pieces else seconds
+            metrics.count(dialect, answer.status, answered_s)
             if job is not None and job.batch_rows:
                 metrics.decode_seconds.observe(around[0])
                 metrics.encode_seconds.observe(around[1])
@@ -281,10 +282,10 @@ class Server:
                 metrics.in_flight -= 1
             if self._payloads is not None:
                 answer.kept = self._payloads.offer(answer)
-            if served.watch is not None and job is not None and job.has_run:
-                is_usual = job.rows <= served.max_rows
-                own_s = seconds - (job.started - job.queued) if is_usual else 0.0
-                served.watch(answer.status, own_s, (request.caller, request.user))
+            if served.watch is not None:
+                spent_s = _watched_s(answer, served.max_rows, answered_s)
+                if spent_s is not None:
+                    served.watch(answer.status, spent_s, (request.caller, request.user))
         log = self._log
         if log is not None and route is not None and route.scope and not log.leave_out(answer):
             log.add(self._lines.of(answer, dialect, seconds, around))
@@ -306,6 +307,16 @@ class Server:
             self._on_idle()
 
 
+def _watched_s(answer: Answer, most_rows: int, answered_s: float) -> float | None:
+    """Returns the seconds that a budget counts of an answer; None where no model ran for it."""
+    job = answer.job
+    if answer.pieces is not None:
+        return answered_s
+    if job is None or not job.has_run:
+        return None
+    return answered_s - (job.started - job.queued) if job.rows <= most_rows else 0.0
+
+
 def unexpected(error: Exception) -> UnexpectedError:
     """Returns what a caller is told of a defect."""
     return UnexpectedError(
@@ -314,5 +325,7 @@ def unexpected(error: Exception) -> UnexpectedError:
     )
 
 
-async def _send(work: Coroutine[Any, Any, Response], answer: Answer) -> None:
-    answer.send(await work)
+async def _send(work: Coroutine[Any, Any, Response | None], answer: Answer) -> None:
+    response = await work
+    if response is not None:
+        answer.send(response)

@@ -19,6 +19,7 @@ def server_facts() -> dict[str, Any]:
         "version": "2",
         "extensions": [
             "binary_tensor_data",
+            "generate",
             "model_configuration",
             "model_repository",
             "schedule_policy",

@@ -4,8 +4,12 @@ import numpy as np
 import pytest
 
 from tests.unit.serving import models
+from tests.unit.serving.counting import counting
 from tests.unit.serving.harness import running
+from workbench.serving.limits import Limits
+from workbench.serving.repository import load_source
 from workbench.serving.served import Source
+from workbench.serving.service import Settings
 
 
 @pytest.fixture(scope="session")
@@ -55,3 +59,22 @@ def logits(batch):
     """What the digits model must answer to `batch`, computed without it."""
     weights, bias = models.digits_weights()
     return batch.reshape(4, 64) @ (weights / 16) + bias
+
+
+@pytest.fixture
+def counted(square_file, tmp_path):
+    """An endpoint, also over gRPC, with a model that counts to 5 in pieces and one that does not.
+
+    A caller that closed its side is not given up by the clock.
+    """
+    path = tmp_path / "count.count"
+    path.write_text("5")
+    settings = Settings(drain_s=5, grpc_port=0, limits=Limits(half_closed_s=1000))
+    with counting():
+        names = (("count", path), ("square", square_file))
+        loaded = [load_source(Source(name, "1", file, None, str(file))) for name, file in names]
+        model, log = loaded[0].model, tmp_path / "log"
+        with running(loaded=loaded, settings=settings, log_folder=log) as endpoint:
+            endpoint.model, endpoint.log = model, log
+            yield endpoint
+            model.gate.set()

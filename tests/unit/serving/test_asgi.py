@@ -108,3 +108,17 @@ def test_our_own_app_also_runs_under_another_server():
             assert "did you mean '/metrics'" in unknown.text
 
     asyncio.run(main())
+
+
+def test_a_defect_in_the_middle_of_an_answer_ends_its_connection(found):
+    """Nobody waits for the rest, nor takes the beginning for all."""
+
+    async def breaking(scope, receive, send):
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"one ", "more_body": True})
+        raise RuntimeError("defect")
+
+    found.service.server._app = breaking
+    answer = found.exchange(raw_request("GET", "/x"))
+    assert answer.endswith(b"4\r\none \r\n")
+    assert found.http.get("/v2/health/live").status_code == 200

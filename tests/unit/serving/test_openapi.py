@@ -90,6 +90,7 @@ def test_requests_and_answers_are_as_described(endpoint, document, key, name):
         for method, path, operation in operations(document)
         if operation["tags"] == [key] and "requestBody" in operation
         if method == "post" and path.count("{") == 1 and "{model}" in path
+        if not path.endswith("_stream")
     ]
     content = operation["requestBody"]["content"]
     check(document, orjson.loads(example.body), content["application/json"]["schema"])

@@ -99,6 +99,7 @@ def test_every_field_has_the_number_and_type_that_triton_gives_it():
         "RepositoryModel": "RepositoryModelLoadRequest",
         "InferRequest": "ModelInferRequest",
         "InferResponse": "ModelInferResponse",
+        "StreamInferResponse": "ModelStreamInferResponse",
     }
     for name, theirs in pairs.items():
         compare(name, types[theirs])

@@ -52,8 +52,7 @@ def _content(work: Work) -> Parsed:
 def _rpc(work: Work) -> Parsed:
     check_fields(work.body)
     call = coding.parse(_schema().read("InferRequest", work.body), work.signature)
-    facts = {"id": call.id, "wanted": call.wanted, "is_raw": call.is_raw}
-    return Parsed(dict(call.inputs), {**facts, "timeout_s": call.timeout_s})
+    return Parsed(dict(call.inputs), coding.facts_of(call))
 
 
 @cache

@@ -20,11 +20,13 @@ from workbench.serving.binary import DATATYPES
 from workbench.serving.deadlines import limit
 from workbench.serving.engine import Tensors
 from workbench.serving.errors import BadRequestError
-from workbench.serving.infer_request import CallReader, call_of, json_end
+from workbench.serving.infer_request import Call, CallReader, call_of, json_end
 from workbench.serving.infer_response import json_tensor, write_outputs
 from workbench.serving.jsonbody import check_encoding, is_heavy, json_kind, parse_order
 from workbench.serving.limits import INLINE_BYTES
 from workbench.serving.messages import Request, Response, json_response
+from workbench.serving.piece_forms import EVENTS, LINES, form_for
+from workbench.serving.piecewise import write_pieces
 from workbench.serving.protocol import Dialect, Endpoint, Example
 from workbench.serving.routes import Route
 from workbench.serving.schemas import object_schema
@@ -37,6 +39,7 @@ class V2(Dialect):
     """The dialect that Triton, KServe, MLServer and Seldon share."""
 
     summary = "Open Inference Protocol V2 (REST, JSON and binary tensors)"
+    piece_media = (LINES.decode(), EVENTS.decode())
 
     def routes(self, endpoint: Endpoint) -> Sequence[Route]:
         """Returns the paths of the specification."""
@@ -69,6 +72,16 @@ class V2(Dialect):
                     "GET", f"{base}/ready", "predict", ask.model_ready, key, "Whether it answers"
                 ),
                 Route("POST", f"{base}/infer", "predict", ask.infer, key, "Predict", True),
+                Route(
+                    "POST",
+                    f"{base}/infer_stream",
+                    "predict",
+                    ask.infer_stream,
+                    key,
+                    "Predict in pieces: lines of JSON, or events for who accepts text/event-stream",
+                    predicts=True,
+                    in_pieces=True,
+                ),
             ]
         return routes
 
@@ -164,10 +177,7 @@ class _Questions:
         end = _heavy_end(request, served)
         if end is not None:
             return self._infer_apart(answer, served, request.body, end)
-        reader = self._readers.get(served)
-        if reader is None:
-            reader = self._readers[served] = CallReader(served.signature)
-        call = reader.read(request)
+        call = self._reader(served).read(request)
         if call.timeout_s is not None:
             limit(answer, call.timeout_s)
         served.submit(
@@ -179,15 +189,46 @@ class _Questions:
 
     async def _infer_apart(self, answer: Answer, served: Served, body: bytes, end: int) -> Response:
         with served.use():
-            work = Work("v2", served.signature, body, options={"end": end})
-            found = await self._endpoint.apart.read(work)
-            call = call_of(found.inputs, found.facts)
+            call = await self._read_apart(served, body, end)
             if call.timeout_s is not None:
                 limit(answer, call.timeout_s)
             outputs = await served.predict(answer, call.inputs)
         return await served.encoded(
             answer, lambda out: write_outputs(served.name, served.version, call, out), outputs
         )
+
+    def infer_stream(self, request: Request, answer: Answer) -> Any:
+        served = self._find(request, answer)
+        check_encoding(request)
+        return self._infer_stream(request, answer, served)
+
+    async def _infer_stream(self, request: Request, answer: Answer, served: Served) -> None:
+        with served.use():
+            end = _heavy_end(request, served)
+            if end is None:
+                call = self._reader(served).read(request)
+            else:
+                call = await self._read_apart(served, request.body, end)
+            _check_text(call)
+            if call.timeout_s is not None:
+                limit(answer, call.timeout_s)
+            pieces = await served.pieces(
+                answer,
+                call.inputs,
+                lambda outputs: write_outputs(served.name, served.version, call, outputs).body,
+            )
+            await write_pieces(answer, pieces, form_for(request), answer.to_response)
+
+    def _reader(self, served: Served) -> CallReader:
+        reader = self._readers.get(served)
+        if reader is None:
+            reader = self._readers[served] = CallReader(served.signature)
+        return reader
+
+    async def _read_apart(self, served: Served, body: bytes, end: int) -> Call:
+        work = Work("v2", served.signature, body, options={"end": end})
+        found = await self._endpoint.apart.read(work)
+        return call_of(found.inputs, found.facts)
 
     def _find(self, request: Request, answer: Answer) -> Served:
         params = request.params
@@ -207,6 +248,14 @@ def _heavy_end(request: Request, served: Served) -> int | None:
         spec.dtype == "str" for spec in served.signature.inputs
     )
     return end if has_texts or is_heavy(body, end) else None
+
+
+def _check_text(call: Call) -> None:
+    if call.binary:
+        raise BadRequestError(
+            f"{', '.join(sorted(call.binary))}: wanted as bytes, but pieces are lines of JSON.",
+            hint="Leave binary_data out, or ask ModelStreamInfer over gRPC for raw tensors.",
+        )
 
 
 def _body(request: Request) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from workbench.core.errors import InputError, NotFoundError
+from workbench.core.errors import InputError, NotFoundError, WorkbenchError
 from workbench.serving.answer import Answer
 from workbench.serving.apart import Work
 from workbench.serving.binary import DATATYPES
@@ -12,11 +12,14 @@ from workbench.serving.deadlines import limit
 from workbench.serving.errors import TooLargeError
 from workbench.serving.limits import INLINE_BYTES, ORDER_BYTES
 from workbench.serving.messages import Request, Response
+from workbench.serving.piece_forms import PieceForm
+from workbench.serving.piecewise import write_pieces
 from workbench.serving.protocol import Endpoint
 from workbench.serving.routes import Handler, Route
-from workbench.serving.rpc.coding import call_of, encode, parse
+from workbench.serving.rpc.coding import Call, call_of, encode, encode_end, encode_piece, parse
 from workbench.serving.rpc.outline import outline
 from workbench.serving.rpc.schema import Schema
+from workbench.serving.rpc.status import words_of
 from workbench.serving.served import Served
 from workbench.serving.tokens import Scope
 from workbench.serving.v2_facts import config_facts, model_facts, server_facts
@@ -24,6 +27,7 @@ from workbench.serving.v2_repository import load, models_of, unload
 
 DIALECT = "grpc"
 SERVICE = "inference.GRPCInferenceService"
+_IN_PIECES = "ModelStreamInfer"
 _HEALTH = "grpc.health.v1.Health/Check"
 _PROTOBUF = b"application/grpc+proto"
 _SERVING, _NOT_SERVING = 1, 2
@@ -49,7 +53,8 @@ class Calls:
             name: str, scope: Scope | None, handler: Handler, predicts: bool = False
         ) -> tuple[str, Route]:
             path = f"/{name if '/' in name else f'{SERVICE}/{name}'}"
-            return path, Route("POST", path, scope, handler, DIALECT, name, predicts)
+            is_many = name == _IN_PIECES
+            return path, Route("POST", path, scope, handler, DIALECT, name, predicts, is_many)
 
         return dict(
             [
@@ -64,6 +69,7 @@ class Calls:
                 call("RepositoryModelLoad", "manage", self._load),
                 call("RepositoryModelUnload", "manage", self._unload),
                 call("ModelInfer", "predict", self._infer, True),
+                call(_IN_PIECES, "predict", self._stream, True),
             ]
         )
 
@@ -119,16 +125,9 @@ class Calls:
         return self._response("Nothing")
 
     def _infer(self, request: Request, answer: Answer) -> Any:
-        if len(request.body) > INLINE_BYTES:
-            told = outline(request.body)
-            if told.is_heavy:
-                served = self._answering(request, answer, told.model_name, told.model_version)
-                return self._infer_apart(answer, served, request.body)
-        message = self._schema.read("InferRequest", request.body)
-        served = self._answering(request, answer, message.model_name, message.model_version)
-        call = parse(message, served.signature)
-        if call.timeout_s is not None:
-            limit(answer, call.timeout_s)
+        served, call = self._begin(request, answer)
+        if call is None:
+            return self._infer_apart(answer, served, request.body)
         served.submit(
             answer,
             call.inputs,
@@ -138,14 +137,55 @@ class Calls:
 
     async def _infer_apart(self, answer: Answer, served: Served, body: bytes) -> Response:
         with served.use():
-            found = await self._endpoint.apart.read(Work("rpc", served.signature, body))
-            call = call_of(found.inputs, found.facts)
-            if call.timeout_s is not None:
-                limit(answer, call.timeout_s)
+            call = await self._read_apart(answer, served, body)
             outputs = await served.predict(answer, call.inputs)
         return await served.encoded(
             answer, lambda out: _response(encode(self._schema, served, call, out)), outputs
         )
+
+    def _stream(self, request: Request, answer: Answer) -> Any:
+        served, call = self._begin(request, answer)
+        return self._infer_in_pieces(request, answer, served, call)
+
+    async def _infer_in_pieces(
+        self, request: Request, answer: Answer, served: Served, call: Call | None
+    ) -> None:
+        with served.use():
+            known = call or await self._read_apart(answer, served, request.body)
+            pieces = await served.pieces(
+                answer,
+                known.inputs,
+                lambda outputs: encode_piece(self._schema, served, known, outputs),
+            )
+            form = PieceForm((), b"", b"", b"", encode_end(self._schema, served, known))
+            await write_pieces(
+                answer, pieces, form, lambda error: _response(self.tell_error(error))
+            )
+
+    def tell_error(self, error: WorkbenchError) -> bytes:
+        """Returns the message that tells an error in a call that goes on."""
+        return self._schema.write("StreamInferResponse", error_message=words_of(error))
+
+    def _begin(self, request: Request, answer: Answer) -> tuple[Served, Call | None]:
+        """Returns who answers, and what is asked; None for what is to be read apart."""
+        if len(request.body) > INLINE_BYTES:
+            told = outline(request.body)
+            if told.is_heavy:
+                name, version = told.model_name, told.model_version
+                return self._answering(request, answer, name, version), None
+        message = self._schema.read("InferRequest", request.body)
+        served = self._answering(request, answer, message.model_name, message.model_version)
+        call = parse(message, served.signature)
+        if call.timeout_s is not None:
+            limit(answer, call.timeout_s)
+        return served, call
+
+    async def _read_apart(self, answer: Answer, served: Served, body: bytes) -> Call:
+        found = await self._endpoint.apart.read(Work("rpc", served.signature, body))
+        call = call_of(found.inputs, found.facts)
+        if call.timeout_s is not None:
+            limit(answer, call.timeout_s)
+        return call
 
     def _read(self, name: str, data: bytes) -> Any:
         """Returns a message that is an order or a question, not data."""

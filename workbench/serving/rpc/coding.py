@@ -32,6 +32,7 @@ _CONTENTS = {
     **{f"INT{bits}": "int_contents" for bits in (8, 16, 32)},
     **{f"UINT{bits}": "uint_contents" for bits in (8, 16, 32)},
 }
+_WANTS_END, _IS_END = "triton_enable_empty_final_response", "triton_final_response"
 _REFUSED = {
     "shared_memory_region": "tensors come inside the message",
     "classification": "ask /predict for labels",
@@ -48,6 +49,7 @@ class Call:
         wanted: Names of the outputs asked for; empty for all.
         is_raw: Whether the outputs go out as bytes.
         timeout_s: How long the caller waits; None for ever.
+        wants_end: Whether an answer in pieces ends with an empty one that says so.
     """
 
     inputs: Tensors
@@ -55,6 +57,7 @@ class Call:
     wanted: tuple[str, ...]
     is_raw: bool
     timeout_s: float | None
+    wants_end: bool = False
 
 
 def parse(message: Any, signature: Signature) -> Call:
@@ -87,16 +90,51 @@ def parse(message: Any, signature: Signature) -> Call:
     if problems:
         raise input_error(problems, signature)
     is_raw = bool(raw) or parameters.get("binary_data_output") is True
-    return Call(inputs, message.id, wanted, is_raw, timeout_s)
+    wants_end = parameters.get(_WANTS_END) is True
+    return Call(inputs, message.id, wanted, is_raw, timeout_s, wants_end)
 
 
 def call_of(inputs: Tensors, facts: Mapping[str, Any]) -> Call:
     """Returns a request that was read elsewhere."""
-    return Call(inputs, facts["id"], tuple(facts["wanted"]), facts["is_raw"], facts["timeout_s"])
+    return Call(inputs, **{**facts, "wanted": tuple(facts["wanted"])})
+
+
+def facts_of(call: Call) -> dict[str, Any]:
+    """Returns what `call_of` takes, as JSON-able values."""
+    return {
+        "id": call.id,
+        "wanted": call.wanted,
+        "is_raw": call.is_raw,
+        "timeout_s": call.timeout_s,
+        "wants_end": call.wants_end,
+    }
 
 
 def encode(schema: Schema, served: Served, call: Call, outputs: Outputs) -> bytes:
-    """Returns the bytes of the `InferResponse`.
+    """Returns the bytes of the `InferResponse`."""
+    data: bytes = _response(schema, served, call, outputs).SerializeToString()
+    return data
+
+
+def encode_piece(schema: Schema, served: Served, call: Call, outputs: Outputs) -> bytes:
+    """Returns the bytes of a `StreamInferResponse`."""
+    response = _response(schema, served, call, outputs)
+    return schema.write("StreamInferResponse", infer_response=response)
+
+
+def encode_end(schema: Schema, served: Served, call: Call) -> bytes:
+    """Returns the bytes of the last `StreamInferResponse` of a request; none if unwanted."""
+    if not call.wants_end:
+        return b""
+    response = schema.new(
+        "InferResponse", model_name=served.name, model_version=served.version, id=call.id
+    )
+    response.parameters[_IS_END].bool_param = True
+    return schema.write("StreamInferResponse", infer_response=response)
+
+
+def _response(schema: Schema, served: Served, call: Call, outputs: Outputs) -> Any:
+    """Returns the `InferResponse`.
 
     Typed contents know no half-precision numbers: with one among them, all outputs go raw.
     """
@@ -113,8 +151,7 @@ def encode(schema: Schema, served: Served, call: Call, outputs: Outputs) -> byte
             message.raw_output_contents.append(pack(value))
         else:
             getattr(made.contents, _CONTENTS[datatype]).extend(_flat(value))
-    data: bytes = message.SerializeToString()
-    return data
+    return message
 
 
 def _tensor(item: Any, raw: bytes | None, specs: Mapping[str, TensorSpec]) -> NDArray[Any]:

@@ -15,15 +15,16 @@ from urllib.parse import unquote
 from workbench.core.errors import InputError, WorkbenchError, unknown_name
 from workbench.core.host import open_files
 from workbench.core.optional import require
-from workbench.serving.answer import Answer
 from workbench.serving.deadlines import expire, limit
 from workbench.serving.errors import MethodNotAllowedError
 from workbench.serving.gateway import Gateway
 from workbench.serving.limits import Limits
-from workbench.serving.messages import Request, Response
+from workbench.serving.messages import Request
 from workbench.serving.protocol import Endpoint
 from workbench.serving.routes import Route
+from workbench.serving.rpc.answer import RpcAnswer, Turn
 from workbench.serving.rpc.calls import SERVICE, Calls
+from workbench.serving.rpc.conversation import Conversation
 from workbench.serving.rpc.schema import EXTRA, FOR, Schema
 from workbench.serving.rpc.status import code_of, trailers_of, words_of
 from workbench.serving.security import Gate
@@ -55,7 +56,9 @@ class RpcServer:
     ) -> None:
         self._grpc: Any = require("grpc", for_=FOR, extra=EXTRA)
         self._aio: Any = require("grpc.aio", for_=FOR, extra=EXTRA)
-        self._routes = Calls(endpoint, Schema()).routes()
+        self._calls = Calls(endpoint, Schema())
+        self._routes = self._calls.routes()
+        self._closing = asyncio.Event()
         self._gate: Gate = endpoint.gate
         self._server = server
         self._limits = limits
@@ -109,6 +112,7 @@ class RpcServer:
         """Takes no new call, answers what was begun; returns whether all was answered."""
         if self._transport is None:
             return True
+        self._closing.set()
         loop = asyncio.get_running_loop()
         deadline = loop.time() + timeout_s
         await self._transport.stop(timeout_s)
@@ -138,6 +142,18 @@ class RpcServer:
 
             return self._grpc.stream_unary_rpc_method_handler(answer_unread)
 
+        if route.in_pieces:
+            conversation = Conversation(
+                self._server, self._gate, request, route, self._calls.tell_error
+            )
+
+            async def converse(messages: Any, context: Any) -> None:
+                request.address = _address(context.peer())
+                self._gateway.receive(request)
+                await conversation.hold(context, self._aio.EOF, self._closing)
+
+            return self._grpc.stream_stream_rpc_method_handler(converse)
+
         async def answer(data: bytes, context: Any) -> bytes:
             return await self._answer(request, data, context, None)
 
@@ -148,7 +164,7 @@ class RpcServer:
         token = self._gate.check(request, route.scope)
         if token is not None:
             request.caller, request.token = token.name, token
-            if route.predicts:
+            if route.predicts and not route.in_pieces:
                 self._gate.spend(token, 0)
 
     async def _answer(
@@ -156,7 +172,7 @@ class RpcServer:
     ) -> bytes:
         request.body, request.address = data, _address(context.peer())
         self._gateway.receive(request)
-        turn = _Turn()
+        turn = Turn()
         answer = RpcAnswer(turn, request, perf_counter(), close=False)
         left_s = context.time_remaining()
         try:
@@ -179,43 +195,6 @@ def _places(calls: int) -> int:
     """Returns how many connections may be open beside as many of HTTP, and other files."""
     files = open_files((_STRANGERS + 2) * calls)
     return max(calls, min(_STRANGERS * calls, files - 2 * calls))
-
-
-class _Turn:
-    """Waits for an answer; apart from it, so that no answer refers to itself."""
-
-    def __init__(self) -> None:
-        self.done = asyncio.Event()
-
-    def flush(self) -> None:
-        """Lets the call go on: its answer is complete."""
-        self.done.set()
-
-
-class RpcAnswer(Answer):
-    """The one answer to a call.
-
-    Attributes:
-        body: Bytes of the message.
-        error: What is told instead.
-    """
-
-    body = b""
-    error: WorkbenchError | None = None
-
-    def send(self, response: Response) -> None:
-        """Answers; ignored if that was done already."""
-        if not self.is_started:
-            self.is_started = True
-            self.status, self.body = response.status, response.body
-            self._end()
-
-    def fail(self, error: WorkbenchError) -> None:
-        """Answers with an error."""
-        if not self.is_started:
-            self.is_started = True
-            self.status, self.error_code, self.error = error.http_status, error.code, error
-            self._end()
 
 
 def _headers(metadata: Any) -> dict[bytes, bytes]:

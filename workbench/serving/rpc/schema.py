@@ -57,6 +57,7 @@ _MESSAGES = {
     "Contents contents",
     "InferResponse": "string model_name, string model_version, string id, "
     "InferParameter{} parameters, InferOutput[] outputs, bytes[] raw_output_contents",
+    "StreamInferResponse": "string error_message, InferResponse infer_response",
 }
 _CHOICES = ("InferParameter", "RepositoryParameter")
 _FIELD = re.compile(r"(\w+)(\[\]|\{\})? (\w+)(?:=(\d+))?")
