@@ -31,6 +31,7 @@ from workbench.serving.protocol import Dialect, Endpoint
 from workbench.serving.request_log import Lines, RequestLog
 from workbench.serving.routes import Route, RouteTable
 from workbench.serving.security import check_body
+from workbench.serving.served import Served
 
 _LOGGER = logging.getLogger(__name__)
 _SWEEP_S = 1.0
@@ -283,9 +284,7 @@ class Server:
             if self._payloads is not None:
                 answer.kept = self._payloads.offer(answer)
             if served.watch is not None:
-                spent_s = _watched_s(answer, served.max_rows, answered_s)
-                if spent_s is not None:
-                    served.watch(answer.status, spent_s, (request.caller, request.user))
+                _watch(answer, served, answered_s)
         log = self._log
         if log is not None and route is not None and route.scope and not log.leave_out(answer):
             log.add(self._lines.of(answer, dialect, seconds, around))
@@ -307,14 +306,16 @@ class Server:
             self._on_idle()
 
 
-def _watched_s(answer: Answer, most_rows: int, answered_s: float) -> float | None:
-    """Returns the seconds that a budget counts of an answer; None where no model ran for it."""
-    job = answer.job
-    if answer.pieces is not None:
-        return answered_s
-    if job is None or not job.has_run:
-        return None
-    return answered_s - (job.started - job.queued) if job.rows <= most_rows else 0.0
+def _watch(answer: Answer, served: Served, answered_s: float) -> None:
+    """Tells a version's budget of an answer for which its model ran; never of how it was read."""
+    job, request = answer.job, answer.request
+    if answer.pieces is None and (job is None or not job.has_run):
+        return
+    own_s = answered_s
+    if answer.pieces is None and job is not None:
+        own_s = answered_s - (job.started - job.queued) if job.rows <= served.max_rows else 0.0
+    if served.watch is not None:
+        served.watch(answer.status, own_s, (request.caller, request.user))
 
 
 def unexpected(error: Exception) -> UnexpectedError:
