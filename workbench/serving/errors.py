@@ -43,6 +43,7 @@ class TooLargeError(WorkbenchError):
 class HeadTooLargeError(TooLargeError):
     """The request's line and headers are larger than the endpoint's limit."""
 
+    code = "head_too_large"
     http_status = 431
 
 

@@ -238,6 +238,7 @@ class Server:
         answer.task = task
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(lambda _: work.close())  # one that was cancelled before it began
 
     async def _guard(self, work: Coroutine[Any, Any, None], answer: Answer) -> None:
         try:

@@ -118,7 +118,7 @@ def test_a_defect_in_the_middle_of_an_answer_ends_its_connection(found):
         await send({"type": "http.response.body", "body": b"one ", "more_body": True})
         raise RuntimeError("defect")
 
-    found.service.server._app = breaking
+    found.service.server._app = Pages(breaking)
     answer = found.exchange(raw_request("GET", "/x"))
     assert answer.endswith(b"4\r\none \r\n")
     assert found.http.get("/v2/health/live").status_code == 200
