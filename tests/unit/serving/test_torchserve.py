@@ -12,6 +12,7 @@ import pytest
 from tests.unit.serving import models
 from tests.unit.serving.harness import running
 from workbench.core.signature import Signature, TensorSpec
+from workbench.serving.protocols.torchserve import _short
 from workbench.serving.served import Source
 
 PATH = "/predictions/数字"
@@ -134,3 +135,8 @@ def test_what_does_not_fit_is_told_with_what_would(endpoint):
     field = endpoint.http.post(PATH, files={"picture": (None, "[]")})
     assert "without the field 'data'" in field.json()["message"]
     assert endpoint.http.post("/models", json={}).status_code == 405
+
+
+def test_labels_that_hold_together_keep_their_names():
+    answer = {"labels": ["red"], "scores": {"red": 0.9, "round": 0.2}}
+    assert _short(answer) == {"red": 0.9, "round": 0.2}

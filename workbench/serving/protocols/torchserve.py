@@ -25,6 +25,7 @@ from workbench.serving.reading import answer_body
 from workbench.serving.routes import Route
 from workbench.serving.schemas import object_schema, sample_schema
 from workbench.serving.served import Served
+from workbench.tasks import TASKS
 
 _KEYS = ("data", "body")
 _TOP = 5
@@ -168,7 +169,7 @@ def _short_schema(served: Served) -> dict[str, Any]:
     description = served.description
     if description is None:
         return {}
-    if description.task == "classification":
+    if "scores" in TASKS.get(description.task).answer_schema(description.labels):
         return {"type": "object", "additionalProperties": {"type": "number"}}
     return {"anyOf": [{"type": "number"}, {"type": "array"}]}
 
@@ -177,7 +178,7 @@ def _short(prediction: dict[str, Any]) -> Any:
     """Returns the best labels with their scores, or the bare value, text or list of scores."""
     if "value" in prediction:
         return prediction["value"]
-    if "label" not in prediction:
+    if "label" not in prediction and "labels" not in prediction:
         return list(prediction["scores"].values())
     if "scores" not in prediction:
         return prediction["label"]
