@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
 from workbench.core.errors import WorkbenchError
-from workbench.serving.isolation import each
+from workbench.serving.isolation import alone
 from workbench.serving.messages import Request, Response, error_response, status_line
 
 if TYPE_CHECKING:
@@ -178,4 +178,4 @@ class Answer:
         on_done, self.on_done = self.on_done, None
         self._line.flush()
         if on_done is not None:
-            each((self,), on_done)
+            alone(on_done, self)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import struct
+import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -22,6 +23,8 @@ DATATYPES = {
 }
 _BY_DTYPE = {np.dtype(name): datatype for name, datatype in DATATYPES.items() if name != "str"}
 _WIRE = {name: np.dtype(name).newbyteorder("<") for name in DATATYPES if name != "str"}
+
+_IS_LITTLE = sys.byteorder == "little"
 
 
 def datatype_of(dtype: np.dtype[Any]) -> str:
@@ -44,12 +47,10 @@ def unpack(data: bytes | memoryview, spec: TensorSpec, shape: Sequence[int]) -> 
             f"{spec.name}: got {len(data)} bytes for {spec.dtype} {list(shape)}; "
             f"{count * dtype.itemsize} would be right"
         )
-    array = np.frombuffer(data, dtype)
-    if not array.dtype.isnative:
-        array = array.astype(spec.dtype)
-    elif not array.flags.aligned:
-        array = array.copy()
-    return array.reshape(shape)
+    array: NDArray[Any] = np.ndarray(shape, dtype, data)
+    if not dtype.isnative:
+        return array.astype(spec.dtype)
+    return array if array.flags.aligned else array.copy()
 
 
 def pack(value: NDArray[Any]) -> bytes:
@@ -57,7 +58,7 @@ def pack(value: NDArray[Any]) -> bytes:
     if value.dtype.kind in "OUS":
         texts = [str(item).encode() for item in value.flat]
         return b"".join(struct.pack("<I", len(text)) + text for text in texts)
-    if value.dtype.newbyteorder("<") != value.dtype:
+    if not _IS_LITTLE or not value.dtype.isnative:
         value = value.astype(value.dtype.newbyteorder("<"))
     return value.tobytes()
 

@@ -12,19 +12,17 @@ class BodyRoom:
 
     Args:
         most: Of them.
+
+    Attributes:
+        taken: Bytes that are in memory.
     """
 
     def __init__(self, most: int) -> None:
         self.most = most
-        self._taken = 0
+        self.taken = 0
         self._by_strangers = 0
 
-    @property
-    def taken(self) -> int:
-        """Bytes that are in memory."""
-        return self._taken + self._by_strangers
-
-    def take(self, size: int, *, is_known: bool) -> None:
+    def take(self, size: int, is_known: bool) -> None:
         """Takes room for bytes that came.
 
         Args:
@@ -34,20 +32,20 @@ class BodyRoom:
         Raises:
             OverloadedError: There is none.
         """
-        if self.taken + size > self.most:
+        taken = self.taken + size
+        if taken > self.most:
             raise self._is_full()
-        if is_known:
-            self._taken += size
-        elif self._by_strangers + size > self.most // _STRANGERS_SHARE:
-            raise self._is_full()
-        else:
-            self._by_strangers += size
+        if not is_known:
+            by_strangers = self._by_strangers + size
+            if by_strangers > self.most // _STRANGERS_SHARE:
+                raise self._is_full()
+            self._by_strangers = by_strangers
+        self.taken = taken
 
-    def give(self, size: int, *, is_known: bool) -> None:
+    def give(self, size: int, is_known: bool) -> None:
         """Gives room back."""
-        if is_known:
-            self._taken -= size
-        else:
+        self.taken -= size
+        if not is_known:
             self._by_strangers -= size
 
     def _is_full(self) -> OverloadedError:

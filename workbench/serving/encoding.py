@@ -18,7 +18,10 @@ _PIECE = 65_536
 
 def is_large(outputs: Arrays) -> bool:
     """Returns whether writing outputs as text may hold up others."""
-    return sum(value.size for value in outputs.values()) > _INLINE_VALUES
+    count = 0
+    for value in outputs.values():
+        count += value.size
+    return count > _INLINE_VALUES
 
 
 def json_array(value: NDArray[Any]) -> bytes:

@@ -37,6 +37,7 @@ class HttpConnection(asyncio.Protocol):
     def __init__(self, app: Application) -> None:
         self._app = app
         self._limits = app.limits
+        self._room = app.room
         self._loop = asyncio.get_running_loop()
         self._parser = httptools.HttpRequestParser(self)
         self._transport: asyncio.Transport | None = None
@@ -63,7 +64,7 @@ class HttpConnection(asyncio.Protocol):
         self._in_message = False
         self._has_head = False
         self._head = Head(self._limits)
-        self._body = Body(self._limits, self._app.room)
+        self._body = Body(self._limits, self._room)
         self._missing = 0
         self._request: Request | None = None
         self._refusal: WorkbenchError | None = None
@@ -96,13 +97,18 @@ class HttpConnection(asyncio.Protocol):
             self._waiting = b"" if self._is_ending else self._waiting[self._at :] + data
             self._at = 0
             return
-        end, taken = len(data), len(self._pending)
+        taken = len(self._pending)
         at = self._step(data, 0)
+        if at < len(data):
+            self._take_on(data, at, taken)
+
+    def _take_on(self, data: bytes, at: int, taken: int) -> None:
+        """Takes some of what came behind a first step; `taken` requests were there before."""
         for _ in range(STEPS):
-            if at >= end or self._is_ending or len(self._pending) != taken:
+            if at >= len(data) or self._is_ending or len(self._pending) != taken:
                 break
             at = self._step(data, at)
-        if at < end:
+        if at < len(data):
             self._leave(data, at)
 
     def take_more(self) -> None:
@@ -128,15 +134,14 @@ class HttpConnection(asyncio.Protocol):
         """Takes at most the bytes of one request, or some of them; returns where the rest is."""
         if self._missing:
             return self._take_body(data, at)
+        known = self._known
+        if known is not None and not self._in_message:
+            end = self._take_known(known, data, at)
+            if end:
+                return end
         left = 0
-        if self._in_message:
-            if self._has_head and not self._head.is_chunked:
-                left = self._head.announced - len(self._body)
-        else:
-            self._active = self._loop.time()
-            found = self._known.match(data, at) if self._known is not None else None
-            if found is not None and self._take_known(data, *found):
-                return min(sum(found), len(data))
+        if self._in_message and self._has_head and not self._head.is_chunked:
+            left = self._head.announced - len(self._body)
         end = step_end(data, at, left)
         piece = data[at:end]
         if not self._in_message:
@@ -242,33 +247,30 @@ class HttpConnection(asyncio.Protocol):
 
     # known heads ---------------------------------------------------------------------------
 
-    def _take_known(self, data: bytes, begin: int, length: int) -> bool:
-        """Begins a request whose head is known; False leaves it to the parser.
-
-        Args:
-            data: Holds the head.
-            begin: Where the body begins in it.
-            length: Of the body.
-        """
-        if self._known is None or length > self._limits.body_bytes:
-            return False
-        request = self._known.request.again()
-        is_whole = len(data) >= begin + length
+    def _take_known(self, known: KnownHead, data: bytes, at: int) -> int:
+        """Begins a request whose head is known; returns where the rest is, 0 for the parser."""
+        found = known.match(data, at)
+        if found is None or found[1] > self._limits.body_bytes:
+            return 0
+        begin, length = found
+        request = known.request.again()
+        has_token = request.token is not None
         body = data[begin : begin + length]
         try:
             self._app.admit_again(request)
-            self._app.room.take(len(body), is_known=request.token is not None)
+            self._room.take(len(body), has_token)
         except WorkbenchError:
-            return False
-        if is_whole:
+            return 0
+        if len(body) == length:
             request.body = body
             self._hand_on(request, None, close=False)
         else:
             self._reset()
             self._request, self._in_message, self._has_head = request, True, True
-            self._body.begin(body, length, is_known=request.token is not None)
+            self._active = self._loop.time()
+            self._body.begin(body, length, is_known=has_token)
             self._missing = length - len(body)
-        return True
+        return begin + len(body)
 
     def _take_body(self, data: bytes, at: int) -> int:
         """Takes what is missing of the body after a known head; returns where the rest is."""
@@ -314,8 +316,8 @@ class HttpConnection(asyncio.Protocol):
         while pending and not close:
             answer = pending[0]
             out += answer.chunks
-            answer.chunks = []
             if not answer.is_done:
+                answer.chunks = []
                 break
             pending.popleft()
             self._release(answer)
@@ -405,7 +407,7 @@ class HttpConnection(asyncio.Protocol):
 
     def _release(self, answer: Answer) -> None:
         """Frees the room that the body of an answered request took."""
-        self._app.room.give(answer.held_bytes, is_known=answer.request.token is not None)
+        self._room.give(answer.held_bytes, answer.request.token is not None)
 
     def _give_up_body(self) -> None:
         self._body.release()

@@ -106,7 +106,7 @@ class Body:
         size = len(self._data) + len(data)
         if size > self.most:
             raise self._limits.too_large(size, self.most)
-        self._room.take(len(data), is_known=self.is_known)
+        self._room.take(len(data), self.is_known)
         self._data += data
 
     def count_chunk(self) -> None:
@@ -124,7 +124,7 @@ class Body:
 
     def release(self) -> None:
         """Gives up what came."""
-        self._room.give(len(self._data), is_known=self.is_known)
+        self._room.give(len(self._data), self.is_known)
         self._data = bytearray()
 
     def hand_over(self) -> bytes:

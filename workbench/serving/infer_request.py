@@ -124,8 +124,10 @@ def parse_call(header: bytes, blobs: bytes | memoryview, signature: Signature) -
         BadRequestError: The body is no infer request.
         InputError: All that is wrong with its tensors and outputs.
     """
-    check_counts(header)
-    body = _LARGE.load(bytes(header)) if len(header) > LARGE_BYTES else None
+    body = None
+    if len(header) > LARGE_BYTES:
+        check_counts(header)
+        body = _LARGE.load(bytes(header))
     if body is None:
         body = parse_object(header)
     items = body.get("inputs")

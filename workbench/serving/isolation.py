@@ -9,8 +9,9 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterable
-from typing import Any, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
+P = ParamSpec("P")
 T = TypeVar("T")
 _LOGGER = logging.getLogger(__name__)
 
@@ -31,13 +32,13 @@ def each(
         except Exception:
             _LOGGER.exception("%s failed; the others go on", type(item).__name__)
             if give_up is not None:
-                alone(lambda item=item: give_up(item))  # type: ignore[misc]
+                alone(give_up, item)
 
 
-def alone(work: Callable[[], Any]) -> None:
+def alone(work: Callable[P, Any], *args: P.args, **options: P.kwargs) -> None:
     """Does one thing; what it raises is logged and goes no further."""
     try:
-        work()
+        work(*args, **options)
     except Exception:
         _LOGGER.exception("a step failed; the others go on")
 

@@ -19,6 +19,8 @@ from workbench.serving.limits import (
 )
 from workbench.serving.messages import Request
 
+_ALWAYS_TAKEN = min(JSON_VALUES, JSON_CONTAINERS, 2 * JSON_TEXTS)  # bytes
+
 
 def check_encoding(request: Request) -> None:
     """Refuses compressed bodies.
@@ -26,6 +28,8 @@ def check_encoding(request: Request) -> None:
     Raises:
         MediaTypeError: The body has a content encoding.
     """
+    if b"content-encoding" not in request.headers:
+        return
     encoding = request.header(b"content-encoding")
     if encoding and encoding.lower() != "identity":
         raise MediaTypeError(
@@ -40,6 +44,8 @@ def check_counts(body: bytes | memoryview) -> None:
     Raises:
         TooLargeError: It has too many values, lists and objects, or texts.
     """
+    if len(body) <= _ALWAYS_TAKEN:
+        return
     data = bytes(body)
     for what, marks, most in (
         ("values", b",", JSON_VALUES),

@@ -12,6 +12,8 @@ MOST_TOLD = 20
 class Problems:
     """Collects problems at a cost that does not grow with their number."""
 
+    __slots__ = ("_more", "_told")
+
     def __init__(self) -> None:
         self._told: list[str] = []
         self._more = 0

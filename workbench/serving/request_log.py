@@ -158,16 +158,12 @@ class RequestLog:
             return
         self._queue.put(line)
 
-    def leave_out(self, answer: Answer) -> bool:
-        """Counts a request instead, if it was refused; returns whether it was."""
-        status = answer.status
-        if status not in REFUSED:
-            return False
-        key = (status, answer.error_code, answer.request.caller)
+    def leave_out(self, answer: Answer) -> None:
+        """Counts a request that was refused, instead of writing its line."""
+        key = (answer.status, answer.error_code, answer.request.caller)
         if not self._left_out:
             self._queue.put(None)  # wakes the thread, which tells of it in a while
         self._left_out[key] = self._left_out.get(key, 0) + 1
-        return True
 
     def close(self, timeout_s: float = 2.0) -> None:
         """Writes what is left, but waits no longer than `timeout_s`."""

@@ -121,6 +121,7 @@ class Served:
         mirror: Given each answered job, after its answer was sent; None without a shadow.
         watch: Given status, seconds and caller of each run answered; None without a budget.
         crews: The threads that its requests use beside the event loop.
+        kept: What a dialect keeps from request to request, by its key.
     """
 
     def __init__(
@@ -154,6 +155,7 @@ class Served:
         self.streams = Streams(f"{self.name}@{self.version}")
         self.mirror: Callable[[Job], None] | None = None
         self.watch: Callable[[int, float, Caller], None] | None = None
+        self.kept: dict[str, Any] = {}
         self._users = 0
         self._free = asyncio.Event()
         self._free.set()
@@ -178,7 +180,7 @@ class Served:
                 work = self._send_later(answer, job, encode, job.outputs)
                 answer.task = asyncio.get_running_loop().create_task(work)
             else:
-                self._send(answer, job, _encode(encode, job.outputs))
+                self._send(answer, job, encode, job.outputs)
 
         answer.job = job = self.batcher.submit(inputs, rows, done)
         pass_on(answer, job)
@@ -201,16 +203,19 @@ class Served:
 
     async def _send_later(self, answer: Answer, job: Job, encode: Encode, outputs: Outputs) -> None:
         try:
-            written = await self.crews.encoding.run(partial(_encode, encode, outputs))
-        except WorkbenchError as error:
-            written = error
-        self._send(answer, job, written)
-
-    def _send(self, answer: Answer, job: Job, encoded: Response | WorkbenchError) -> None:
-        if isinstance(encoded, WorkbenchError):
-            answer.fail(blamed(encoded, job))
+            response = await self.crews.encoding.run(partial(encode, outputs))
+        except Exception as error:  # noqa: BLE001 (the border of requests)
+            answer.fail(blamed(_told(error), job))
         else:
-            answer.send(encoded)
+            self._send(answer, job, lambda _: response, outputs)
+
+    def _send(self, answer: Answer, job: Job, encode: Encode, outputs: Outputs) -> None:
+        try:
+            response = encode(outputs)
+        except Exception as error:  # noqa: BLE001 (the border of requests)
+            answer.fail(blamed(_told(error), job))
+        else:
+            answer.send(response)
             self._copy(job)
 
     async def predict(self, answer: Answer, inputs: Tensors) -> Outputs:
@@ -313,10 +318,7 @@ class Served:
         }
 
 
-def _encode(encode: Encode, outputs: Outputs) -> Response | WorkbenchError:
-    try:
-        return encode(outputs)
-    except WorkbenchError as error:
+def _told(error: Exception) -> WorkbenchError:
+    if isinstance(error, WorkbenchError):
         return error
-    except Exception as error:  # noqa: BLE001 (the border of requests)
-        return ModelError(f"The answer could not be written: {type(error).__name__}.")
+    return ModelError(f"The answer could not be written: {type(error).__name__}.")

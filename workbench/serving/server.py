@@ -28,7 +28,7 @@ from workbench.serving.outbox import Outbox
 from workbench.serving.payloads import PayloadLog
 from workbench.serving.places import Places
 from workbench.serving.protocol import Dialect, Endpoint
-from workbench.serving.request_log import Lines, RequestLog
+from workbench.serving.request_log import REFUSED, Lines, RequestLog
 from workbench.serving.routes import Route, RouteTable
 from workbench.serving.security import check_body
 from workbench.serving.served import Served
@@ -256,7 +256,8 @@ class Server:
     # counting ------------------------------------------------------------------------------
 
     def _count(self, answer: Answer) -> None:
-        seconds = perf_counter() - answer.arrived
+        ended = perf_counter()
+        seconds = ended - answer.arrived
         request = answer.request
         route = request.route
         served = answer.served if route is not None and route.predicts else None
@@ -264,7 +265,7 @@ class Server:
         job = answer.job
         around = (0.0, 0.0)
         if job is not None and job.batch_rows:
-            encode = perf_counter() - job.finished
+            encode = ended - job.finished
             around = (max(0.0, seconds - encode - (job.finished - job.queued)), encode)
         if request.caller is not None:
             self._metrics.count_key(request.caller, answer.status)
@@ -286,9 +287,14 @@ class Server:
                 answer.kept = self._payloads.offer(answer)
             if served.watch is not None:
                 _watch(answer, served, answered_s)
-        log = self._log
-        if log is not None and route is not None and route.scope and not log.leave_out(answer):
-            log.add(self._lines.of(answer, dialect, seconds, around))
+        if self._log is not None and route is not None and route.scope is not None:
+            self._note(self._log, answer, dialect, seconds, around)
+
+    def _note(self, log: RequestLog, answer: Answer, dialect: str, *times: Any) -> None:
+        if answer.status in REFUSED:
+            log.leave_out(answer)
+        else:
+            log.add(self._lines.of(answer, dialect, *times))
 
     def _sweep(self) -> None:
         loop = asyncio.get_running_loop()

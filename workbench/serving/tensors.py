@@ -57,9 +57,10 @@ class TensorCheck:
             value = inputs.get(name)
             if value is None or value.dtype != dtype or value.shape[1:] != tail:
                 return check_tensors(self._signature, inputs)
-            if not len(value) or rows not in (0, len(value)):
+            count = len(value)
+            if not count or (rows and rows != count):
                 return check_tensors(self._signature, inputs)
-            rows = len(value)
+            rows = count
         return rows
 
     def finite(self, inputs: Mapping[str, NDArray[Any]]) -> None:
@@ -132,10 +133,9 @@ def first_few(
     A model has each of its tensors once, so what comes behind these is wrong, whatever it is.
     """
     most = len(specs) + MOST_TOLD
-    if len(items) > most:
-        problems.add(
-            f"{what}: got {len(items)} tensors; the model has {len(specs)}, each goes once"
-        )
+    if len(items) <= most:
+        return items
+    problems.add(f"{what}: got {len(items)} tensors; the model has {len(specs)}, each goes once")
     return items[:most]
 
 

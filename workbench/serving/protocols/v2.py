@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
-from weakref import WeakKeyDictionary
 
 from workbench.core.errors import InputError, WorkbenchError
 from workbench.core.signature import TensorSpec
@@ -125,7 +124,6 @@ class _Questions:
     def __init__(self, endpoint: Endpoint) -> None:
         self._endpoint = endpoint
         self._router = endpoint.router
-        self._readers: WeakKeyDictionary[Served, CallReader] = WeakKeyDictionary()
 
     def live(self, request: Request, answer: Answer) -> Response:
         return json_response({"live": True})
@@ -174,7 +172,7 @@ class _Questions:
     def infer(self, request: Request, answer: Answer) -> Any:
         served = self._find(request, answer)
         check_encoding(request)
-        end = _heavy_end(request, served)
+        end = _heavy_end(request, served) if len(request.body) > INLINE_BYTES else None
         if end is not None:
             return self._infer_apart(answer, served, request.body, end)
         call = self._reader(served).read(request)
@@ -220,9 +218,9 @@ class _Questions:
             await write_pieces(answer, pieces, form_for(request), answer.to_response)
 
     def _reader(self, served: Served) -> CallReader:
-        reader = self._readers.get(served)
+        reader: CallReader | None = served.kept.get(PLUGIN.key)
         if reader is None:
-            reader = self._readers[served] = CallReader(served.signature)
+            reader = served.kept[PLUGIN.key] = CallReader(served.signature)
         return reader
 
     async def _read_apart(self, served: Served, body: bytes, end: int) -> Call:
