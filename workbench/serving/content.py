@@ -32,9 +32,9 @@ def reader(content_type: str, body: bytes, decoder: Decoder, keys: Sequence[str]
 
     Args:
         content_type: As the header has it.
-        body: A file, a form, a NumPy array or JSON.
+        body: A file, a NumPy array or JSON; for forms see `read_form`.
         decoder: Of the model.
-        keys: Names under which JSON objects and forms may carry the value.
+        keys: Names under which JSON objects may carry the value.
 
     Raises:
         MediaTypeError: The content type is not one that is taken.
@@ -44,8 +44,6 @@ def reader(content_type: str, body: bytes, decoder: Decoder, keys: Sequence[str]
         return lambda: decoder.from_json(json_value(body, keys))
     if media in _NPY:
         return lambda: decoder.from_array(read_npy(body))
-    if media == _FORM:
-        return lambda: _from_form(content_type, body, decoder, keys)
     if media.startswith("image/") or media in _UNSAID:
         return lambda: decoder.from_files([body])
     raise MediaTypeError(
@@ -63,10 +61,9 @@ def is_json(content_type: str, body: bytes) -> bool:
     return media in _JSON
 
 
-def holds_json(content_type: str, body: bytes) -> bool:
-    """Returns whether a body is JSON, or a form of fields without a file."""
-    is_form = media_type(content_type) == _FORM
-    return is_json(content_type, body) or (is_form and b"filename" not in body)
+def is_form(content_type: str) -> bool:
+    """Returns whether a body is a form."""
+    return media_type(content_type) == _FORM
 
 
 def json_value(body: bytes, keys: Sequence[str]) -> Any:
@@ -88,11 +85,16 @@ def json_value(body: bytes, keys: Sequence[str]) -> Any:
     return value[key]
 
 
-def _from_form(content_type: str, body: bytes, decoder: Decoder, keys: Sequence[str]) -> Inputs:
+def read_form(content_type: str, body: bytes, keys: Sequence[str]) -> list[bytes] | bytes:
+    """Returns the files of a form, or the JSON of the first field of `keys` if it has no file.
+
+    Raises:
+        BadRequestError: It is broken, or has neither.
+    """
     parts = parse_form(content_type, body)
     files = [part.body for part in parts if part.is_file]
     if files:
-        return decoder.from_files(files)
+        return files
     fields = {part.name: part.body for part in parts}
     key = next((key for key in keys if key in fields), None)
     if key is None:
@@ -100,4 +102,4 @@ def _from_form(content_type: str, body: bytes, decoder: Decoder, keys: Sequence[
             f"Got a form without a file and without the field '{keys[0]}'.",
             hint=f"curl -F {keys[0]}=@picture.png sends a file, -F {keys[0]}='[[…]]' JSON.",
         )
-    return decoder.from_json(parse_json(fields[key]))
+    return fields[key]

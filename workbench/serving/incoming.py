@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from io import BytesIO
+
 from workbench.serving.body_room import BodyRoom
 from workbench.serving.errors import BadRequestError
 from workbench.serving.limits import Limits
@@ -78,23 +80,23 @@ class Body:
         is_known: Whether a valid token came with the head.
     """
 
-    __slots__ = ("_chunks", "_data", "_limits", "_room", "is_known", "most")
+    __slots__ = ("_chunks", "_data", "_limits", "_room", "_size", "is_known", "most")
 
     def __init__(self, limits: Limits, room: BodyRoom) -> None:
         self._limits = limits
         self._room = room
-        self._data = bytearray()
-        self._chunks = 0
+        self._data: BytesIO | None = None
+        self._size = self._chunks = 0
         self.most = limits.small_body_bytes
         self.is_known = False
 
     def __len__(self) -> int:
-        return len(self._data)
+        return self._size
 
     def begin(self, data: bytes, length: int, *, is_known: bool) -> None:
         """Takes the first piece, for which room was taken, of a body of `length` bytes."""
-        self._data += data
         self.most, self.is_known = length, is_known
+        self._keep(data)
 
     def add(self, data: bytes) -> None:
         """Takes a piece.
@@ -103,11 +105,17 @@ class Body:
             TooLargeError: It is one too many.
             OverloadedError: There is no room.
         """
-        size = len(self._data) + len(data)
+        size = self._size + len(data)
         if size > self.most:
             raise self._limits.too_large(size, self.most)
         self._room.take(len(data), self.is_known)
-        self._data += data
+        self._keep(data)
+
+    def _keep(self, data: bytes) -> None:
+        if self._data is None:
+            self._data = BytesIO()
+        self._data.write(data)
+        self._size += len(data)
 
     def count_chunk(self) -> None:
         """Notes that a chunk begins.
@@ -116,18 +124,18 @@ class Body:
             BadRequestError: There are too many for what they hold.
         """
         self._chunks += 1
-        if self._chunks > _FREE_CHUNKS + len(self._data) // _LEAST_CHUNK:
+        if self._chunks > _FREE_CHUNKS + self._size // _LEAST_CHUNK:
             raise BadRequestError(
-                f"Got a body of {len(self._data)} bytes in {self._chunks} chunks.",
+                f"Got a body of {self._size} bytes in {self._chunks} chunks.",
                 hint="Send chunks of some kilobytes, or the length of the body.",
             )
 
     def release(self) -> None:
         """Gives up what came."""
-        self._room.give(len(self._data), self.is_known)
-        self._data = bytearray()
+        self._room.give(self._size, self.is_known)
+        self._data, self._size = None, 0
 
     def hand_over(self) -> bytes:
-        """Returns what came; the room stays taken."""
-        data, self._data = self._data, bytearray()
-        return bytes(data)
+        """Returns what came, without a copy; the room stays taken."""
+        data, self._data, self._size = self._data, None, 0
+        return b"" if data is None else data.getvalue()

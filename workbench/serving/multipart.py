@@ -53,7 +53,7 @@ def parse_form(content_type: str, body: bytes) -> list[Part]:
 def _boundaries(body: bytes, mark: bytes) -> list[tuple[int, int]]:
     """Returns where boundaries begin, with the line end before them, and end."""
     found: list[tuple[int, int]] = []
-    at = _find(body, mark, 0)
+    at = find_in_turns(body, mark)
     while at >= 0:
         if at == 0 or body.startswith(b"\r\n", at - 2):
             found.append((max(0, at - 2), at + len(mark)))
@@ -61,11 +61,11 @@ def _boundaries(body: bytes, mark: bytes) -> list[tuple[int, int]]:
                 raise BadRequestError(f"Got more than {_MAX_PARTS} parts, the most taken.")
             if body.startswith(b"--", found[-1][1]):
                 break
-        at = _find(body, mark, at + len(mark))
+        at = find_in_turns(body, mark, at + len(mark))
     return found
 
 
-def _find(body: bytes, mark: bytes, begin: int) -> int:
+def find_in_turns(body: bytes, mark: bytes, begin: int = 0) -> int:
     """Returns where `mark` is next, or -1; others may run in between, however long it takes."""
     for at in range(begin, len(body), _SLICE_BYTES):
         found = body.find(mark, at, at + _SLICE_BYTES + len(mark) - 1)

@@ -6,6 +6,7 @@ Shared by the dialects that take files, rows and values: plain /predict and Torc
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,14 +14,15 @@ import numpy as np
 from workbench.serving.answer import Answer
 from workbench.serving.apart import Apart, Work
 from workbench.serving.batching import Outputs
-from workbench.serving.content import Read, holds_json, is_json, reader
+from workbench.serving.content import Read, is_form, is_json, read_form, reader
 from workbench.serving.decoding import Inputs
 from workbench.serving.encoding import Encode
-from workbench.serving.jsonbody import check_encoding, is_heavy
+from workbench.serving.jsonbody import check_encoding, is_heavy, parse_json
 from workbench.serving.messages import Request, Response
 from workbench.serving.served import Served
 
 _INLINE_BYTES = 16 * 1024
+_JSON = "application/json"
 
 
 def answer_body(
@@ -52,11 +54,11 @@ def answer_body(
     """
     check_encoding(request)
     content_type, body = request.header(b"content-type"), request.body
+    if is_form(content_type):
+        return _answer_form(request, answer, served, keys, encode, apart)
     read = reader(content_type, body, served.decoder, keys)
-    if holds_json(content_type, body) and is_heavy(body):
-        options = {"type": content_type, "keys": keys}
-        work = Work("content", served.signature, body, served.description, options)
-        return _answer_apart(answer, served, apart, work, encode)
+    if is_json(content_type, body) and is_heavy(body):
+        return _answer_apart(answer, served, apart, _work(served, content_type, body, keys), encode)
     if len(body) > _INLINE_BYTES or not is_json(content_type, body):
         return _answer_aside(answer, served, read, encode)
     return answer_tensors(answer, served, read(), encode)
@@ -93,6 +95,34 @@ async def _answer_aside(answer: Answer, served: Served, read: Read, encode: Enco
     with served.use():
         inputs = await served.crews.decoding.run(read)
         return await answer_later(answer, served, inputs, encode)
+
+
+async def _answer_form(
+    request: Request,
+    answer: Answer,
+    served: Served,
+    keys: Sequence[str],
+    encode: Encode,
+    apart: Apart,
+) -> Response:
+    """Takes a form apart in another thread; then its files, or its JSON, go the usual ways."""
+    decoding, decoder = served.crews.decoding, served.decoder
+    with served.use():
+        found = await decoding.run(
+            partial(read_form, request.header(b"content-type"), request.body, keys)
+        )
+        if isinstance(found, list):
+            inputs = await decoding.run(partial(decoder.from_files, found))
+        elif is_heavy(found):
+            inputs = (await apart.read(_work(served, _JSON, found, ()))).inputs
+        else:
+            inputs = await decoding.run(lambda: decoder.from_json(parse_json(found)))
+        return await answer_later(answer, served, inputs, encode)
+
+
+def _work(served: Served, content_type: str, body: bytes, keys: Sequence[str]) -> Work:
+    options = {"type": content_type, "keys": keys}
+    return Work("content", served.signature, body, served.description, options)
 
 
 async def _answer_apart(

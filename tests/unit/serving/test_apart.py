@@ -20,6 +20,7 @@ from tests.unit.serving.fuzzing_rpc import answer_of
 from tests.unit.serving.harness import running, wait_for
 from workbench.core.errors import InputError, OverloadedError, UnexpectedError
 from workbench.core.signature import Signature, TensorSpec
+from workbench.serving import reading
 from workbench.serving.apart import Apart, Work, process
 from workbench.serving.apart.process import Patience, ReadingProcess
 from workbench.serving.errors import TooLargeError
@@ -93,10 +94,17 @@ def test_many_samples_of_a_modality_are_decoded_as_few_are(found, path, key):
     assert len(said) == len(many)
 
 
-def test_a_large_field_of_a_form_is_decoded(found):
+@pytest.mark.parametrize(
+    "note", ["", '--b\r\nContent-Disposition: form-data; name="filename"\r\n\r\n1\r\n']
+)
+def test_a_large_field_of_a_form_is_read_apart(found, monkeypatch, first):
     _, test, _, _ = models.digits()
     value = json.dumps(np.concatenate([test] * 4).tolist())
-    body = f'--b\r\nContent-Disposition: form-data; name="inputs"\r\n\r\n{value}\r\n--b--\r\n'
+    fields = {**({} if first is None else {first: "1"}), "inputs": value}
+    start = "--b\r\nContent-Disposition: form-data; name="
+    parts = [f'{start}"{name}"\r\n\r\n{text}\r\n' for name, text in fields.items()]
+    body = "".join([*parts, "--b--\r\n"])
+    monkeypatch.setattr(reading, "parse_json", lambda body: pytest.fail("it was read here"))
     headers = {"content-type": "multipart/form-data; boundary=b"}
     answer = found.http.post("/predict/数字", content=body.encode(), headers=headers)
     assert answer.status_code == 200, answer.text
