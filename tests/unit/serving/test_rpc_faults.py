@@ -154,8 +154,8 @@ def test_connections_are_bounded_and_a_closed_one_makes_room(digits_file):
     with running(
         digits_file, settings=Settings(grpc_port=0, limits=Limits(connections=1))
     ) as endpoint:
-        with ExitStack() as held:  # four times as many connections as calls
-            channels = [held.enter_context(connect()) for _ in range(4)]
+        with ExitStack() as held:  # eight times as many connections as calls
+            channels = [held.enter_context(connect()) for _ in range(8)]
             assert all(is_answered(channel) for channel in channels)
             assert not is_room()
             assert all(is_answered(channel) for channel in channels)

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from contextlib import ExitStack, contextmanager
 
+import grpc
 import pytest
 
 from tests.unit.serving.harness import raw_request, running, wait_for
@@ -133,16 +134,48 @@ def process(model, files, *options):
             assert made.wait(30) == 0
 
 
+def connect_silently(held, address, count):
+    """Opens connections over which nothing is ever said."""
+    if open_files(count + 256) < count + 256:
+        pytest.skip(f"{count} sockets cannot be opened here")
+    host, port = address.rsplit(":", 1)
+    for _ in range(count):
+        held.enter_context(socket.create_connection((host, int(port)), timeout=10))
+
+
 @pytest.mark.parametrize(
     ("files", "silent"), [(256, 300), pytest.param(1300, 4500, marks=pytest.mark.full)]
 )
 def test_silent_connections_take_no_more_files_than_there_are(digits_file, files, silent):
-    if open_files(silent + 256) < silent + 256:
-        pytest.skip(f"{silent} sockets cannot be opened here")
     with process(digits_file, files, "--tls", "self") as info, ExitStack() as held:
-        host, port = info.url.removeprefix("https://").split(":")
-        for _ in range(silent):
-            held.enter_context(socket.create_connection((host, int(port)), timeout=10))
+        connect_silently(held, info.url.removeprefix("https://"), silent)
         for _ in range(5):
+            with Client(info.url, info.token, certificate=info.certificate) as client:
+                assert client.is_ready()
+
+
+def answers_by_grpc(info, certificate=""):
+    """Asks for the server's metadata, with the token, over a connection of its own; no retry."""
+    options = [("grpc.use_local_subchannel_pool", 1)]
+    if certificate:
+        trusted = grpc.ssl_channel_credentials(certificate.encode())
+        channel = grpc.secure_channel(info.grpc, trusted, options)
+    else:
+        channel = grpc.insecure_channel(info.grpc, options)
+    with channel:
+        call = channel.unary_unary("/inference.GRPCInferenceService/ServerMetadata")
+        return call(b"", metadata=[("authorization", f"Bearer {info.token}")], timeout=10)
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("options", [(), ("--tls", "self")], ids=["plain", "tls"])
+def test_5000_silent_connections_to_the_grpc_port_lock_nobody_out(digits_file, options):
+    files = 12_000
+    if open_files(files) < files:
+        pytest.skip(f"{files} files cannot be opened here")
+    with process(digits_file, files, "--grpc-port", "0", *options) as info, ExitStack() as held:
+        connect_silently(held, info.grpc, 5000)
+        for _ in range(5):
+            assert answers_by_grpc(info, info.certificate)
             with Client(info.url, info.token, certificate=info.certificate) as client:
                 assert client.is_ready()

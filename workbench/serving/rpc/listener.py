@@ -34,7 +34,7 @@ from workbench.serving.tls import Certificate
 _LOGGER = logging.getLogger(__name__)
 _NO_COMPRESSION = 1  # the bit of GRPC_COMPRESS_NONE
 _JUST_NOW_S = 0.001
-_HANDSHAKE_S, _STRANGERS = 2.0, 4
+_HANDSHAKE_S, _STRANGERS = 2.0, 8
 
 
 class RpcServer:
@@ -44,7 +44,7 @@ class RpcServer:
         endpoint: Models and gate.
         server: Counts, logs and begins every call as it does HTTP requests.
         limits: `body_bytes` bounds a message, `connections` open calls; there may be
-            up to four times as many connections, if so many files may be open.
+            up to eight times as many connections, if so many files may be open.
         gateway: What stands before it.
 
     Raises:
