@@ -19,7 +19,7 @@ from workbench.serving.http import HttpConnection
 _LOGGER = logging.getLogger(__name__)
 BACKLOG = 1024
 _AT_ONCE = 32  # taken in one turn of the loop: whoever floods holds up nobody
-_PAUSE_S = 0.05
+_SOON_S, _LATER_S = 0.005, 0.5
 _SHORT = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 
 
@@ -128,11 +128,12 @@ class TlsListener:
         task.add_done_callback(self._handshakes.discard)
 
     def _rest(self, listener: socket.socket, error: OSError) -> None:
-        """Makes room if that is what is short, and takes nothing for a moment."""
-        if error.errno not in _SHORT or not self._app.connections.give_way():
+        """Takes nothing until there is room; makes some if that is what is short."""
+        makes_room = error.errno in _SHORT and self._app.connections.give_way()
+        if not makes_room:
             _LOGGER.warning("no connection can be taken: %s", error)
         self._loop.remove_reader(listener)
-        self._loop.call_later(_PAUSE_S, self._watch, listener)
+        self._loop.call_later(_SOON_S if makes_room else _LATER_S, self._watch, listener)
 
 
 def _accept(listener: socket.socket) -> socket.socket:
