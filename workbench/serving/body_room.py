@@ -51,6 +51,6 @@ class BodyRoom:
     def _is_full(self) -> OverloadedError:
         return OverloadedError(
             f"The bodies of requests under way fill the {self.most} bytes that are kept for them.",
-            hint="Try again later, or send fewer large bodies at once.",
+            hint="Try again later, send fewer large bodies at once, or raise --max-buffered.",
             context={"retry_after_s": 1},
         )

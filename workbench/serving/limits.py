@@ -31,7 +31,7 @@ class Limits:
         buffered_bytes: Of all bodies that came and are not answered yet.
         head_bytes: Of request line and headers.
         headers: In a head.
-        header_s: For a head, from its first byte.
+        header_s: For a head, from its first byte; also for the handshake of TLS.
         body_s: For a body, beside the time that its bytes take; also the longest for which a
             caller may read nothing of its answer.
         body_bytes_per_s: The slowest a body may come.

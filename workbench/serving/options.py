@@ -93,6 +93,11 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--max-queue", type=int, default=512, help="requests waiting")
     made.add_argument("--max-body", type=int, default=64_000_000, help="bytes of a request")
     made.add_argument(
+        "--max-buffered", type=int, metavar="BYTES",
+        help="of all bodies that are not answered yet, in each worker; "
+        "default 512 MiB, or what one body may have",
+    )  # fmt: skip
+    made.add_argument(
         "--max-picture-pixels", type=int, default=50_000_000, help="pixels of one picture"
     )
     made.add_argument(
@@ -172,7 +177,7 @@ def parse(arguments: argparse.Namespace) -> Options:
         settings=Settings(
             threads=arguments.threads,
             batch=BatchLimits(rows=arguments.max_batch, queue=arguments.max_queue),
-            limits=Limits(body_bytes=arguments.max_body),
+            limits=_limits(arguments.max_body, arguments.max_buffered),
             room=_room(arguments),
             drain_s=arguments.drain,
             log=LogLimits(
@@ -194,6 +199,17 @@ def parse(arguments: argparse.Namespace) -> Options:
             idle_s=60 * idle_minutes(arguments.idle_stop) or None,
         ),
     )
+
+
+def _limits(body_bytes: int, buffered_bytes: int | None) -> Limits:
+    if buffered_bytes is None:
+        buffered_bytes = max(Limits.buffered_bytes, body_bytes)
+    if buffered_bytes < body_bytes:
+        raise InputError(
+            f"Got --max-buffered {buffered_bytes}, in which no body of {body_bytes} bytes fits.",
+            hint="Give at least as much as --max-body, or lower that.",
+        )
+    return Limits(body_bytes=body_bytes, buffered_bytes=buffered_bytes)
 
 
 def _room(arguments: argparse.Namespace) -> DecodingRoom:

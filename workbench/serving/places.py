@@ -51,11 +51,13 @@ class Places(Generic[G]):
         return iter(tuple(self._all))
 
     def take(self, guest: G) -> bool:
-        """Gives a place to a new connection; returns whether there was one."""
-        is_full = len(self._all) >= self.most
-        if is_full and self._strangers:
-            self._make_room()
-            is_full = False
+        """Gives a place to a new connection; returns whether there was one.
+
+        Who came before keeps its place, and is told again.
+        """
+        if guest in self._all:
+            return len(self._all) <= self.most
+        is_full = len(self._all) >= self.most and not self.give_way()
         self._all.add(guest)
         self._strangers[guest] = None
         return not is_full
@@ -85,9 +87,13 @@ class Places(Generic[G]):
             if not self._held[token]:
                 del self._held[token]
 
-    def _make_room(self) -> None:
-        first = next(iter(self._strangers))
+    def give_way(self) -> bool:
+        """Ends the idlest stranger; returns whether there was one."""
+        first = next(iter(self._strangers), None)
+        if first is None:
+            return False
         idle = (one for one in islice(self._strangers, _LOOKED_AT) if not one.is_answering)
         gone = next(idle, first)
         self.leave(gone)
         gone.abort()
+        return True

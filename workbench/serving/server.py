@@ -32,6 +32,7 @@ from workbench.serving.request_log import REFUSED, Lines, RequestLog
 from workbench.serving.routes import Route, RouteTable
 from workbench.serving.security import check_body
 from workbench.serving.served import Served
+from workbench.serving.tls_listener import BACKLOG, TlsListener
 
 _LOGGER = logging.getLogger(__name__)
 _SWEEP_S = 1.0
@@ -82,7 +83,7 @@ class Server:
         self._payloads = payloads
         self._lines = Lines()
         self._app = make_app(endpoint, metrics, dialects, pages)
-        self._server: asyncio.Server | None = None
+        self._server: asyncio.Server | TlsListener | None = None
         self._sweeper: asyncio.TimerHandle | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._last_asked = self._looked = 0.0
@@ -107,15 +108,17 @@ class Server:
             tls: None speaks plain HTTP.
         """
         loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(
-            lambda: HttpConnection(self),
-            host,
-            port,
-            backlog=1024,
-            reuse_port=shares_port or None,
-            ssl=tls,
-            ssl_handshake_timeout=None if tls is None else self.limits.header_s,
-        )
+        if tls is None:
+            self._server = await loop.create_server(
+                lambda: HttpConnection(self),
+                host,
+                port,
+                backlog=BACKLOG,
+                reuse_port=shares_port or None,
+            )
+        else:
+            self._server = TlsListener(self, tls)
+            await self._server.start(host, port, shares_port=shares_port)
         self._sweeper = loop.call_later(_SWEEP_S, self._sweep)
         return int(self._server.sockets[0].getsockname()[1])
 

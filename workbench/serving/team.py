@@ -23,11 +23,13 @@ from workbench.core.errors import InputError
 from workbench.core.files import write_private
 from workbench.serving.isolation import together
 from workbench.serving.liveness import Patience
+from workbench.serving.places import Places
 
 _LOGGER = logging.getLogger(__name__)
 _FILE = "workers.json"
 _ASKED = "asked"
 _WAIT_S = 1.0
+ASKING = 64  # connections of others at once; whoever has not shown the secret gives way
 _LOOK_S = 0.05
 _LOADING_S = 30.0
 _REPLACED_S = 2.0
@@ -103,6 +105,19 @@ async def _exchange(port: int, line: bytes) -> bytes:
         writer.close()
 
 
+class _Asker:
+    """A connection over which another worker asks, or nobody that we know."""
+
+    is_answering = False
+
+    def __init__(self, writer: asyncio.StreamWriter) -> None:
+        self._writer = writer
+
+    def abort(self) -> None:
+        """Ends it now."""
+        self._writer.transport.abort()
+
+
 class Team:
     """One worker's view of all.
 
@@ -127,11 +142,16 @@ class Team:
     async def open(self, answers: Answers) -> int:
         """Answers what the others and the supervisor ask of this worker; returns the port."""
 
+        places: Places[_Asker] = Places(ASKING)
+
         async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            asker = _Asker(writer)
+            places.take(asker)
             try:
                 said = await asyncio.wait_for(reader.readline(), _WAIT_S)
                 secret, _, what = said.strip().partition(b" ")
                 if hmac.compare_digest(secret, self._secret.encode()):
+                    places.know(asker, "worker")
                     writer.write(await answers[what]())
                     await asyncio.wait_for(writer.drain(), _WAIT_S)
             except (OSError, TimeoutError, ValueError):
@@ -139,6 +159,7 @@ class Team:
             except Exception:
                 _LOGGER.exception("a question of another worker was not answered")
             finally:
+                places.leave(asker)
                 writer.close()
 
         self._server = await asyncio.start_server(answer, "127.0.0.1", 0)

@@ -1,5 +1,6 @@
 """Idle connections of callers without a token lock nobody out."""
 
+import asyncio
 import subprocess
 import sys
 from contextlib import ExitStack
@@ -7,9 +8,11 @@ from contextlib import ExitStack
 import pytest
 
 from tests.unit.serving.harness import raw_request, running, wait_for
+from workbench.serving import team as team_file
 from workbench.serving.limits import Limits
 from workbench.serving.places import Places
 from workbench.serving.service import Settings
+from workbench.serving.team import ASKING, FIGURES, Team, ask
 
 
 class Guest:
@@ -73,6 +76,34 @@ def test_1100_idle_connections_lock_nobody_out(square_file):
             assert found.http.get("/v2").status_code == 200
             found.http.close()
             found.http = type(found.http)(base_url=found.url, headers=found.http.headers)
+
+
+def test_silent_connections_to_a_workers_own_port_give_way_and_the_others_are_answered(
+    tmp_path, monkeypatch
+):
+    """Whoever may use the machine can open them; a worker that answers nothing is replaced."""
+
+    monkeypatch.setattr(team_file, "_WAIT_S", 1000.0)
+
+    async def figures():
+        return b"figures"
+
+    async def flood():
+        team = Team(tmp_path, "secret")
+        port = await team.open({FIGURES: figures})
+        silent = [await asyncio.open_connection("127.0.0.1", port) for _ in range(ASKING + 10)]
+        try:
+            assert await ask(port, "secret", FIGURES, timeout_s=10) == b"figures"
+            gone, kept = silent[:10], silent[-1]
+            assert [await reader.read() for reader, _ in gone] == [b""] * 10
+            kept[1].write(b"secret \n")
+            return await kept[0].read()
+        finally:
+            for _, writer in silent:
+                writer.close()
+            team.close()
+
+    assert asyncio.run(asyncio.wait_for(flood(), 20)) == b"figures"
 
 
 def test_connections_fit_into_the_files_that_the_process_may_open():

@@ -28,6 +28,7 @@ from workbench.serving.cluster import Cluster, Plan
 from workbench.serving.limits import Limits
 from workbench.serving.options import Options
 from workbench.serving.repository import load_source
+from workbench.serving.rpc import listener
 from workbench.serving.served import Source
 from workbench.serving.service import Settings
 from workbench.serving.tls import generated
@@ -154,12 +155,21 @@ def test_connections_are_bounded_and_a_closed_one_makes_room(digits_file):
     with running(
         digits_file, settings=Settings(grpc_port=0, limits=Limits(connections=1))
     ) as endpoint:
-        with ExitStack() as held:  # four times as many connections as calls
-            channels = [held.enter_context(connect()) for _ in range(4)]
+        with ExitStack() as held:  # eight times as many connections as calls
+            channels = [held.enter_context(connect()) for _ in range(8)]
             assert all(is_answered(channel) for channel in channels)
             assert not is_room()
             assert all(is_answered(channel) for channel in channels)
         wait_for(is_room)
+
+
+@pytest.mark.parametrize(
+    ("files", "addresses", "each"), [(9999, 1, 800), (9999, 2, 800), (700, 2, 250), (200, 2, 50)]
+)
+def test_the_connections_of_all_addresses_fit_into_the_files(monkeypatch, files, addresses, each):
+    """Beside a hundred of HTTP and a hundred other files."""
+    monkeypatch.setattr(listener, "open_files", lambda wanted: min(wanted, files))
+    assert listener._places(100, addresses) == each
 
 
 def test_with_tls_who_trusts_the_certificate_is_answered(digits_file, tmp_path):

@@ -6,11 +6,12 @@ import pytest
 
 from tests.unit.serving.harness import raw_request, running, wait_for
 from tests.unit.serving.test_http import statuses
-from workbench.core.errors import OverloadedError
+from workbench.core.errors import InputError, OverloadedError
 from workbench.serving.body_room import BodyRoom
 from workbench.serving.intake import CONNECTIONS, STEPS
 from workbench.serving.limits import Limits
 from workbench.serving.multipart import parse_form
+from workbench.serving.options import parse, parser
 from workbench.serving.places import Places
 from workbench.serving.service import Settings
 
@@ -79,6 +80,25 @@ def test_bodies_have_room_together_and_give_it_back(square_file):
         for _ in range(3):
             assert found.http.post("/predict/square", content=body).status_code == 200
         wait_for(lambda: room.taken == 0)
+
+
+@pytest.mark.parametrize(
+    ("words", "buffered"),
+    [
+        ([], Limits.buffered_bytes),
+        (["--max-body", "1000000000"], 1_000_000_000),
+        (["--max-body", "5", "--max-buffered", "7"], 7),
+    ],
+)
+def test_the_room_for_bodies_comes_from_the_command_line(words, buffered):
+    limits = parse(parser().parse_args(["a.onnx", *words])).settings.limits
+    assert limits.buffered_bytes == buffered
+
+
+def test_room_in_which_not_one_body_fits_is_told():
+    words = ["a.onnx", "--max-body", "8", "--max-buffered", "7"]
+    with pytest.raises(InputError, match="no body of 8 bytes fits"):
+        parse(parser().parse_args(words))
 
 
 def test_strangers_leave_room_for_callers_with_a_token():

@@ -33,11 +33,11 @@ def serve(
 ) -> None:
     """Serve a model in the foreground, until SIGTERM or Ctrl-C.
 
-    Further options: --threads, --max-batch, --max-queue, --max-body, --max-picture-pixels,
-    --max-decoding, --drain, --no-log, --log-size, --log-days, --hung-after, --run-hung-after,
-    --start-within, --token-file, --allow-host, --id, --traffic, --workers, --keep-payloads,
-    --redact, --idle-stop, --tls, --root-path, --trusted-proxy, --identity-header, --jwks,
-    --jwt-issuer, --jwt-audience, --grpc-port.
+    Further options: --threads, --max-batch, --max-queue, --max-body, --max-buffered,
+    --max-picture-pixels, --max-decoding, --drain, --no-log, --log-size, --log-days, --hung-after,
+    --run-hung-after, --start-within, --token-file, --allow-host, --id, --traffic, --workers,
+    --keep-payloads, --redact, --idle-stop, --tls, --root-path, --trusted-proxy,
+    --identity-header, --jwks, --jwt-issuer, --jwt-audience, --grpc-port.
     """
     space = workspace()
     command = [sys.executable, "-P", "-m", "workbench.serving.process", space.servable(model)]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
 from time import perf_counter
 from typing import Any
 from urllib.parse import unquote
@@ -34,7 +35,7 @@ from workbench.serving.tls import Certificate
 _LOGGER = logging.getLogger(__name__)
 _NO_COMPRESSION = 1  # the bit of GRPC_COMPRESS_NONE
 _JUST_NOW_S = 0.001
-_HANDSHAKE_S, _STRANGERS = 2.0, 4
+_HANDSHAKE_S, _STRANGERS = 2.0, 8
 
 
 class RpcServer:
@@ -44,7 +45,7 @@ class RpcServer:
         endpoint: Models and gate.
         server: Counts, logs and begins every call as it does HTTP requests.
         limits: `body_bytes` bounds a message, `connections` open calls; there may be
-            up to four times as many connections, if so many files may be open.
+            up to eight times as many connections, if so many files may be open.
         gateway: What stands before it.
 
     Raises:
@@ -85,7 +86,9 @@ class RpcServer:
             "grpc.keepalive_time_ms": round(1e3 * limits.keep_alive_s),
             "grpc.server_handshake_timeout_ms": round(1e3 * min(limits.header_s, _HANDSHAKE_S)),
             # beyond the calls: bare connections that never speak take these places for a moment
-            "grpc.max_allowed_incoming_connections": _places(limits.connections),
+            "grpc.max_allowed_incoming_connections": _places(
+                limits.connections, await _addresses(host)
+            ),
             "grpc.compression_enabled_algorithms_bitset": _NO_COMPRESSION,
         }
         self._transport = transport = self._aio.server(
@@ -191,10 +194,18 @@ class RpcServer:
         return answer.body
 
 
-def _places(calls: int) -> int:
-    """Returns how many connections may be open beside as many of HTTP, and other files."""
-    files = open_files((_STRANGERS + 2) * calls)
-    return max(calls, min(_STRANGERS * calls, files - 2 * calls))
+async def _addresses(host: str) -> int:
+    """Returns at how many addresses a host is listened on; grpcio counts for each by itself."""
+    loop = asyncio.get_running_loop()
+    found = await loop.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    return max(1, len({address for *_, address in found}))
+
+
+def _places(calls: int, addresses: int) -> int:
+    """Returns how many connections each address may have open beside those of HTTP, and files."""
+    files = open_files((_STRANGERS * addresses + 2) * calls)
+    room = max(calls, files - 2 * calls)
+    return max(1, min(_STRANGERS * calls, room // addresses))
 
 
 def _headers(metadata: Any) -> dict[bytes, bytes]:
