@@ -94,9 +94,7 @@ def test_many_samples_of_a_modality_are_decoded_as_few_are(found, path, key):
     assert len(said) == len(many)
 
 
-@pytest.mark.parametrize(
-    "note", ["", '--b\r\nContent-Disposition: form-data; name="filename"\r\n\r\n1\r\n']
-)
+@pytest.mark.parametrize("first", [None, "filename"])
 def test_a_large_field_of_a_form_is_read_apart(found, monkeypatch, first):
     _, test, _, _ = models.digits()
     value = json.dumps(np.concatenate([test] * 4).tolist())
