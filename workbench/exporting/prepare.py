@@ -17,6 +17,7 @@ import numpy as np
 from workbench.core import optional
 from workbench.core.errors import UnsupportedError
 from workbench.exporting.graph import copy_graph, load_graph, strip
+from workbench.exporting.model_files import check_fits_one_graph
 from workbench.exporting.parity import ParityError, Predict, check_parity
 from workbench.runtime.session import Session, open_session
 
@@ -48,7 +49,11 @@ def prepare(path: Path, samples: np.ndarray) -> Prepared:
     Args:
         path: An ONNX file with one input.
         samples: Inputs, float32 [N, …]; a few are enough.
+
+    Raises:
+        UnsupportedError: Its weights lie beside it and are too large.
     """
+    check_fits_one_graph(path)
     samples = np.ascontiguousarray(samples[:_SAMPLES], np.float32)
     reference = one_by_one(open_session(path))
     graph = _with_names(_with_initializers(strip(load_graph(path))))

@@ -21,17 +21,17 @@ from workbench.flow.evaluating import check_fit
 from workbench.flow.resolve import ONNX, looks_like_file
 from workbench.flow.run import Run
 from workbench.runtime.session import Session, open_session
-from workbench.store import MODEL_FILE, Artifact, Context, RunRecord, Store
+from workbench.store import Artifact, Context, RunRecord, Store
 from workbench.tasks import METRICS, TASKS, primary_metric
 
 if TYPE_CHECKING:
     from workbench.data.dataset import Dataset
-    from workbench.exporting import one_file
+    from workbench.exporting import model_files
     from workbench.flow import own_module
     from workbench.training import module_check
     from workbench.training import step as training_step
 else:
-    one_file = lazy("workbench.exporting.one_file")
+    model_files = lazy("workbench.exporting.model_files")
     module_check = lazy("workbench.training.module_check")
     own_module = lazy("workbench.flow.own_module")
     training_step = lazy("workbench.training.step")
@@ -59,7 +59,7 @@ def import_model(
             "A module says neither the shape nor the labels of what it takes.",
             hint="Give the data it works on: wb.import_model(module, data).",
         )
-    if is_file and not Path(model).expanduser().is_file():
+    if is_file and not Path(model).expanduser().exists():
         raise NotFoundError(f"There is no file '{model}'.", hint="Give the path of an ONNX file.")
     if isinstance(metric, str):
         METRICS.get(metric)
@@ -114,7 +114,8 @@ def _import_module(store: Store, context: Context, work: _Import) -> Artifact:
 def _import_file(store: Store, context: Context, path: Path, dataset: Dataset | None) -> Artifact:
     context.progress(0, 2, "checking")
     with tempfile.TemporaryDirectory(dir=store.home.scratch) as folder:
-        session = open_session(one_file.in_one_file(path.expanduser(), Path(folder)))
+        files = model_files.find_model_files(path.expanduser(), Path(folder))
+        session = open_session(files.graph)
         if dataset is None:
             description = _bare(session)
         else:
@@ -123,10 +124,12 @@ def _import_file(store: Store, context: Context, path: Path, dataset: Dataset | 
             check_fit(description, dataset)
         artifact = store.artifacts.save(
             ONNX,
-            {MODEL_FILE: session.path},
+            files.files,
             {"description": description.to_json(), "parity": None, "source": path.name},
         )
     context.output("model", artifact)
+    if files.left_out:
+        context.event("left_out", files=list(files.left_out))
     context.progress(1, 2, "scoring")
     return artifact
 

@@ -55,7 +55,7 @@ def version_source(
     return Source(
         name=name,
         version=str(verified.number),
-        path=store.blobs.path(verified.files[MODEL_FILE]),
+        path=store.model_path(verified.files),
         description=None if stored is None else Description.from_json(stored),
         ref=ref,
         alias=alias,
@@ -80,13 +80,12 @@ def _from_artifact(ref: str, store: Store, name: str | None) -> Source:
             f"The artifact {artifact.digest[:12]} is a '{artifact.kind}'; only ONNX can be served.",
             hint="Serve the exported model: wb.export(model).",
         )
-    blob = artifact.files[MODEL_FILE]
-    store.blobs.verify(blob)
+    store.artifacts.verify(artifact)
     stored = artifact.meta.get("description")
     return Source(
         name=name or artifact.digest[:12],
         version="1",
-        path=store.blobs.path(blob),
+        path=store.model_path(artifact.files),
         description=None if stored is None else Description.from_json(stored),
         ref=ref,
     )
