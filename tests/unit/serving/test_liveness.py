@@ -106,7 +106,7 @@ def test_a_run_under_way_has_an_age():
 
 @pytest.fixture(scope="module")
 def found(digits_file, tmp_path_factory):
-    options = ("--hung-after", "1")
+    options = ("--hung-after", "2")  # a busy machine is slow to answer, too
     with workers(digits_file, tmp_path_factory.mktemp("hung"), options=options) as made:
         wait_for(lambda: len(made.children()) == 3)  # one waits to take a place
         yield made
