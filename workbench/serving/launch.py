@@ -161,6 +161,7 @@ def build(options: Options, place: Place, token: str, team: Team | None = None) 
         folder=place.folder,
         team=team,
         certificate=place.certificate,
+        seals=None if store is None else store.seals,
     )
     service.models.on_change = partial(discovery.tell_models, place.id)
     return service

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from workbench.core.errors import IntegrityError, WorkbenchError
+from workbench.store.endpoint_state import STATE, changed_states
 from workbench.store.reading import RESTORE, UNREADABLE
 from workbench.store.schema import HINT
 from workbench.store.seals import CHECKPOINT, FORGETTABLE, KINDS
@@ -166,6 +167,10 @@ def _checkpoints(store: Store) -> Iterator[IntegrityError]:
         yield IntegrityError(words, hint=RESTORE)
 
 
+def _states(store: Store) -> Iterator[IntegrityError]:
+    yield from changed_states(store.home, store.seals)
+
+
 def _raised(check: Callable[..., object], *values: object) -> Iterator[IntegrityError]:
     try:
         check(*values)
@@ -185,6 +190,7 @@ CHECKS: dict[str, Callable[[Store], Iterator[IntegrityError]]] = {
     "version": _versions,
     "file": _files,
     "checkpoint": _checkpoints,
+    STATE: _states,
 }
 _ROOTS: dict[str, Callable[[Store], Iterator[IntegrityError]]] = {
     "schema": _schema,
