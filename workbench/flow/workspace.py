@@ -353,17 +353,23 @@ class Workspace:
                 f"'{ref}' cannot be deleted.", hint="Give a version (model:name@3) or a run."
             )
 
-    def gc(self, *, dry_run: bool = False) -> dict[str, int]:
+    def gc(self, *, dry_run: bool = False, accept_loss: bool = False) -> dict[str, int]:
         """Removes files that nothing needs, and what ended processes left behind.
 
         Needed is what a version, run, study, dataset or running endpoint refers to.
+
+        Args:
+            dry_run: Only tells what would go.
+            accept_loss: Where records are gone or broken for good, so that what is needed cannot
+                be known: names each in the audit log as "lose", forgets it and goes on. A version
+                is never forgotten: it stays listed, as broken.
 
         Returns:
             How many files and bytes were (or would be) freed; how many left-overs of ended
             processes (scratch files, folders and discovery files of endpoints) with their bytes;
             and how many files stay only since a running endpoint serves them ("in_use").
         """
-        return tidy(self.store, dry_run=dry_run)
+        return tidy(self.store, dry_run=dry_run, accept_loss=accept_loss)
 
     def _remembered(self, kind: str, config: dict[str, Any], inputs: dict[str, str]) -> Run:
         """Returns the batch step done before with the same content, or does or resumes it."""
