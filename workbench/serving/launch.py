@@ -34,14 +34,14 @@ from workbench.serving.repository import load_source
 from workbench.serving.security import Gate
 from workbench.serving.served import Source
 from workbench.serving.service import Service
-from workbench.serving.sources import StoreRegistry, find_source
+from workbench.serving.sources import StoreRegistry, find_source, fixed_ref
 from workbench.serving.team import Team
 from workbench.serving.tls import Certificate, find_certificate
 from workbench.serving.tokens import hash_token
 from workbench.serving.traffic import Traffic
 from workbench.store import Store, open_store
 from workbench.store.home import find_home
-from workbench.store.in_use import hold
+from workbench.store.in_use import hold, note
 
 if TYPE_CHECKING:
     from workbench.serving import jwks
@@ -140,6 +140,8 @@ def build(options: Options, place: Place, token: str, team: Team | None = None) 
         raise InputError("Got --name for several models; one would be right.")
     store, settings = place.store, options.settings
     sources = [find_source(ref, store, options.name) for ref in options.refs]
+    if place.alive is not None and place.folder is not None:
+        note(place.folder, [fixed_ref(source) for source in sources])
     hosts = (*options.allowed_hosts, options.host)
     tokens = [hash_token(token, "main")]
     jwts = None if options.provider is None else jwks.JwtVerifier(options.provider)

@@ -10,7 +10,13 @@ import pytest
 from typer.testing import CliRunner
 
 from tests.unit.serving import models
-from workbench.core.errors import ConflictError, ForbiddenError, InputError, NotFoundError
+from workbench.core.errors import (
+    ConflictError,
+    ForbiddenError,
+    InputError,
+    NotFoundError,
+    StateError,
+)
 from workbench.flow.cli.main import app
 from workbench.flow.endpoint import expiry
 from workbench.flow.workspace import Workspace
@@ -34,6 +40,26 @@ def endpoint(space):
     found = space.serve(REF, id="prod", traffic={"champion": 50, "canary": 50})
     yield found
     found.stop()
+
+
+def test_a_version_is_not_deleted_while_it_is_served_by_its_number(space, endpoint, tmp_path):
+    models.register(space.store, "digits", models.save_digits(tmp_path / "m.onnx", shift=1.0))
+    endpoint.load("digits@3")
+    with pytest.raises(StateError, match="Version 3 of 'digits' is served by endpoint:prod"):
+        space.delete("model:digits@3")
+    endpoint.unload("digits@3")
+    space.delete("model:digits@3")
+    models.register(space.store, "plain", models.save_digits(tmp_path / "m.onnx"))
+    other = space.serve("model:plain", id="plain")  # the only version: there is no alias to follow
+    try:
+        with pytest.raises(StateError, match="served by endpoint:plain"):
+            space.delete("model:plain@1")
+        assert other.predict(ZEROS)
+        space.delete("model:plain@1", force=True)
+        assert space.store.audit.entries("model:plain@1")[-1].action == "delete"
+        assert other.predict(ZEROS), "what is in memory answers on"
+    finally:
+        other.stop()
 
 
 def command(*words):

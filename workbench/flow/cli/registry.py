@@ -108,10 +108,13 @@ def models(as_json: Json = False) -> None:
 @app.command()
 def delete(
     ref: Annotated[str, typer.Argument(help="A version (model:name@3) or an ended run.")],
+    force: Annotated[
+        bool, typer.Option("--force", help="Also a version that a running endpoint serves.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Delete a version or a run; its files go with `gc`."""
-    workspace().delete(ref)
+    workspace().delete(ref, force=force)
     emit({"deleted": ref}, as_json, f"Deleted {ref}.")
 
 
