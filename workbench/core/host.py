@@ -193,6 +193,16 @@ def peak_bytes() -> int:
     return next((int(x.split()[1]) * _KIB for x in lines if x.startswith("VmHWM:")), 0)
 
 
+def free_bytes() -> int | None:
+    """Returns how much memory new work may take without swapping; None where that is not told."""
+    try:
+        lines = (_PROC / "meminfo").read_text().splitlines()
+    except OSError:
+        return None
+    found = (int(line.split()[1]) * _KIB for line in lines if line.startswith("MemAvailable:"))
+    return next(found, None)
+
+
 def process_start(pid: int) -> str | None:
     """Returns when a process began, in the system's own count; None if it does not run.
 
