@@ -42,6 +42,7 @@ from workbench.serving.traffic import Traffic
 from workbench.store import Store, open_store
 from workbench.store.home import find_home
 from workbench.store.in_use import hold, note
+from workbench.store.seals import Seals
 
 if TYPE_CHECKING:
     from workbench.serving import jwks
@@ -79,6 +80,14 @@ class Place:
     def home(self) -> str:
         """The workspace's folder; empty without one."""
         return "" if self.store is None else str(self.store.home.root)
+
+    @property
+    def seals(self) -> Seals | None:
+        """For what is kept in the workspace; a folder that goes with its process needs none."""
+        if self.store is None or self.folder is None:
+            return None
+        is_kept = self.folder.parent.resolve() == self.store.home.endpoints.resolve()
+        return self.store.seals if is_kept else None
 
 
 def find_place(options: Options) -> Place:
@@ -163,7 +172,7 @@ def build(options: Options, place: Place, token: str, team: Team | None = None) 
         folder=place.folder,
         team=team,
         certificate=place.certificate,
-        seals=None if store is None else store.seals,
+        seals=place.seals,
     )
     service.models.on_change = partial(discovery.tell_models, place.id)
     return service

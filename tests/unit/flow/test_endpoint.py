@@ -74,6 +74,8 @@ def test_traffic_and_tokens_come_back_with_the_endpoints_id(space, endpoint):
     report = endpoint.traffic({"champion": 9, "canary": 1}, budget={"errors": 0.1}, sticky="x-user")
     assert report.traffic.budget.errors == 0.1
     token = endpoint.add_token("ci", models=["digits"], expires="12h", rate=100)
+    kept = space.store.home.endpoints / "prod" / "state.json"
+    assert len(json.loads(kept.read_text())["seal"]) == 64
     with pytest.raises(ConflictError, match="running already"):
         space.serve(REF, id="prod")
     endpoint.stop()

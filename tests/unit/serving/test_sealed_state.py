@@ -6,6 +6,7 @@ import pytest
 
 from tests.unit.serving.harness import running, wait_for
 from workbench.core.errors import IntegrityError
+from workbench.serving.launch import Place
 from workbench.serving.service import Settings
 from workbench.serving.sources import StoreRegistry
 from workbench.serving.state import StateFile
@@ -106,3 +107,9 @@ def test_states_of_the_version_before_are_sealed_once(place, store):
     path.write_text(json.dumps({"revision": 4, "revoked": ["1" * 64]}))
     with pytest.raises(IntegrityError, match="bears no seal"):
         StateFile(place, open_store(store.home.root).seals).read()
+
+
+def test_a_folder_that_goes_with_its_process_needs_no_key_of_the_workspace(place, store, tmp_path):
+    assert Place(store, "e", place).seals is store.seals
+    assert Place(store, "e", tmp_path).seals is None
+    assert Place(None, "e", place).seals is None
