@@ -130,9 +130,12 @@ class StateFile:
         """Returns the state as `read` does, but it stays news."""
         if self._path is None:
             return self._memory
+        stamp = self._stamp()
         try:
             state = self._checked(self._path, self._believed)
         except IntegrityError as error:
+            if self._stamp() != stamp:  # the file read was being written anew under another name
+                return self.peek()
             self.problem = error.message
             raise
         self._believed, self.problem = state, ""
