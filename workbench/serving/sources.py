@@ -36,6 +36,13 @@ def find_source(ref: str, store: Store | None, name: str | None = None) -> Sourc
     return _from_artifact(ref, store, name)
 
 
+def fixed_ref(source: Source) -> str:
+    """Returns what a source was asked for by, with the number where no alias is followed."""
+    if source.alias is not None or not source.ref.startswith("model:"):
+        return source.ref
+    return f"model:{parse_ref(source.ref).name}@{source.version}"
+
+
 def version_source(
     store: Store, version: Version, *, ref: str, alias: str | None, name: str
 ) -> Source:
