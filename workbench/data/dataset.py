@@ -14,6 +14,7 @@ import numpy as np
 from workbench.core.errors import NotFoundError
 from workbench.core.records import Finding, Sample
 from workbench.core.shown import Shown
+from workbench.core.signature import TensorSpec
 from workbench.data.augment import Augment, AugmentStep, parse_augment
 from workbench.data.baseline import baseline_of
 from workbench.data.modalities import MODALITIES
@@ -175,6 +176,11 @@ class Dataset(Shown):
     def sample_shape(self) -> tuple[int, ...]:
         """Shape of one prepared sample."""
         return tuple(self.artifact.meta["sample_shape"])
+
+    @cached_property
+    def signature(self) -> tuple[TensorSpec, ...]:
+        """The tensors that a model of its samples takes."""
+        return MODALITIES.get(self.modality).signature(self.preprocessing)
 
     @cached_property
     def findings(self) -> tuple[Finding, ...]:

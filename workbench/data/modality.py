@@ -9,9 +9,11 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from workbench.core.batch import Batch
 from workbench.core.errors import InputError
 from workbench.core.plugins import Plugin
 from workbench.core.records import Finding
+from workbench.core.signature import TensorSpec
 from workbench.data.chunks import StoredArray
 from workbench.data.picture_file import PictureLimits
 
@@ -91,6 +93,10 @@ class Modality(Plugin):
     def prepare(self) -> None:
         """Imports what decoding will need, so that an endpoint's first caller does not wait."""
 
+    def signature(self, config: Any) -> tuple[TensorSpec, ...]:
+        """Returns the tensors that a model of such samples takes; a string is a free dimension."""
+        return (TensorSpec("input", "float32", ("batch", *self.sample_shape(config))),)
+
     @abstractmethod
     def decode(self, value: Any, config: Any) -> np.ndarray:
         """Returns one value as float32 of `sample_shape(config)`.
@@ -109,8 +115,16 @@ class Modality(Plugin):
         """
         return 0
 
-    def decode_batch(self, values: Sequence[Any], config: Any) -> np.ndarray:
-        """Returns n values as float32, shape (n, *sample_shape).
+    def padding(self, config: Any) -> Mapping[str, float] | None:
+        """Returns by what each tensor with free dimensions is padded.
+
+        None: samples of different sizes are never put into one batch. A mapping is right only if
+        the model is told the true sizes, as by `lengths` or a mask among its inputs.
+        """
+        return None
+
+    def decode_batch(self, values: Sequence[Any], config: Any) -> Batch:
+        """Returns n values as one batch.
 
         Raises:
             InputError: With every problem at once, each with its index.

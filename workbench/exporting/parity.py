@@ -8,13 +8,14 @@ from typing import Any
 
 import numpy as np
 
+from workbench.core.batch import Batch, count, rows
 from workbench.core.errors import InputError, WorkbenchError
 
 BATCH_SIZES = (1, 2, 7, 32)
 TOLERANCE = 1e-4
 _BATCH_HINT = "Does the model reshape with a fixed batch size? Use x.shape[0] or flatten(1)."
 
-Predict = Callable[[np.ndarray], np.ndarray]
+Predict = Callable[[Batch], np.ndarray]
 
 
 class ParityError(WorkbenchError):
@@ -49,7 +50,7 @@ class Parity:
 def check_parity(
     reference: Predict,
     candidate: Predict,
-    samples: np.ndarray,
+    samples: Batch,
     *,
     tolerance: float = TOLERANCE,
     batch_sizes: Sequence[int] = BATCH_SIZES,
@@ -58,9 +59,9 @@ def check_parity(
     """Compares two implementations on several batches of several sizes, 1 among them.
 
     Args:
-        reference: float32 [N, …] → outputs, usually the torch module.
+        reference: Samples [N, …] → outputs, usually the torch module.
         candidate: The same, usually an ONNX Runtime session.
-        samples: Inputs, float32 [N, …]; used again from the start when there are too few.
+        samples: Inputs [N, …]; used again from the start when there are too few.
         tolerance: Allowed largest error, relative to the largest reference output (at least 1).
         batch_sizes: Sizes to try.
         what: Subject of the error message.
@@ -69,11 +70,12 @@ def check_parity(
         ParityError: Shapes differ, an output is not a number, or the error is too large; names the
             sample, both answers and the error.
     """
-    if not len(samples):
+    if not count(samples):
         raise InputError("There are no samples to compare; at least one would be right.")
-    worst, scale, count = 0.0, 1.0, 0
-    for indices in _batches(len(samples), batch_sizes):
-        expected, got = reference(samples[indices]), candidate(samples[indices])
+    worst, scale, compared = 0.0, 1.0, 0
+    for indices in _batches(count(samples), batch_sizes):
+        batch = rows(samples, indices)
+        expected, got = reference(batch), candidate(batch)
         _check_shapes(expected, got, len(indices), what)
         scale = max(scale, float(np.abs(expected[np.isfinite(expected)]).max(initial=0.0)))
         errors = _errors(expected, got)
@@ -88,8 +90,8 @@ def check_parity(
                 int(indices[row]),
                 len(indices),
             )
-        worst, count = max(worst, float(errors.max())), count + len(indices)
-    return Parity(worst, scale, tolerance, count, tuple(batch_sizes))
+        worst, compared = max(worst, float(errors.max())), compared + len(indices)
+    return Parity(worst, scale, tolerance, compared, tuple(batch_sizes))
 
 
 def _batches(count: int, batch_sizes: Sequence[int]) -> Iterator[np.ndarray]:

@@ -89,7 +89,8 @@ class Client:
         Args:
             inputs: One sample or a batch. Arrays are told apart by rank; a list is always a batch
                 (of arrays, file paths, bytes, Pillow images, texts or dicts of columns); a
-                DataFrame is a batch of rows; a dict is one row.
+                DataFrame is a batch of rows; a dict is one row, or, for a model of several inputs,
+                its tensors by name.
             version: A version number or alias served beside the first.
 
         Raises:
@@ -247,7 +248,7 @@ class Client:
             return {str(key): self._jsonable(item) for key, item in value.items()}
         if isinstance(value, (list, tuple)):
             return [self._jsonable(item) for item in value]
-        return scalar(value)
+        return as_array(value).tolist() if is_array(value) else scalar(value)
 
     def _takes_files(self, value: Any) -> bool:
         """Whether a text names a file: for pictures and sounds it does, for texts and rows not."""
@@ -366,6 +367,7 @@ def _prediction(item: Mapping[str, Any]) -> Prediction:
         value=_array_if_several(item.get("value")),
         labels=tuple(item.get("labels") or ()),
         label_map=None if places is None else np.asarray(places),
+        outputs={name: _array_if_several(v) for name, v in (item.get("outputs") or {}).items()},
     )
 
 
