@@ -16,7 +16,7 @@ from workbench.core.errors import WorkbenchError
 from workbench.core.signature import Signature, TensorSpec
 from workbench.serving.engine import LoadedModel, Tensors, close_to, example_inputs
 
-_MOST_WASTE = 2  # so many times the values that came may be in a run
+_MOST_WASTE = 1.5  # times the values that came may be in a run
 _SIZES = (1, 2)  # of the samples that a model is tried with, in parts of the longest
 
 

@@ -154,19 +154,14 @@ def test_one_free_size_that_differs_between_tensors_is_told_with_both(served):
 
 
 def test_what_is_too_long_for_a_token_is_told_with_the_count(served):
-    token = new_token()
-    limits = KeyLimits(values=100)
-    grant = with_digest(Grant(name="small", scopes=["predict"], limits=limits), token)
-    served.call(_added(served.gate, grant))
+    text = new_token()
+    grant = Grant(name="small", limits=KeyLimits(values=100))
+    served.gate.add(with_digest(text, grant))
     long = mixed.samples(1, length=1000)
-    headers = {"authorization": f"Bearer {token}"}
+    headers = {"authorization": f"Bearer {text}"}
     found = served.http.post("/v2/models/mixed/infer", json=v2(long), headers=headers)
     assert found.status_code == 413
     assert "2004 numbers" in found.text
-
-
-async def _added(gate, grant):
-    gate.put(grant)
 
 
 # dtypes ------------------------------------------------------------------------------------
