@@ -143,7 +143,7 @@ class ModalityDecoder:
         if not len(samples):
             raise InputError("Got no samples; at least one would be right.")
         with self._room.taken(self._modality, samples, self._config):
-            batch = self._modality.decode_batch(_wanted(samples), self._config)
+            batch: Any = self._modality.decode_batch(_wanted(samples), self._config)
         if len(self._spec.shape) < batch.ndim and len(batch) == 1:
             batch = batch[0]
         return {self._spec.name: np.ascontiguousarray(batch, np.float32)}
