@@ -10,7 +10,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from workbench.core.batch import named
+from workbench.core.batch import Batch, named
+from workbench.core.batch import tensors as tensors_of
 from workbench.core.errors import InputError, UnsupportedError
 from workbench.core.records import Description
 from workbench.core.signature import Signature, TensorSpec
@@ -115,7 +116,8 @@ class ModalityDecoder:
         self._specs = tuple(specs)
         self._names = [spec.name for spec in specs]
         self._given = modality.signature(config)
-        self.padding = modality.padding(config)
+        self._may_pad = {spec.name for spec in self._given} <= set(self._names)
+        self.padding = modality.padding(config) if self._may_pad else None
         modality.prepare()
         prepared = _sample_words(self._given[0])
         if len(self._given) > 1:
@@ -171,9 +173,24 @@ class ModalityDecoder:
         if not len(samples):
             raise InputError("Got no samples; at least one would be right.")
         with self._room.taken(self._modality, samples, self._config):
-            batch = self._modality.decode_batch(_wanted(samples), self._config)
+            batch = self._batch(_wanted(samples))
         tensors = named(batch, self._names)
         return {spec.name: _as_taken(tensors[spec.name], spec) for spec in self._specs}
+
+    def _batch(self, samples: Any) -> Batch:
+        """Returns samples as one batch, padded only if the model is told the true sizes."""
+        if self._may_pad:
+            return self._modality.decode_batch(samples, self._config)
+        parts = self._modality.decode_each(samples, self._config)
+        shapes = {tuple(tensor.shape for tensor in tensors_of(part)) for part in parts}
+        if len(shapes) > 1:
+            sizes = ", ".join(str([list(size) for size in shape]) for shape in sorted(shapes)[:4])
+            raise InputError(
+                f"Got samples of different sizes ({sizes}), and the model is not told the true "
+                "ones when they are padded.",
+                hint="Send one sample a request.",
+            )
+        return self._modality.collate(parts, self._config)
 
 
 class _Wanted(list[Any]):
