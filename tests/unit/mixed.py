@@ -32,8 +32,11 @@ def weights(seed: int = 0) -> dict[str, np.ndarray]:
     return {name: rng.normal(size=shape).astype(np.float32) for name, shape in shapes.items()}
 
 
-def save(path: Path, *, seed: int = 0, is_recurrent: bool = False) -> Path:
-    """Writes the network: `signal` and `codes` give `scores` and, at every moment, `trend`."""
+def save(path: Path, *, seed: int = 0, is_recurrent: bool = False, is_told: bool = False) -> Path:
+    """Writes the network: `signal` and `codes` give `scores` and, at every moment, `trend`.
+
+    If it is told, a third input `time_lengths` says how many moments count.
+    """
     node = helper.make_node
     nodes = [
         node("Conv", ["signal", "kernel", "kernel_bias"], ["seen"], "conv", pads=[1, 1]),
@@ -48,6 +51,20 @@ def save(path: Path, *, seed: int = 0, is_recurrent: bool = False) -> Path:
             node("LSTM", ["steps", "W", "R"], ["", "state"], "lstm", hidden_size=HIDDEN),
             node("Squeeze", ["state", "first_axis"], ["level"], "level"),
         ]
+    elif is_told:
+        nodes += [
+            node("Shape", ["signal"], ["shape"], start=2, end=3),
+            node("Squeeze", ["shape"], ["time"]),
+            node("Range", ["zero", "time", "one"], ["moments"]),
+            node("Unsqueeze", ["time_lengths", "last_axis"], ["ends"]),
+            node("Less", ["moments", "ends"], ["inside"]),
+            node("Cast", ["inside"], ["flat_mask"], to=TensorProto.FLOAT),
+            node("Unsqueeze", ["flat_mask", "last_axis"], ["mask"]),
+            node("Mul", ["rectified", "mask"], ["kept"]),
+            node("ReduceSum", ["kept", "time_axis"], ["sum"], keepdims=0),
+            node("Cast", ["ends"], ["counts"], to=TensorProto.FLOAT),
+            node("Div", ["sum", "counts"], ["level"]),
+        ]
     else:
         reduced = node("ReduceMean", ["rectified"], ["level"], "level", axes=[2], keepdims=0)
         nodes.append(reduced)
@@ -57,13 +74,16 @@ def save(path: Path, *, seed: int = 0, is_recurrent: bool = False) -> Path:
     ]
     value = helper.make_tensor_value_info
     read = {name for item in nodes for name in item.input}
-    known = {**weights(seed), "first_axis": np.array([0], np.int64)}
+    axes = {"first_axis": [0], "last_axis": [1], "time_axis": [2], "zero": 0, "one": 1}
+    known = {**weights(seed), **{name: np.array(axis, np.int64) for name, axis in axes.items()}}
+    lengths = [value("time_lengths", TensorProto.INT64, ["batch"])] if is_told else []
     graph = helper.make_graph(
         nodes,
         "mixed",
         [
             value("signal", TensorProto.FLOAT, SIGNAL),
             value("codes", TensorProto.INT64, PLACES),
+            *lengths,
         ],
         [
             value("scores", TensorProto.FLOAT, ["batch", CLASSES]),

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from workbench.data import Dataset, Split
 
 SplitName = Literal["train", "val", "test"]
-Predict = Callable[[NDArray[np.float32]], NDArray[np.floating]]
+Predict = Callable[[Any], NDArray[np.floating]]
 _BATCH = 256
 
 
@@ -99,7 +99,7 @@ def predict_split(
     predict: Predict, split: Split, batch_size: int | None = None
 ) -> tuple[NDArray[np.floating], NDArray[Any]]:
     """Returns outputs float [N, …] and targets [N] over a whole split, in its order."""
-    size = batch_size or affordable_batch(split.inputs.shape[1:], _BATCH)
+    size = batch_size or affordable_batch((split.sample_size,), _BATCH)
     outputs = [np.asarray(predict(inputs)) for inputs, _ in split.batches(size)]
     return np.concatenate(outputs), np.asarray(split.targets)
 

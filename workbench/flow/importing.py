@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from workbench.core.config import saved_config
 from workbench.core.errors import InputError, NotFoundError
 from workbench.core.lazy import lazy
 from workbench.core.records import Description
@@ -37,6 +37,7 @@ else:
     training_step = lazy("workbench.training.step")
 
 _PROBES = 32
+_PADDED, _ROUNDING = 8, 1e-3
 
 
 def import_model(
@@ -185,10 +186,37 @@ def _described(session: Session, dataset: Dataset) -> Description:
     outputs = session.run(dataset.val.batch(np.arange(count))[0])
     task = TASKS.get(dataset.task)
     task.check(outputs, dataset.labels)
+    if any(isinstance(dim, str) for spec in dataset.signature for dim in spec.shape[1:]):
+        _check_padding(session, dataset, outputs)
     kind = task.output_kind(outputs, dataset.labels)
-    base = training_step.describe(dataset, None)
     free = _free(session.signature.inputs, dataset.signature)
-    return replace(base, output=kind, signature=_batched(session.signature, outputs, free))
+    return Description(
+        task=dataset.task,
+        output=kind,
+        labels=tuple(dataset.labels),
+        signature=_batched(session.signature, outputs, free),
+        modality=dataset.modality,
+        preprocessing=saved_config(dataset.modality, dataset.preprocessing),
+    )
+
+
+def _check_padding(session: Session, dataset: Dataset, together: np.ndarray) -> None:
+    """Checks that samples padded in one batch are answered as each alone.
+
+    Raises:
+        InputError: They are not: the model is not told, or passes over, their true sizes.
+    """
+    for row in range(min(_PADDED, len(together))):
+        alone = session.run(dataset.val.batch(np.array([row]))[0])[0]
+        cut = together[(row, *(slice(size) for size in alone.shape))]
+        if not np.allclose(cut, alone, rtol=_ROUNDING, atol=_ROUNDING):
+            error = float(np.abs(cut - alone).max())
+            raise InputError(
+                "The model answers a sample otherwise when it is padded beside longer ones: error "
+                f"{error:.3g} at val sample {row}.",
+                hint="Let it take the true sizes (inputs such as 'time_lengths') and pass over "
+                "what lies behind, or load samples of one size.",
+            )
 
 
 def _free(takes: Sequence[TensorSpec], gives: Sequence[TensorSpec]) -> set[str]:

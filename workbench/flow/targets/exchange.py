@@ -58,7 +58,8 @@ def export(study: str, variants: Sequence[Variant], inputs: Batch, folder: Path)
         rows = [_written(variant, inputs, folder) for variant in variants]
         batch = variants[0].measured.batch
         index = {"format": _FORMAT, "study": study, "batch": batch, "variants": rows}
-        np.savez(folder / "inputs.npz", **open_session(variants[0].path).feeds(inputs))
+        feeds: dict[str, Any] = open_session(variants[0].path).feeds(inputs)
+        np.savez(folder / "inputs.npz", **feeds)
         (folder / "study.json").write_text(json.dumps(index, indent=2), encoding="utf-8")
         (folder / "README.txt").write_text(_READ_ME.format(study=study), encoding="utf-8")
         shutil.copyfile(_SCRIPT, folder / _SCRIPT.name)
