@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from workbench.compression.apply import Group, change_graph_of, is_out_last, layer_weight
-from workbench.compression.macs import count_macs, node_macs
+from workbench.compression.macs import count_macs, free_sizes, node_macs
 from workbench.compression.method import GraphMethod, WeightMethod
 from workbench.compression.moments import Moments, repaired
 from workbench.compression.ordering import ordered_nodes
@@ -24,7 +24,7 @@ from workbench.compression.replaced import factors_of, matrix_of, product_of
 from workbench.compression.sizes import file_size, layer_sizes
 from workbench.compression.subject import Layer, Subject
 from workbench.compression.suffix import run_graph
-from workbench.compression.tools import Tools
+from workbench.compression.tools import Tools, spread
 from workbench.compression.treatments import Treatment
 from workbench.core.errors import UnsupportedError
 from workbench.exporting.graph import initializers, with_initializers
@@ -107,7 +107,9 @@ class Effects:
         names = {name: layer.node for name, layer in self.layers.items()}
         self._sizes = layer_sizes(self.subject.graph, names)
         self.size = file_size(self.subject.graph)
-        self.macs = count_macs(self.subject.graph)
+        sample = spread(self.tools.data.val, 1)
+        self._free = free_sizes(self.subject.graph, sample)
+        self.macs = count_macs(self.subject.graph, self._free)
 
     def of(self, chosen: Mapping[str, Treatment]) -> dict[str, Effect]:
         """Returns the effect on each layer of its own treatment; all share their graph steps."""
@@ -214,7 +216,7 @@ class Effects:
             graph=graph,
             near=matrix_of(graph, node, shape, self.folder),
             bytes=file_size(graph) - self.size - self._shared_bytes_of(steps),
-            macs=count_macs(graph) - self.macs,
+            macs=count_macs(graph, self._free) - self.macs,
         )
 
     def _weights_of_one(self, start: Subject, layer: Layer) -> Subject:
@@ -237,7 +239,9 @@ class Effects:
     def _split(self, graph: onnx.ModelProto, names: list[str]) -> dict[str, Effect]:
         """Returns the effects on layers that are two factors now, outputs repaired as one layer."""
         values, found = (initializers(graph), {}) if names else ({}, {})
-        macs, before = ({}, {}) if not names else (node_macs(graph), node_macs(self.subject.graph))
+        macs, before = (
+            node_macs(item, self._free) if names else {} for item in (graph, self.subject.graph)
+        )
         for name in names:
             node, old = self.nodes[self.layers[name].node], self.base[self.layers[name].initializer]
             pair = factors_of(graph, node, values)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from workbench.compression.latency_table import LatencyTable, crossing_values, layer_times
-from workbench.compression.macs import tensor_shapes
+from workbench.compression.macs import free_sizes, tensor_shapes
 from workbench.compression.measure import measuring_lock
 from workbench.compression.measured import Measured
 from workbench.compression.study import StudyEngine
@@ -29,7 +29,8 @@ def latency_table(
         return table
     by_name: dict[str, Any] = {node.name: node for node in subject.graph.graph.node}
     ends = {layer.name: _ends(layer, by_name[layer.node]) for layer in known}
-    table.crossing = crossing_values(tensor_shapes(subject.graph), ends)
+    free = free_sizes(subject.graph, spread(engine.dataset.val, 1))
+    table.crossing = crossing_values(tensor_shapes(subject.graph, free), ends)
     table.float_layers = _times(engine, baseline, layers)
     table.int8_layers = _times(engine, whole, layers)
     table.int8_ms = whole.latency_ms

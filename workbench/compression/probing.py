@@ -26,7 +26,7 @@ from workbench.compression.feeding import feeds_of
 from workbench.compression.gauss_newton import Projections
 from workbench.compression.look_repair import Repair
 from workbench.compression.look_runner import LookRunner
-from workbench.compression.macs import count_macs, tensor_shapes
+from workbench.compression.macs import count_macs, free_sizes, tensor_shapes
 from workbench.compression.moments import Moments, moments_of
 from workbench.compression.sensitivity import (
     COMMON,
@@ -73,7 +73,9 @@ class Prober:
         self._folder = Path(tempfile.mkdtemp(prefix="workbench-probe-"))
         weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
         self.layers = [layer for layer in subject.layers if layer.node and layer.initializer]
-        few = int(np.clip(_QUICK_MACS // max(count_macs(subject.graph), 1), *_SAMPLES))
+        self._free = free_sizes(subject.graph, spread(tools.data.val, 1))
+        macs = count_macs(subject.graph, self._free)
+        few = int(np.clip(_QUICK_MACS // max(macs, 1), *_SAMPLES))
         self._inputs = spread(tools.data.val, self.fitting(samples or few, _MOST_BYTES))
         self._plain = self._world("plain", subject, {})
         self._changed: tuple[Probes, Effects] | None = None
@@ -347,7 +349,7 @@ class Prober:
         return int(np.clip(most // max(size, 1), _FEWEST, samples))
 
     def _input_shapes(self) -> list[tuple[int, ...]]:
-        shapes = tensor_shapes(self.subject.graph)
+        shapes = tensor_shapes(self.subject.graph, self._free)
         nodes = {node.name: node for node in self.subject.graph.graph.node}
         read = [nodes[la.node].input[la.data_place(nodes[la.node])] for la in self.layers]
         return [shapes.get(name, (0,)) for name in read]

@@ -282,7 +282,8 @@ class Client:
 
     def _post(self, path: str, body: bytes, content_type: str) -> list[Prediction]:
         answer = self._call("POST", path, body, {"content-type": content_type})
-        return [_prediction(item) for item in answer["predictions"]]
+        rows = enumerate(answer["predictions"])
+        return [_prediction(item, _further(answer, row)) for row, item in rows]
 
     def _call(
         self,
@@ -359,7 +360,15 @@ class _Connection(http.client.HTTPConnection):
         self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
 
-def _prediction(item: Mapping[str, Any]) -> Prediction:
+def _further(answer: Mapping[str, Any], row: int) -> dict[str, Any]:
+    """Returns what the model's further outputs hold for one sample, where they go by samples."""
+    count = len(answer["predictions"])
+    outputs = answer.get("outputs") or {}
+    by_sample = {n: v for n, v in outputs.items() if isinstance(v, list) and len(v) == count}
+    return {name: values[row] for name, values in by_sample.items()}
+
+
+def _prediction(item: Mapping[str, Any], outputs: Mapping[str, Any]) -> Prediction:
     places = item.get("label_map")
     return Prediction(
         label=item.get("label"),
@@ -367,7 +376,7 @@ def _prediction(item: Mapping[str, Any]) -> Prediction:
         value=_array_if_several(item.get("value")),
         labels=tuple(item.get("labels") or ()),
         label_map=None if places is None else np.asarray(places),
-        outputs={name: _array_if_several(v) for name, v in (item.get("outputs") or {}).items()},
+        outputs={name: _array_if_several(value) for name, value in outputs.items()},
     )
 
 

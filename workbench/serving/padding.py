@@ -161,4 +161,4 @@ def _free(spec: TensorSpec) -> dict[int, str]:
 
 def _cut(value: NDArray[Any], spec: TensorSpec, sizes: Mapping[str, int]) -> NDArray[Any]:
     own = [slice(sizes.get(dim) if isinstance(dim, str) else None) for dim in spec.shape[1:]]
-    return value[(slice(None), *own)]
+    return np.ascontiguousarray(value[(slice(None), *own)])

@@ -12,19 +12,17 @@ from workbench.core.errors import InputError
 from workbench.core.records import Description
 from workbench.core.signature import Signature
 from workbench.serving.errors import NOT_FINITE, ModelError
-from workbench.serving.tensors import check_finite
 from workbench.tasks import TASKS
 
 Answers = list[dict[str, Any]]
 _RANK_OF_SCORES = 2
-OUTPUTS = "outputs"
 _SAID = ("label", "labels", "label_map", "value")
 
 
 def predictions_of(
     outputs: Mapping[str, NDArray[Any]], signature: Signature, description: Description | None
 ) -> Answers:
-    """Returns one answer a row from the first output, and further ones beside it by name.
+    """Returns one answer a row from all outputs of a model, of which the first one counts.
 
     Raises:
         ModelError: As `to_predictions`.
@@ -33,17 +31,7 @@ def predictions_of(
     first = outputs[spec.name]
     if first.ndim == 1 and not spec.is_batched:
         first = first[np.newaxis]
-    answers = to_predictions(first, description)
-    further = [spec for spec in signature.outputs[1:] if _is_by_row(outputs[spec.name], answers)]
-    for spec in further:
-        check_finite(spec.name, outputs[spec.name])
-        for answer, row in zip(answers, outputs[spec.name].tolist(), strict=True):
-            answer.setdefault(OUTPUTS, {})[spec.name] = row
-    return answers
-
-
-def _is_by_row(output: NDArray[Any], answers: Answers) -> bool:
-    return output.ndim > 0 and len(output) == len(answers)
+    return to_predictions(first, description)
 
 
 def to_predictions(output: NDArray[Any], description: Description | None) -> Answers:

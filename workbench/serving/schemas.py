@@ -13,7 +13,6 @@ from workbench.serving.served import Served
 from workbench.tasks import TASKS
 
 Schema = dict[str, Any]
-_FURTHER: Schema = {"outputs": {"type": "object"}}
 
 
 def object_schema(required: Mapping[str, Any], optional: Mapping[str, Any] | None = None) -> Schema:
@@ -51,10 +50,10 @@ def answer_schema(description: Description | None) -> Schema:
     """Returns the schema of one answer of plain /predict."""
     if description is not None:
         task = TASKS.get(description.task)
-        return object_schema(task.answer_schema(description.labels), _FURTHER)
+        return object_schema(task.answer_schema(description.labels))
     scores = {"type": "object", "additionalProperties": {"type": "number"}}
-    fields: tuple[Schema, ...] = ({"value": {}}, {"scores": scores}, {"label": {}})
-    return {"anyOf": [object_schema(field, _FURTHER) for field in fields]}
+    value = object_schema({"value": {}})
+    return {"anyOf": [value, object_schema({"scores": scores}), object_schema({"label": {}})]}
 
 
 def _one_or_more(spec: TensorSpec) -> Schema:

@@ -13,6 +13,7 @@ import pytest
 from tests.unit import mixed
 from tests.unit.compression.trained import home
 from workbench.compression.estimator import Estimator
+from workbench.compression.macs import count_macs, free_sizes
 from workbench.compression.study import StudyEngine
 from workbench.core.batch import rows
 from workbench.core.errors import UnsupportedError
@@ -135,6 +136,16 @@ def test_an_estimate_sees_what_a_change_of_the_embedding_does():
         found, truth = estimator.estimate(recipe), engine().measure(recipe)
         assert found.score.low <= truth.score <= found.score.high
         assert found.size_bytes.value == pytest.approx(truth.size_bytes, rel=0.05)
+
+
+def test_work_is_counted_at_the_sizes_that_the_samples_have():
+    subject = engine().build("baseline")
+    sizes = free_sizes(subject.graph, mixed.samples(1, length=12))
+    assert sizes == {"time": 12}
+    convolutions = mixed.HIDDEN * 2 * 3 + mixed.HIDDEN
+    head = (mixed.HIDDEN + mixed.WIDTH) * mixed.CLASSES
+    assert count_macs(subject.graph, sizes) == 12 * convolutions + head
+    assert Estimator(engine(), samples=8).estimate("half").macs.value == 12 * convolutions + head
 
 
 def test_recurrent_weights_are_pruned_and_quantized():
