@@ -15,6 +15,7 @@ from workbench.compression.recent import Recent
 from workbench.compression.recipe import EVERY_LAYER, Recipe, Step
 from workbench.compression.subject import RECURRENT, Layer, Subject, find_layers, torch_weights
 from workbench.compression.tools import Tools
+from workbench.core import optional
 from workbench.core.batch import Batch, count
 from workbench.core.errors import UnsupportedError
 from workbench.exporting import export_samples
@@ -27,6 +28,7 @@ Restructure = Callable[[Subject, Step, tuple[Layer, ...]], Subject]
 
 _OUT_LAST = frozenset({"MatMul"})
 _PARITY_SAMPLES = 32
+_FLOAT = 1  # onnx.TensorProto.FLOAT
 
 
 @dataclass(frozen=True)
@@ -72,7 +74,7 @@ def check_support(recipe: Recipe, subject: Subject, *, is_restructured: bool = F
         f"{step.method}: {reason}"
         for step in recipe.all_steps()
         if not (is_restructured and step.plugin.stage == "structure")
-        and (reason := step.plugin.supports(subject, step.config))
+        and (reason := _other_numbers(subject) or step.plugin.supports(subject, step.config))
     ]
     problems += _clashes(recipe)
     if problems:
@@ -81,6 +83,17 @@ def check_support(recipe: Recipe, subject: Subject, *, is_restructured: bool = F
             problems=problems,
             context={"recipe": str(recipe)},
         )
+
+
+def _other_numbers(subject: Subject) -> str:
+    """Returns why methods cannot work on weights that are not float32; empty if they are."""
+    names = {layer.initializer for layer in subject.layers}
+    kinds = {i.data_type for i in subject.graph.graph.initializer if i.name in names}
+    if kinds <= {_FLOAT}:
+        return ""
+    helper = optional.require("onnx.helper", for_="compressing an ONNX file")
+    found = ", ".join(sorted(str(helper.tensor_dtype_to_np_dtype(kind)) for kind in kinds))
+    return f"the weights are {found}; float32 is what methods work on"
 
 
 def apply(

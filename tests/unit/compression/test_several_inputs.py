@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
+from onnx import TensorProto, helper, numpy_helper
 
 from tests.unit import mixed
 from tests.unit.compression.trained import home
@@ -69,6 +71,28 @@ def engine(is_recurrent=False):
         "onnx", {"model.onnx": path}, {"description": about.to_json(), "parity": None}
     )
     return StudyEngine(home(), model, Data(*parts, fingerprint=f"mixed{is_recurrent}"))
+
+
+def doubled():
+    """A study of a linear network in double precision."""
+    folder = Path(tempfile.mkdtemp(dir=home().home.scratch))
+    node = helper.make_node("MatMul", ["x", "w"], ["y"])
+    weights = np.random.default_rng(0).normal(size=(6, 3))
+    ends = [
+        helper.make_tensor_value_info(name, TensorProto.DOUBLE, ["batch", size])
+        for name, size in (("x", 6), ("y", 3))
+    ]
+    fixed = [numpy_helper.from_array(weights, "w")]
+    graph = helper.make_graph([node], "double", ends[:1], ends[1:], fixed)
+    opset = [helper.make_opsetid("", 17)]
+    path = folder / "double.onnx"
+    onnx.save(helper.make_model(graph, opset_imports=opset, ir_version=9), path)
+    inputs = np.random.default_rng(1).normal(size=(90, 6))
+    part = Part({"x": inputs}, (inputs @ weights).argmax(1))
+    about = Description("classification", "logits", mixed.LABELS, open_session(path).signature)
+    meta = {"description": about.to_json(), "parity": None}
+    model = home().artifacts.save("onnx", {"model.onnx": path}, meta)
+    return StudyEngine(home(), model, Data(part, part, part, fingerprint="double"))
 
 
 def weights_of(measured):
@@ -167,3 +191,11 @@ def test_an_estimate_counts_the_bytes_of_what_cannot_be_probed():
         found, truth = estimator.estimate(recipe), study.measure(recipe)
         assert found.size_bytes.value == pytest.approx(truth.size_bytes, rel=0.05)
         assert found.score.low <= truth.score <= found.score.high
+
+
+def test_weights_of_other_numbers_are_measured_and_left_in_words():
+    study = doubled()
+    assert study.baseline().score == 1.0
+    for recipe in ("prune:0.5", "quantize_static", "half"):
+        with pytest.raises(UnsupportedError, match="weights are float64; float32"):
+            study.measure(recipe)

@@ -234,3 +234,10 @@ def test_a_file_that_pytorch_wrote_answers_as_the_module(space, tmp_path, is_ext
     with torch.no_grad():
         truth = dict(zip(("scores", "trend"), (o.numpy() for o in module(*tensors)), strict=True))
     check_served(space, version.ref, truth, inputs, names=("scores", "trend"))
+    endpoint = space.serve(version.ref)
+    try:
+        found = endpoint.predict(inputs)
+    finally:
+        endpoint.stop()
+    assert [p.label for p in found] == [mixed.LABELS[i] for i in truth["scores"].argmax(1)]
+    np.testing.assert_allclose(found[0].outputs["trend"], truth["trend"][0], rtol=1e-3, atol=1e-4)
