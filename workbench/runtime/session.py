@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from workbench.core import optional
+from workbench.core.batch import Batch, named
 from workbench.core.errors import InputError, UnsupportedError
 from workbench.core.signature import Signature, TensorSpec
 
@@ -46,12 +47,12 @@ class Session:
             tuple(_spec(item) for item in self.ort.get_inputs()),
             tuple(_spec(item) for item in self.ort.get_outputs()),
         )
-        self._input = self.signature.inputs[0].name
+        self._inputs = [spec.name for spec in self.signature.inputs]
         self._outputs = [self.signature.outputs[0].name]
 
-    def run(self, batch: np.ndarray) -> np.ndarray:
-        """Returns the first output for `batch` [N, …], which goes to the first input."""
-        output: np.ndarray = self.ort.run(self._outputs, {self._input: batch})[0]
+    def run(self, batch: Batch) -> np.ndarray:
+        """Returns the first output for a batch: one tensor, or those that the model takes."""
+        output: np.ndarray = self.ort.run(self._outputs, named(batch, self._inputs))[0]
         return output
 
     def run_named(self, feeds: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
