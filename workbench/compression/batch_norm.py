@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from workbench.core import optional
-from workbench.core.batch import Batch, count, each, rows, tensors
+from workbench.core.batch import Batch, count, each, rows
+from workbench.core.module_call import call
 
 if TYPE_CHECKING:
     from torch import nn
@@ -48,7 +49,7 @@ def reestimated(
         norm.train()
     with torch.no_grad():
         for batch in _batches(inputs):
-            twin(*map(torch.from_numpy, tensors(batch)))
+            call(twin, each(torch.from_numpy, batch))
     fresh = {name: value.detach().numpy() for name, value in twin.state_dict().items()}
     statistics = ("running_mean", "running_var")
     return {

@@ -15,7 +15,8 @@ import numpy as np
 from workbench.compression.batch_norm import with_state
 from workbench.compression.sensitivity import TEMPERATURE
 from workbench.core import optional
-from workbench.core.batch import Batch, count, tensors
+from workbench.core.batch import Batch, count, each, tensors
+from workbench.core.module_call import OUTPUT, call, named_outputs
 from workbench.tasks import TASKS
 
 if TYPE_CHECKING:
@@ -87,10 +88,10 @@ def _gradients(
     for layer in known:
         parts[layer.name].register_forward_pre_hook(_keeper(seen, layer.name))
         parts[_last(subject, layer)].register_forward_hook(_output_keeper(made, layer.name))
-    sources = [torch.from_numpy(np.ascontiguousarray(tensor)) for tensor in tensors(inputs)]
-    for source in sources:
+    given: Any = each(lambda array: torch.from_numpy(np.ascontiguousarray(array)), inputs)
+    for source in tensors(given):
         source.requires_grad_(source.is_floating_point())
-    answers = twin(*sources).reshape(count(inputs), -1)
+    answers = named_outputs(call(twin, given))[OUTPUT].reshape(count(inputs), -1)
     known = [layer for layer in known if layer.name in seen and layer.name in made]
     known = [layer for layer in known if made[layer.name].requires_grad]
     names = [layer.name for layer in known]  # attention reads its last weight without a call

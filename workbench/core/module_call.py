@@ -49,8 +49,18 @@ def taken(module: Any, names: Sequence[str]) -> Taken:
 
 def call(module: Callable[..., Any], inputs: Any) -> Any:
     """Returns what a module gives for one tensor, or for those it takes of tensors by name."""
+    args, kwargs = arguments(module, inputs)
+    return module(*args, **kwargs)
+
+
+def arguments(module: Any, inputs: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """Returns the arguments by which a module is called, in order and by name.
+
+    Raises:
+        InputError: The inputs lack one that it takes.
+    """
     if not isinstance(inputs, Mapping):
-        return module(inputs)
+        return (inputs,), {}
     takes = taken(module, list(inputs))
     missing = [name for name in takes.names if name not in inputs]
     if missing:
@@ -58,7 +68,7 @@ def call(module: Callable[..., Any], inputs: Any) -> Any:
             f"Got {', '.join(map(repr, inputs))}; the module takes {', '.join(takes.names)}, too."
         )
     chosen = {name: inputs[name] for name in takes.names}
-    return module(**chosen) if takes.by_name else module(*chosen.values())
+    return ((), chosen) if takes.by_name else (tuple(chosen.values()), {})
 
 
 def named_outputs(output: Any) -> dict[str, Any]:

@@ -38,8 +38,9 @@ class TensorSpec:
 
     @property
     def words(self) -> str:
-        """One sample in words, as in "float32 [3, time]"."""
-        return f"{self.dtype} [{', '.join(map(str, self.sample_shape))}]"
+        """One sample in words, as in "float32 [3, time]", or "int64" for a single value."""
+        sizes = ", ".join(map(str, self.sample_shape))
+        return f"{self.dtype} [{sizes}]" if sizes else self.dtype
 
 
 @dataclass(frozen=True)

@@ -76,29 +76,35 @@ class Split(Sequence[Sample]):
         return int(self.inputs.largest())
 
     @cached_property
-    def _specs(self) -> tuple[TensorSpec, ...]:
+    def decoded(self) -> tuple[TensorSpec, ...]:
+        """The tensors that are stored; a batch may have more."""
         return self._modality.decoded(self._preprocessing)
+
+    @cached_property
+    def signature(self) -> tuple[TensorSpec, ...]:
+        """The tensors of a batch."""
+        return self._modality.signature(self._preprocessing)
 
     @property
     def _is_one(self) -> bool:
-        return is_one_array(self._specs)
+        return is_one_array(self.decoded)
 
     @cached_property
     def _is_collated(self) -> bool:
         """Whether a batch is more than the rows of what is stored."""
-        return not self._is_one or self._specs != self._modality.signature(self._preprocessing)
+        return not self._is_one or self.decoded != self.signature
 
     def _stored(self, *, proven: bool) -> Any:
         arrays = {
             spec.name: self._files.array(
-                f"{self.name}.{file_of(spec, self._specs)}", mapped=True, proven=proven
+                f"{self.name}.{file_of(spec, self.decoded)}", mapped=True, proven=proven
             )
-            for spec in self._specs
+            for spec in self.decoded
         }
         if self._is_one:
             return next(iter(arrays.values()))
         sizes = self._files.array(f"{self.name}.{SIZES}", mapped=False, proven=proven)
-        return Samples(columns_of(self._specs, arrays, sizes), len(self))
+        return Samples(columns_of(self.decoded, arrays, sizes), len(self))
 
     def __len__(self) -> int:
         return len(self.targets)
@@ -126,7 +132,7 @@ class Split(Sequence[Sample]):
         """
         rows = np.asarray(indices)
         if not self._is_collated:
-            return np.array(self.inputs[rows], self._specs[0].dtype, order="C"), self.targets[rows]
+            return np.array(self.inputs[rows], self.decoded[0].dtype, order="C"), self.targets[rows]
         return self.collated(list(self.inputs[rows])), self.targets[rows]
 
     def collated(self, samples: Sequence[Batch]) -> Batch:

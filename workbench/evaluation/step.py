@@ -71,8 +71,8 @@ def evaluate(
     """Evaluates a model on a whole split.
 
     Args:
-        model: A torch module, or a function from float32 [N, *sample_shape] to outputs (the `run`
-            of an ONNX session).
+        model: A torch module, or a function from a batch, one tensor [N, *sample_shape] or several
+            by name, to outputs (the `run` of an ONNX session).
         dataset: Where the samples are.
         split: Which of its splits. Nothing should be chosen by "test".
         metrics: Keys of metrics; by default all that judge the dataset's task.
@@ -105,7 +105,7 @@ def predict_split(
 
 
 def as_predict(model: Predict | nn.Module) -> Predict:
-    """Returns `model` as a function on arrays; a torch module runs in evaluation mode."""
+    """Returns `model` as a function on batches; a torch module runs in evaluation mode."""
     if hasattr(model, "state_dict") and hasattr(model, "eval"):
         loop = require("workbench.engine.loop", for_="evaluating a torch module")
         return lambda inputs: loop.outputs_of(model, inputs)

@@ -13,7 +13,7 @@ from workbench.core.config import saved_config
 from workbench.core.errors import InputError, NotFoundError
 from workbench.core.lazy import lazy
 from workbench.core.records import Description
-from workbench.core.signature import Signature, TensorSpec
+from workbench.core.signature import Signature, TensorSpec, is_plain
 from workbench.evaluation.step import evaluate as evaluate_predictor
 from workbench.evaluation.step import predict_split
 from workbench.flow import exports
@@ -100,9 +100,10 @@ def _import_module(store: Store, context: Context, work: _Import) -> Artifact:
         raise InputError("A module cannot be imported without data.")
     context.progress(0, 2, "exporting")
     module = own_module.trained(store, work.model, None)
-    outputs = training_step.output_shape(work.dataset)
-    module_check.check_module(module, work.dataset.sample_shape, outputs)
-    description = training_step.describe(work.dataset, None)
+    if is_plain(work.dataset.signature):
+        outputs = training_step.output_shape(work.dataset)
+        module_check.check_module(module, work.dataset.sample_shape, outputs)
+    description = training_step.describe_module(module, work.dataset)
     artifact = own_module.save_own(store, context, module, description, work.dataset)
     context.progress(1, 2, "scoring")
     session = open_session(exports.as_export(store, artifact).path)
@@ -208,7 +209,7 @@ def _check_padding(session: Session, dataset: Dataset, together: np.ndarray) -> 
     """
     for row in range(min(_PADDED, len(together))):
         alone = session.run(dataset.val.batch(np.array([row]))[0])[0]
-        cut = together[(row, *(slice(size) for size in alone.shape))]
+        cut = together[row][tuple(slice(size) for size in alone.shape)]
         if not np.allclose(cut, alone, rtol=_ROUNDING, atol=_ROUNDING):
             error = float(np.abs(cut - alone).max())
             raise InputError(

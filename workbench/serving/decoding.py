@@ -209,7 +209,7 @@ class TensorDecoder:
 
     def __init__(self, signature: Signature) -> None:
         self._signature = signature
-        self.padding = None
+        self.padding: Mapping[str, float] | None = None
         shapes = "; ".join(f"{spec.name}: {describe(spec)}" for spec in signature.inputs)
         self.takes = f"tensors only, since the model declares no preprocessing ({shapes})"
 

@@ -12,6 +12,7 @@ import workbench as wb
 from tests.unit import mixed
 from tests.unit.serving.harness import running
 from tests.unit.serving.rpc_client import RPC, Client, tensor
+from workbench.core.errors import UnsupportedError
 from workbench.exporting.quiet import quiet
 from workbench.flow.workspace import Workspace
 from workbench.runtime.session import open_session
@@ -241,3 +242,61 @@ def test_a_file_that_pytorch_wrote_answers_as_the_module(space, tmp_path, is_ext
         endpoint.stop()
     assert [p.label for p in found] == [mixed.LABELS[i] for i in truth["scores"].argmax(1)]
     np.testing.assert_allclose(found[0].outputs["trend"], truth["trend"][0], rtol=1e-3, atol=1e-4)
+
+
+class Told(Mixed):
+    """The same without a recurrent part, told how long each series is."""
+
+    def __init__(self):
+        super().__init__()
+        self.rows = nn.Linear(8, 10)
+
+    def forward(self, signal, codes, time_lengths):
+        seen = torch.relu(self.conv(signal)).transpose(1, 2)
+        mask = torch.arange(signal.shape[2])[None] < time_lengths[:, None]
+        states = self.rows(seen) * mask[..., None]
+        mean = states.sum(1) / time_lengths[:, None]
+        return {
+            "logits": self.head(torch.cat([mean, self.table(codes).mean(1)], 1)),
+            "trend": self.trace(states)[..., 0],
+        }
+
+
+@pytest.mark.full
+def test_a_module_of_several_inputs_is_imported_and_studied(space, tmp_path):
+    torch.manual_seed(0)
+    module = Told().eval()
+    given = drawn(200, (9, 12, 7), 5)
+    with torch.no_grad():
+        rows = [
+            module(
+                torch.from_numpy(signal)[None],
+                torch.from_numpy(codes)[None],
+                torch.tensor([signal.shape[1]]),
+            )["logits"]
+            for signal, codes in zip(given["signal"], given["codes"], strict=True)
+        ]
+    data = space.load(
+        "arrays",
+        inputs=given,
+        targets=torch.cat(rows).argmax(1).numpy(),
+        labels=mixed.LABELS,
+        task="classification",
+        axes={"signal": (None, "time")},
+    )
+    run = space.import_model(module, data)
+    assert run.metrics["val_accuracy"] == 1.0
+    study = space.study(run, data)
+    pruned, dynamic = study.measure("prune:0.3"), study.measure("quantize_dynamic")
+    assert pruned.accuracy > 0.5
+    assert dynamic.accuracy > 0.9
+    with pytest.raises(UnsupportedError, match="one tensor of a fixed size"):
+        study.measure("prune_structured:0.5")
+    best = study.search(max_drop=0.1, budget="4 s")
+    assert best.size_bytes < study.baseline.size_bytes
+    version = space.register(study.baseline, "told")
+    inputs = mixed.samples(3, length=8) | {"time_lengths": np.array([8, 5, 3])}
+    with torch.no_grad():
+        found = module(*(torch.from_numpy(inputs[name]) for name in DATATYPES))
+    truth = {"output": found["logits"].numpy(), "trend": found["trend"].numpy()}
+    check_served(space, version.ref, truth, inputs, names=("output", "trend"))

@@ -99,7 +99,8 @@ class _Questions:
 
 def _encode(served: Served, outputs: Outputs) -> Response:
     predictions = predictions_of(outputs, served.signature, served.description)
-    body = {"predictions": predictions, "model": served.name, "version": served.version}
+    texts = {"model": served.name, "version": served.version}
+    body: dict[str, Any] = {"predictions": predictions, **texts}
     further = {spec.name: outputs[spec.name] for spec in served.signature.outputs[1:]}
     if further:
         body["outputs"] = {name: _listed(name, value) for name, value in further.items()}
