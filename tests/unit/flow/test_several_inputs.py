@@ -17,6 +17,7 @@ from workbench.exporting.quiet import quiet
 from workbench.flow.workspace import Workspace
 from workbench.runtime.session import open_session
 from workbench.serving.client import Client as WorkbenchClient
+from workbench.serving.repository import load_source
 from workbench.serving.sources import find_source
 
 DATATYPES = {"signal": "FP32", "codes": "INT64", "time_lengths": "INT64"}
@@ -106,6 +107,9 @@ def test_a_network_with_data_goes_the_whole_road(space, tmp_path):
     version = space.register(dynamic, "mixed")
     assert space.verify("model:mixed")
     assert space.evaluate(version, data)["accuracy"] == dynamic.accuracy
+    plain = space.register(pruned, "pruned")
+    assert load_source(find_source(plain.ref, space.store)).padding.dims == {"time"}
+    assert load_source(find_source(version.ref, space.store)).padding is None, "one scale for all"
     samples = drawn(2, (10,), 9)
     inputs = {
         "signal": np.stack(samples["signal"]),
