@@ -123,6 +123,7 @@ def test_a_network_with_data_goes_the_whole_road(space, tmp_path):
         np.testing.assert_allclose(prediction.outputs["trend"], truth["trend"][row], rtol=1e-3)
 
 
+@pytest.mark.full
 def test_a_search_over_it_ends_with_its_best(space, tmp_path):
     path = mixed.save(tmp_path / "mixed.onnx", is_recurrent=True)
     data = load(space, path)
