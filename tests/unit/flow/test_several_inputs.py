@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import numpy as np
 import onnx
 import pytest
@@ -104,6 +107,11 @@ def test_a_network_with_data_goes_the_whole_road(space, tmp_path):
     assert pruned.stored_bytes < study.baseline.stored_bytes
     assert dynamic.accuracy > 0.9
     assert dynamic.size_bytes < study.baseline.size_bytes
+    folder = study.export_bench(tmp_path / "other machine")
+    script = [sys.executable, "measure_here.py", "--name", "board", "--seconds", "0.02"]
+    subprocess.run(script, cwd=folder, check=True, capture_output=True, timeout=120)
+    target = study.import_bench(folder / "result.json")
+    assert target.of(study.baseline).max_error == 0.0
     version = space.register(dynamic, "mixed")
     assert space.verify("model:mixed")
     assert space.evaluate(version, data)["accuracy"] == dynamic.accuracy
