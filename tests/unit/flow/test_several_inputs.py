@@ -165,8 +165,10 @@ def test_nothing_is_claimed_of_a_file_without_data(space, tmp_path):
         scores = endpoint.http.post("/predictions/bare", json={"data": one}).json()
         assert len(scores) == 3
         assert endpoint.http.get("/openapi.json").is_success
-    with pytest.raises(wb.InputError, match="import it with the data"):
-        space.evaluate(version, load(space, mixed.save(tmp_path / "other.onnx")))
+    data = load(space, mixed.save(tmp_path / "other.onnx"))
+    for verb in (space.evaluate, space.study):
+        with pytest.raises(wb.InputError, match="import it with the data"):
+            verb(version, data)
 
 
 def test_tensors_that_do_not_fit_are_told_all_at_once(space, tmp_path):
