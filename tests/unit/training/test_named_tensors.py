@@ -168,3 +168,30 @@ def test_codes_alone_reach_an_embedding(store, context):
     net = nn.Sequential(nn.Embedding(10, 4), nn.Flatten(), nn.Linear(16, 2))
     trained = train(context, TrainConfig(epochs=2, threads=1), data, module=net)
     assert trained.description.signature.inputs == (TensorSpec("codes", "int64", ("batch", 4)),)
+
+
+def test_texts_cannot_go_into_a_module(store):
+    inputs = {"x": np.ones((20, 2), np.float32), "words": np.array(["a", "b"] * 10)}
+    data = load(store, "arrays", inputs=inputs, targets=np.arange(20) % 3 / 2)
+    assert [s.name for s in describe_module(OneTensor(), data).signature.inputs] == ["x"]
+    with pytest.raises(InputError, match="would get 'words': texts"):
+        describe_module(InOrder(), data)
+
+
+class OneTensor(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.head = nn.Linear(2, 1)
+
+    def forward(self, x):
+        return self.head(x)
+
+
+def test_no_test_split_and_one_sample_batches_work(store, context):
+    x = [np.ones((1 + i % 3, 2), np.float32) * i for i in range(20)]
+    inputs = {"x": x, "words": np.array(["a", "bc"] * 10)}
+    targets = np.arange(20.0) / 7
+    data = load(store, "arrays", inputs=inputs, targets=targets, split=(0.8, 0.2, 0.0))
+    assert len(data.test) == 0
+    config = TrainConfig(epochs=1, batch_size=1, threads=1)
+    assert train(context, config, data, module=Few()).metrics["val_loss"] > 0
