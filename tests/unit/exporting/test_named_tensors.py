@@ -3,6 +3,8 @@ refused."""
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import onnxruntime
 import pytest
@@ -13,7 +15,7 @@ from tests.unit.exporting.nets import as_trained
 from workbench.core.batch import named
 from workbench.core.records import Description
 from workbench.core.signature import Signature, TensorSpec
-from workbench.exporting import export_samples
+from workbench.exporting import export, export_samples
 from workbench.exporting.parity import ParityError
 from workbench.exporting.state import answerer, predictor
 from workbench.runtime.session import open_session
@@ -184,3 +186,33 @@ def test_the_same_module_gives_the_same_file(tmp_path):
         for name in ("a", "b")
     ]
     assert paths[0].read_bytes() == paths[1].read_bytes()
+
+
+class Series:
+    """Samples of 3 to 8 moments, padded when they come together."""
+
+    def __len__(self):
+        return 20
+
+    def batch(self, indices):
+        lengths = np.array([3 + i % 6 for i in indices])
+        every = batch(20, 8)
+        x, mask = every["x"][indices], np.arange(8) < lengths[:, None]
+        longest = lengths.max()
+        padded = (x * mask[..., None]).astype(np.float32)
+        return {"x": padded[:, :longest], "mask": mask[:, :longest]}, np.zeros(len(indices))
+
+
+class Blind(Only):
+    """Does not look at what is padded, but the bias of each moment adds up."""
+
+    def forward(self, x):
+        return self.net.head(self.net.places(x).sum(1))
+
+
+@pytest.mark.parametrize(("module", "inputs", "notes"), [(Only, (X, MASK), 0), (Blind, (X,), 1)])
+def test_it_is_noted_where_padding_shows_in_the_answers(tmp_path, module, inputs, notes):
+    data = SimpleNamespace(val=Series())
+    exported = export(module().eval(), described(inputs), data, tmp_path)
+    found = [note for note in exported.notes if "padded beside longer ones" in note]
+    assert len(found) == notes
