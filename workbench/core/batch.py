@@ -23,6 +23,8 @@ def named(batch: Batch, names: Sequence[str]) -> dict[str, Tensor]:
     Raises:
         InputError: The batch lacks a name.
     """
+    if type(batch) is np.ndarray and len(names) == 1:  # the common case, and what is timed
+        return {names[0]: batch}
     if not isinstance(batch, Mapping):
         batch = {names[0]: batch}
     if set(batch) >= set(names):

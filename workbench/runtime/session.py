@@ -50,8 +50,16 @@ class Session:
         self._inputs = [spec.name for spec in self.signature.inputs]
         self._outputs = [self.signature.outputs[0].name]
 
+    def feeds(self, batch: Batch) -> dict[str, np.ndarray]:
+        """Returns the tensors of `batch` by the names of the inputs.
+
+        Raises:
+            InputError: The model takes others.
+        """
+        return named(batch, self._inputs)
+
     def run(self, batch: Batch) -> np.ndarray:
-        """Returns the first output for a batch: one tensor, or those that the model takes."""
+        """Returns the first output for `batch` [N, …]: one tensor, or one for each input."""
         output: np.ndarray = self.ort.run(self._outputs, named(batch, self._inputs))[0]
         return output
 
@@ -60,11 +68,11 @@ class Session:
         names = [spec.name for spec in self.signature.outputs]
         return dict(zip(names, self.ort.run(names, dict(feeds)), strict=True))
 
-    def predict(self, batches: Iterable[np.ndarray]) -> np.ndarray:
+    def predict(self, batches: Iterable[Batch]) -> np.ndarray:
         """Returns the first output for all `batches`, joined along dim 0."""
         return np.concatenate([self.run(batch) for batch in batches])
 
-    def warm(self, batch: np.ndarray, runs: int = 2) -> Session:
+    def warm(self, batch: Batch, runs: int = 2) -> Session:
         """Runs `batch` a few times, so that the first counted run is like the others."""
         for _ in range(runs):
             self.run(batch)
