@@ -20,6 +20,7 @@ from workbench.training.step import describe_module, train
 
 COUNT = 200
 QUICK = TrainConfig(epochs=12, lr=0.02, threads=1)
+ONE = TrainConfig(epochs=1, lr=0.02, threads=1)
 
 
 @pytest.fixture
@@ -69,7 +70,7 @@ def test_it_learns_and_its_description_has_all_tensors(data, context):
 
 
 def test_padding_changes_no_answer(data, context):
-    module = train(context, QUICK, data, module=Sums()).module
+    module = train(context, ONE, data, module=Sums()).module
     alone = [outputs_of(module, data.val.batch([i])[0]) for i in range(8)]
     together = outputs_of(module, data.val.batch(range(8))[0])
     np.testing.assert_allclose(together, np.concatenate(alone), rtol=1e-4, atol=1e-5)
@@ -79,7 +80,7 @@ def test_training_is_repeatable(data, tmp_path):
     rows = []
     for name in ("a", "b"):
         (tmp_path / name).mkdir()
-        rows.append(train(NullContext(tmp_path / name), QUICK, data, module=Sums()).history)
+        rows.append(train(NullContext(tmp_path / name), ONE, data, module=Sums()).history)
     losses = [[row["train_loss"] for row in run] for run in rows]
     assert losses[0] == losses[1]
 
