@@ -184,7 +184,7 @@ def _bare(session: Session) -> Description:
 def _described(session: Session, dataset: Dataset) -> Description:
     """Returns the description of a file that works on `dataset`, judged by what it answers."""
     count = min(_PROBES, len(dataset.val))
-    outputs = session.run(dataset.val.batch(np.arange(count))[0])
+    outputs = _tried(session, dataset, np.arange(count))
     task = TASKS.get(dataset.task)
     task.check(outputs, dataset.labels)
     if any(isinstance(dim, str) for spec in dataset.signature for dim in spec.shape[1:]):
@@ -201,6 +201,23 @@ def _described(session: Session, dataset: Dataset) -> Description:
     )
 
 
+def _tried(session: Session, dataset: Dataset, rows: np.ndarray) -> np.ndarray:
+    """Returns the answers to some validation samples.
+
+    Raises:
+        InputError: The model fails on them, although their types and shapes are right.
+    """
+    batch = dataset.val.batch(rows)[0]
+    try:
+        return session.run(batch)
+    except Exception as error:
+        reason = str(error).strip().split("\n")[0]
+        raise InputError(
+            f"The model fails on samples of {dataset.ref}: {reason}",
+            hint="Are its codes within the model's table, and its sizes those that it can take?",
+        ) from error
+
+
 def _check_padding(session: Session, dataset: Dataset, together: np.ndarray) -> None:
     """Checks that samples padded in one batch are answered as each alone.
 
@@ -208,7 +225,7 @@ def _check_padding(session: Session, dataset: Dataset, together: np.ndarray) -> 
         InputError: They are not: the model is not told, or passes over, their true sizes.
     """
     for row in range(min(_PADDED, len(together))):
-        alone = session.run(dataset.val.batch(np.array([row]))[0])[0]
+        alone = _tried(session, dataset, np.array([row]))[0]
         cut = together[row][tuple(slice(size) for size in alone.shape)]
         if not np.allclose(cut, alone, rtol=_ROUNDING, atol=_ROUNDING):
             error = float(np.abs(cut - alone).max())

@@ -17,6 +17,7 @@ from workbench.exporting.quiet import quiet
 from workbench.flow.workspace import Workspace
 from workbench.runtime.session import open_session
 from workbench.serving.client import Client as WorkbenchClient
+from workbench.serving.repository import load_source
 from workbench.serving.sources import find_source
 
 DATATYPES = {"signal": "FP32", "codes": "INT64", "time_lengths": "INT64"}
@@ -106,6 +107,9 @@ def test_a_network_with_data_goes_the_whole_road(space, tmp_path):
     version = space.register(dynamic, "mixed")
     assert space.verify("model:mixed")
     assert space.evaluate(version, data)["accuracy"] == dynamic.accuracy
+    plain = space.register(pruned, "pruned")
+    assert load_source(find_source(plain.ref, space.store)).padding.dims == {"time"}
+    assert load_source(find_source(version.ref, space.store)).padding is None, "one scale for all"
     samples = drawn(2, (10,), 9)
     inputs = {
         "signal": np.stack(samples["signal"]),
@@ -171,6 +175,19 @@ def test_tensors_that_do_not_fit_are_told_all_at_once(space, tmp_path):
         caught.value
     )
     assert "'codes': the model takes int64, the data gives int32" in str(caught.value)
+
+
+def test_codes_that_the_model_does_not_know_are_told(space, tmp_path):
+    path = mixed.save(tmp_path / "mixed.onnx")
+    given = drawn(60, (12,), 5)
+    data = space.load(
+        "arrays",
+        inputs={"signal": np.stack(given["signal"]), "codes": given["codes"] + mixed.CODES},
+        targets=np.arange(60) % 3,
+        labels=mixed.LABELS,
+    )
+    with pytest.raises(wb.InputError, match=r"fails on samples of .* Gather"):
+        space.import_model(path, data)
 
 
 def test_a_network_that_is_not_told_true_sizes_is_refused_data_of_several(space, tmp_path):
@@ -290,7 +307,7 @@ def test_a_module_of_several_inputs_is_imported_and_studied(space, tmp_path):
     pruned, dynamic = study.measure("prune:0.3"), study.measure("quantize_dynamic")
     assert pruned.accuracy > 0.5
     assert dynamic.accuracy > 0.9
-    with pytest.raises(UnsupportedError, match="one tensor of a fixed size"):
+    with pytest.raises(UnsupportedError, match="one tensor of floats"):
         study.measure("prune_structured:0.5")
     best = study.search(max_drop=0.1, budget="4 s")
     assert best.size_bytes < study.baseline.size_bytes
