@@ -95,7 +95,7 @@ def _from_artifact(ref: str, store: Store, name: str | None) -> Source:
 
 def _said(stored: Mapping[str, Any] | None) -> Description | None:
     """Returns what a model says of itself; None if nothing is known but its tensors."""
-    return Description.from_json(stored) if stored and stored["task"] else None
+    return Description.from_json(stored) if stored and stored.get("task") else None
 
 
 def _from_file(path: Path, name: str | None) -> Source:

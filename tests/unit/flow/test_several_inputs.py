@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import numpy as np
 import onnx
 import pytest
@@ -104,6 +107,11 @@ def test_a_network_with_data_goes_the_whole_road(space, tmp_path):
     assert pruned.stored_bytes < study.baseline.stored_bytes
     assert dynamic.accuracy > 0.9
     assert dynamic.size_bytes < study.baseline.size_bytes
+    folder = study.export_bench(tmp_path / "other machine")
+    script = [sys.executable, "measure_here.py", "--name", "board", "--seconds", "0.02"]
+    subprocess.run(script, cwd=folder, check=True, capture_output=True, timeout=120)
+    target = study.import_bench(folder / "result.json")
+    assert target.of(study.baseline).max_error == 0.0
     version = space.register(dynamic, "mixed")
     assert space.verify("model:mixed")
     assert space.evaluate(version, data)["accuracy"] == dynamic.accuracy
@@ -123,6 +131,7 @@ def test_a_network_with_data_goes_the_whole_road(space, tmp_path):
         np.testing.assert_allclose(prediction.outputs["trend"], truth["trend"][row], rtol=1e-3)
 
 
+@pytest.mark.full
 def test_a_search_over_it_ends_with_its_best(space, tmp_path):
     path = mixed.save(tmp_path / "mixed.onnx", is_recurrent=True)
     data = load(space, path)
@@ -156,8 +165,10 @@ def test_nothing_is_claimed_of_a_file_without_data(space, tmp_path):
         scores = endpoint.http.post("/predictions/bare", json={"data": one}).json()
         assert len(scores) == 3
         assert endpoint.http.get("/openapi.json").is_success
-    with pytest.raises(wb.InputError, match="import it with the data"):
-        space.evaluate(version, load(space, mixed.save(tmp_path / "other.onnx")))
+    data = load(space, mixed.save(tmp_path / "other.onnx"))
+    for verb in (space.evaluate, space.study):
+        with pytest.raises(wb.InputError, match="import it with the data"):
+            verb(version, data)
 
 
 def test_tensors_that_do_not_fit_are_told_all_at_once(space, tmp_path):
