@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -12,6 +12,7 @@ import numpy as np
 
 from workbench.core.batch import Batch, count, joined, named
 from workbench.core.records import Description
+from workbench.core.signature import free_dimensions
 from workbench.exporting.exporters import EXPORTERS
 from workbench.exporting.fold_map import FoldMap, find_rules
 from workbench.exporting.graph import (
@@ -21,6 +22,7 @@ from workbench.exporting.graph import (
     structure_digest,
     with_initializers,
 )
+from workbench.exporting.padding import Rows, padding_notes
 from workbench.exporting.parity import Parity, ParityError, Predict, check_parity
 from workbench.exporting.sizes import check_sizes
 from workbench.exporting.state import answerer, batch_norms_of, evaluating, perturbed, state_of
@@ -36,14 +38,9 @@ _PROOF_SEEDS = (0, 1)
 _PROOF_TOLERANCE = 1e-3
 
 
-class _Split(Protocol):
-    def __len__(self) -> int: ...
-    def batch(self, indices: Any) -> tuple[Any, np.ndarray]: ...
-
-
 class _Data(Protocol):
     @property
-    def val(self) -> _Split: ...
+    def val(self) -> Rows: ...
 
 
 @dataclass(frozen=True)
@@ -82,8 +79,11 @@ def export(
         ExportError: It cannot be exported; the message names the line of the module's code.
         ParityError: The file answers differently.
     """
-    samples, _ = dataset.val.batch(np.arange(min(_SAMPLES, len(dataset.val))))
-    return export_samples(module, description, samples, directory, exporter=exporter, name=name)
+    samples, _ = next(dataset.val.batches(_SAMPLES))
+    done = export_samples(module, description, samples, directory, exporter=exporter, name=name)
+    if not free_dimensions(description.signature.inputs):
+        return done
+    return replace(done, notes=(*done.notes, *padding_notes(answerer(module), dataset.val)))
 
 
 def export_samples(

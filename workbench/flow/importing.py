@@ -60,7 +60,7 @@ def import_model(
             "A module says neither the shape nor the labels of what it takes.",
             hint="Give the data it works on: wb.import_model(module, data).",
         )
-    if is_file and not Path(model).expanduser().exists():
+    if is_file and not _is_there(Path(model).expanduser()):
         raise NotFoundError(f"There is no file '{model}'.", hint="Give the path of an ONNX file.")
     if isinstance(metric, str):
         METRICS.get(metric)
@@ -74,6 +74,10 @@ def import_model(
     work = _Import(dataset=dataset, metric=metric, model=model)
     run = Run(store, record.id, work).run_inline()
     return Run(store, run.id, None if is_file else model, loss)
+
+
+def _is_there(path: Path) -> bool:
+    return path.is_file() or path.is_dir()
 
 
 class _Import:

@@ -40,15 +40,26 @@ def signature_of(module: nn.Module, split: Split, answer: tuple[int, ...]) -> Si
     specs = split.signature
     names = taken(module, [spec.name for spec in specs]).names
     inputs = tuple(spec for spec in specs if spec.name in names)
+    _refuse_texts(inputs)
     sizes = [free_sizes(named(batch, list(names)), inputs) for batch in (few, more)]
     outputs = _outputs(module, few, inputs), _outputs(module, more, inputs)
     _check(outputs[0], (count(few), *answer))
     return Signature(inputs, _specs(outputs, sizes, set(names)))
 
 
+def _refuse_texts(inputs: Sequence[TensorSpec]) -> None:
+    texts = [spec.name for spec in inputs if spec.dtype == "str"]
+    if texts:
+        raise InputError(
+            f"The module would get {', '.join(map(repr, texts))}: texts, of which torch has none.",
+            hint="Name only the other tensors in forward, or load the texts as int64 codes.",
+        )
+
+
 def _batches(split: Split) -> tuple[Batch, Batch]:
     """Returns two batches whose numbers of samples and free dimensions differ, each by itself."""
-    few = [split.inputs[i % len(split)] for i in range(_ROWS[0])]
+    step = 1 if split.is_padded else 0
+    few = [split.inputs[step * i % len(split)] for i in range(_ROWS[0])]
     specs = split.decoded
     names = [spec.name for spec in specs]
     found: dict[str, int] = {}

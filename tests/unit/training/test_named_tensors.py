@@ -20,6 +20,7 @@ from workbench.training.step import describe_module, train
 
 COUNT = 200
 QUICK = TrainConfig(epochs=12, lr=0.02, threads=1)
+ONE = TrainConfig(epochs=1, lr=0.02, threads=1)
 
 
 @pytest.fixture
@@ -69,7 +70,7 @@ def test_it_learns_and_its_description_has_all_tensors(data, context):
 
 
 def test_padding_changes_no_answer(data, context):
-    module = train(context, QUICK, data, module=Sums()).module
+    module = train(context, ONE, data, module=Sums()).module
     alone = [outputs_of(module, data.val.batch([i])[0]) for i in range(8)]
     together = outputs_of(module, data.val.batch(range(8))[0])
     np.testing.assert_allclose(together, np.concatenate(alone), rtol=1e-4, atol=1e-5)
@@ -79,7 +80,7 @@ def test_training_is_repeatable(data, tmp_path):
     rows = []
     for name in ("a", "b"):
         (tmp_path / name).mkdir()
-        rows.append(train(NullContext(tmp_path / name), QUICK, data, module=Sums()).history)
+        rows.append(train(NullContext(tmp_path / name), ONE, data, module=Sums()).history)
     losses = [[row["train_loss"] for row in run] for run in rows]
     assert losses[0] == losses[1]
 
@@ -168,3 +169,30 @@ def test_codes_alone_reach_an_embedding(store, context):
     net = nn.Sequential(nn.Embedding(10, 4), nn.Flatten(), nn.Linear(16, 2))
     trained = train(context, TrainConfig(epochs=2, threads=1), data, module=net)
     assert trained.description.signature.inputs == (TensorSpec("codes", "int64", ("batch", 4)),)
+
+
+def test_texts_cannot_go_into_a_module(store):
+    inputs = {"x": np.ones((20, 2), np.float32), "words": np.array(["a", "b"] * 10)}
+    data = load(store, "arrays", inputs=inputs, targets=np.arange(20) % 3 / 2)
+    assert [s.name for s in describe_module(OneTensor(), data).signature.inputs] == ["x"]
+    with pytest.raises(InputError, match="would get 'words': texts"):
+        describe_module(InOrder(), data)
+
+
+class OneTensor(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.head = nn.Linear(2, 1)
+
+    def forward(self, x):
+        return self.head(x)
+
+
+def test_no_test_split_and_one_sample_batches_work(store, context):
+    x = [np.ones((1 + i % 3, 2), np.float32) * i for i in range(20)]
+    inputs = {"x": x, "words": np.array(["a", "bc"] * 10)}
+    targets = np.arange(20.0) / 7
+    data = load(store, "arrays", inputs=inputs, targets=targets, split=(0.8, 0.2, 0.0))
+    assert len(data.test) == 0
+    config = TrainConfig(epochs=1, batch_size=1, threads=1)
+    assert train(context, config, data, module=Few()).metrics["val_loss"] > 0
