@@ -13,6 +13,16 @@ def store(tmp_path) -> Store:
     return open_store(tmp_path / ".workbench")
 
 
+@pytest.fixture(autouse=True, scope="session")
+def _own_locks(tmp_path_factory):
+    """Tests that run side by side do not wait for each other's measurements."""
+    folder = tmp_path_factory.mktemp("runtime")
+    folder.chmod(0o700)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_RUNTIME_DIR", str(folder))
+        yield
+
+
 @pytest.fixture(autouse=True)
 def _own_workspace(tmp_path, monkeypatch):
     monkeypatch.setenv("WORKBENCH_HOME", str(tmp_path / ".workbench"))

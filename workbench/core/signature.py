@@ -9,6 +9,9 @@ from typing import Any
 from workbench.core.batch import Tensor
 from workbench.core.errors import InputError
 
+LENGTHS = "{}_lengths"
+"""Name of the tensor that tells the true sizes of a free dimension, one for each sample."""
+
 
 @dataclass(frozen=True)
 class TensorSpec:

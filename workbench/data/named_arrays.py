@@ -10,11 +10,10 @@ import numpy as np
 
 from workbench.core.batch import Tensor
 from workbench.core.errors import InputError
-from workbench.core.signature import TensorSpec, dtype_name
+from workbench.core.signature import LENGTHS, TensorSpec, dtype_name
 
 KINDS = "buifU"
 BATCH = "batch"
-LENGTHS = "{}_lengths"
 Column = Tensor | list[Tensor]
 Axes = Mapping[str, Sequence[str | None]]
 Place = Callable[[int], str]

@@ -27,12 +27,15 @@ class Written:
         batch_norms: Hints for the fold map: name of a weight → name of the BatchNorm that was
             folded into it, where the exporter knows.
         notes: What the user should know, each one a sentence.
+        edges: Sizes just outside those for which the graph was traced, by free dimension, where
+            the exporter knows.
     """
 
     path: Path
     exporter: str
     batch_norms: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    edges: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
 
 
 class Exporter(Plugin):

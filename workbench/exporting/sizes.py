@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from workbench.core.batch import Batch, count, named, rows
-from workbench.core.resizing import enlarged
+from workbench.core.resizing import resized
 from workbench.core.signature import TensorSpec, free_dimensions, free_sizes
 from workbench.exporting.parity import TOLERANCE, ParityError, Predict, check_parity
 
@@ -21,16 +21,18 @@ def check_sizes(
     samples: Batch,
     specs: Sequence[TensorSpec],
     *,
+    edges: Mapping[str, Sequence[int]] | None = None,
     tolerance: float = TOLERANCE,
     what: str = "The exported ONNX file",
 ) -> tuple[str, ...]:
-    """Compares two implementations on larger sizes of each free dimension, one after the other.
+    """Compares two implementations on other sizes of each free dimension, one after the other.
 
     Args:
         reference: A batch → outputs, usually the torch module.
         candidate: The same, usually an ONNX Runtime session.
         samples: Inputs that both answer alike at their own sizes.
         specs: What they are.
+        edges: Further sizes to try, by dimension.
         tolerance: Allowed largest error, as in `check_parity`.
         what: Subject of the error message.
 
@@ -45,13 +47,15 @@ def check_sizes(
     few = rows(samples, np.arange(_ROWS) % count(samples))
     sizes = free_sizes(named(few, [spec.name for spec in specs]), specs)
     for dim in free_dimensions(specs):
-        for size in (sizes[dim] + 1, 2 * sizes[dim] + 3):
-            other = enlarged(few, specs, {dim: size})
+        own = sizes[dim]
+        others = (own + 1, 2 * own + 3, (own + 1) // 2, 2, *(edges or {}).get(dim, ()))
+        for size in dict.fromkeys(size for size in others if size not in (0, own)):
+            other = resized(few, specs, {dim: size})
             try:
                 reference(other)
             except _FAILS as error:
                 notes.append(f"'{dim}' = {size} is not proven: the model itself fails ({error})")
-                break
+                continue
             _compare(reference, candidate, other, f"'{dim}'", (sizes[dim], size), tolerance, what)
     return tuple(notes)
 
@@ -80,6 +84,6 @@ def _frozen(what: str, dim: str, sizes: tuple[int, int], problems: Sequence[str]
         f"{what} has the dimension {dim} frozen at {sizes[0]}: at {sizes[1]} it does not answer as "
         "the model does.",
         problems=problems,
-        hint="Does the model take a size as a Python number, or loop over it? Use x.shape and "
-        "tensor operations only.",
+        hint="Does the model take a size as a Python number, loop over it, or branch on it? Use "
+        "x.shape and tensor operations only.",
     )

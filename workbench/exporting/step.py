@@ -137,7 +137,8 @@ def _check_written(
     answers = answerer(module), _answers(open_session(written.path))
     try:
         parity = check_parity(*answers, samples)
-        return parity, check_sizes(*answers, samples, description.signature.inputs)
+        specs = description.signature.inputs
+        return parity, check_sizes(*answers, samples, specs, edges=written.edges)
     except ParityError as error:
         problems = (*error.problems, *written.notes)
         raise ParityError(

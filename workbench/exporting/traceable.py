@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +12,7 @@ from workbench.core import optional
 from workbench.core.batch import Batch, count, named, rows
 from workbench.core.module_call import takes_any_number
 from workbench.core.records import Description
-from workbench.core.resizing import enlarged
+from workbench.core.resizing import resized
 from workbench.core.signature import TensorSpec, free_dimensions, free_sizes
 
 if TYPE_CHECKING:
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 _FOR = "exporting a model to ONNX"
 _ROWS = 2
+_LEAST_TRACED = 2
+_MOST_TRACED = 1_000_000  # beyond it nothing is tried
 
 
 @dataclass(frozen=True)
@@ -65,6 +67,36 @@ def named_axes(spec: TensorSpec) -> dict[int, str]:
     return {axis: dim for axis, dim in enumerate(spec.shape) if isinstance(dim, str)}
 
 
+def traced_edges(program: Any, specs: tuple[TensorSpec, ...]) -> dict[str, tuple[int, ...]]:
+    """Returns sizes just outside those for which a program was traced, by free dimension.
+
+    A branch on a size was followed as it went for the samples; the program knows from which size
+    and up to which one.
+
+    Args:
+        program: A `torch.export.ExportedProgram`.
+        specs: Its inputs, in order.
+    """
+    ranges = {str(symbol): found for symbol, found in program.range_constraints.items()}
+    names = set(program.graph_signature.user_inputs)
+    inputs = [node for node in program.graph.nodes if node.op == "placeholder"]
+    found: dict[str, tuple[int, ...]] = {}
+    for spec, node in zip(specs, [n for n in inputs if n.name in names], strict=False):
+        for axis, dim in spec.free.items():
+            symbol = str(node.meta["val"].shape[axis])
+            if symbol in ranges:
+                found[dim] = tuple(_edges(ranges[symbol]))
+    return {dim: edges for dim, edges in found.items() if edges}
+
+
+def _edges(sizes: Any) -> Iterator[int]:
+    """Yields what is just outside; tracers leave out 0 and 1 by themselves."""
+    if sizes.lower > _LEAST_TRACED:
+        yield int(sizes.lower) - 1
+    if sizes.upper < _MOST_TRACED:
+        yield int(sizes.upper) + 1
+
+
 def _with_free_sizes(samples: Batch, specs: tuple[TensorSpec, ...]) -> Batch:
     few = rows(samples, np.arange(_ROWS) % count(samples))
     sizes = free_sizes(named(few, [spec.name for spec in specs]), specs)
@@ -74,4 +106,4 @@ def _with_free_sizes(samples: Batch, specs: tuple[TensorSpec, ...]) -> Batch:
         while size in chosen.values():
             size += 1
         chosen[dim] = size
-    return enlarged(few, specs, chosen) if chosen else few
+    return resized(few, specs, chosen) if chosen else few

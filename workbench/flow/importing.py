@@ -9,11 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from workbench.core.batch import Batch, named
 from workbench.core.config import saved_config
 from workbench.core.errors import InputError, NotFoundError
 from workbench.core.lazy import lazy
 from workbench.core.records import Description
-from workbench.core.signature import Signature, TensorSpec, is_plain
+from workbench.core.resizing import padded
+from workbench.core.signature import Signature, TensorSpec, free_sizes, is_plain
+from workbench.data.modalities import MODALITIES
 from workbench.evaluation.step import evaluate as evaluate_predictor
 from workbench.evaluation.step import predict_split
 from workbench.flow import exports
@@ -232,9 +235,13 @@ def _check_padding(session: Session, dataset: Dataset, together: np.ndarray) -> 
         InputError: They are not: the model is not told, or passes over, their true sizes.
     """
     for row in range(min(_PADDED, len(together))):
-        alone = _tried(session, dataset, np.array([row]))[0]
-        cut = together[row][tuple(slice(size) for size in alone.shape)]
-        if not np.allclose(cut, alone, rtol=_ROUNDING, atol=_ROUNDING):
+        batch = dataset.val.batch(np.array([row]))[0]
+        alone = session.run(batch)[0]
+        longest = session.run(_far_padded(batch, dataset))[0]
+        for answer in (together[row], longest):
+            cut = answer[tuple(slice(size) for size in alone.shape)]
+            if np.allclose(cut, alone, rtol=_ROUNDING, atol=_ROUNDING):
+                continue
             error = float(np.abs(cut - alone).max())
             raise InputError(
                 "The model answers a sample otherwise when it is padded beside longer ones: error "
@@ -242,6 +249,16 @@ def _check_padding(session: Session, dataset: Dataset, together: np.ndarray) -> 
                 hint="Let it take the true sizes (inputs such as 'time_lengths') and pass over "
                 "what lies behind, or load samples of one size.",
             )
+
+
+def _far_padded(batch: Batch, dataset: Dataset) -> Batch:
+    """Returns a batch as it would be beside samples more than twice as long."""
+    specs = dataset.signature
+    values = MODALITIES.get(dataset.modality).padding(dataset.preprocessing)
+    if values is None:
+        return batch
+    sizes = free_sizes(named(batch, [spec.name for spec in specs]), specs)
+    return padded(batch, specs, {dim: 2 * size + 3 for dim, size in sizes.items()}, values)
 
 
 def _free(takes: Sequence[TensorSpec], gives: Sequence[TensorSpec]) -> set[str]:

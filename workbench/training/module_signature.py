@@ -11,7 +11,7 @@ from torch import nn
 from workbench.core.batch import Batch, count, named
 from workbench.core.errors import InputError
 from workbench.core.module_call import OUTPUT, call, named_outputs, taken
-from workbench.core.resizing import enlarged
+from workbench.core.resizing import resized
 from workbench.core.signature import Signature, TensorSpec, free_sizes
 from workbench.engine.tensors import device_of, input_tensors
 from workbench.training.module_check import place_of
@@ -68,13 +68,13 @@ def _batches(split: Split) -> tuple[Batch, Batch]:
         for dim, size in free_sizes(rows, specs).items():
             found[dim] = max(size, found.get(dim, 1))
     sizes = {dim: size + 1 + i for i, (dim, size) in enumerate(found.items())}
-    more = [_enlarged(sample, specs, sizes) for sample in few[: _ROWS[1]]]
+    more = [_resized(sample, specs, sizes) for sample in few[: _ROWS[1]]]
     return split.collated(few), split.collated(more)
 
 
-def _enlarged(sample: Batch, specs: Sequence[TensorSpec], sizes: Mapping[str, int]) -> Batch:
+def _resized(sample: Batch, specs: Sequence[TensorSpec], sizes: Mapping[str, int]) -> Batch:
     rows = {name: tensor[None] for name, tensor in named(sample, [s.name for s in specs]).items()}
-    longer = enlarged(rows, specs, sizes)
+    longer = resized(rows, specs, sizes)
     found = {name: tensor[0] for name, tensor in named(longer, list(rows)).items()}
     return found if isinstance(sample, Mapping) else next(iter(found.values()))
 

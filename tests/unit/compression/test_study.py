@@ -159,7 +159,8 @@ def test_recipes_that_begin_alike_share_the_work(monkeypatch):
 
 
 def test_one_process_at_a_time_measures(monkeypatch, tmp_path):
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))  # a lock that no other test holds
+    tmp_path.chmod(0o700)
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))  # a lock that no other test holds
     held = []
 
     def look(*args, **kwargs):

@@ -220,3 +220,31 @@ def test_it_is_noted_where_padding_shows_in_the_answers():
     (note,) = padding_notes(answerer(Blind().eval()), Series())
     assert note.startswith("a sample padded beside longer ones is answered otherwise (error ")
     assert "in 'output'" in note
+
+
+class ByLength(nn.Module):
+    """Another network for long samples than for short ones."""
+
+    def __init__(self):
+        super().__init__()
+        self.fc = nn.Linear(3, 2)
+
+    def forward(self, x):
+        return self.fc(x.amax(1)) if x.shape[1] > LONG else -self.fc(x.amin(1))
+
+
+LONG = 4
+
+
+@pytest.mark.parametrize("size", [9, 3])
+def test_a_branch_on_a_size_is_refused_by_name(size, tmp_path):
+    spec = TensorSpec("x", "float32", ("batch", "time", 3))
+    about = Description(
+        task="regression",
+        output="value",
+        labels=(),
+        signature=Signature((spec,), (TensorSpec("output", "float32", ("batch", 2)),)),
+    )
+    samples = np.random.default_rng(0).normal(size=(4, size, 3)).astype(np.float32)
+    with pytest.raises(ParityError, match="'time'"):
+        export_samples(ByLength().eval(), about, samples, tmp_path)

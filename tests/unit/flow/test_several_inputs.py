@@ -328,3 +328,27 @@ def test_a_module_of_several_inputs_is_imported_and_studied(space, tmp_path):
         found = module(*(torch.from_numpy(inputs[name]) for name in DATATYPES))
     truth = {"output": found["logits"].numpy(), "trend": found["trend"].numpy()}
     check_served(space, version.ref, truth, inputs, names=("output", "trend"))
+
+
+class Deaf(nn.Module):
+    """Is told the true sizes, and takes the mean over what is padded all the same."""
+
+    def __init__(self):
+        super().__init__()
+        self.fc = nn.Linear(2, 3)
+
+    def forward(self, signal, time_lengths):
+        return self.fc(signal.mean(2)) + 0 * time_lengths[:, None]
+
+
+def test_a_network_deaf_to_true_sizes_is_refused_although_no_sample_shows_it(space):
+    signals = [np.ones((2, 12), np.float32) * (i % 3) for i in range(90)]
+    data = space.load(
+        "arrays",
+        inputs={"signal": signals},
+        targets=np.arange(90) % 3,
+        labels=mixed.LABELS,
+        axes={"signal": (None, "time")},
+    )
+    with pytest.raises(wb.InputError, match="answers a sample otherwise when it is padded"):
+        space.import_model(Deaf(), data)

@@ -13,10 +13,10 @@ from workbench.core.batch import Batch, Tensor, named
 from workbench.core.config import Config
 from workbench.core.errors import InputError, UnsupportedError, did_you_mean
 from workbench.core.records import Finding
-from workbench.core.signature import TensorSpec, free_dimensions, free_sizes
+from workbench.core.signature import LENGTHS, TensorSpec, free_dimensions, free_sizes
 from workbench.data.collate import sizes_of
 from workbench.data.modality import ExampleSamples, Modality, Sketch
-from workbench.data.named_arrays import BATCH, KINDS, LENGTHS, NamedArrays, specs_of
+from workbench.data.named_arrays import BATCH, KINDS, NamedArrays, specs_of
 
 _HUNDREDTH = 100
 _WORDS = {"b": "truth values", "i": "whole numbers", "u": "whole numbers", "f": "numbers"}

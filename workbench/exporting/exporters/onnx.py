@@ -12,7 +12,7 @@ from workbench.exporting.blame import ExportError, first_line, line_of_user
 from workbench.exporting.exporter import Exporter, Written
 from workbench.exporting.graph import load_graph, save_graph, without_prefix
 from workbench.exporting.quiet import quiet
-from workbench.exporting.traceable import Traceable, named_axes, traceable
+from workbench.exporting.traceable import Traceable, named_axes, traceable, traced_edges
 
 if TYPE_CHECKING:
     from torch import nn
@@ -57,7 +57,9 @@ def _by_dynamo(traced: Traceable, description: Description, path: Path) -> Writt
         )
         program.save(str(path), external_data=False)
     folded = folded_batch_norms(program.exported_program)
-    return Written(path, "dynamo", {traced.own(a): traced.own(b) for a, b in folded.items()})
+    batch_norms = {traced.own(a): traced.own(b) for a, b in folded.items()}
+    edges = traced_edges(program.exported_program, description.signature.inputs)
+    return Written(path, "dynamo", batch_norms, edges=edges)
 
 
 def _by_torchscript(
