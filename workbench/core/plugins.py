@@ -84,7 +84,13 @@ class Registry(Generic[P]):
 
         Raises:
             NotFoundError: No such key; the message names the nearest.
+            InputError: It is no text.
         """
+        if not isinstance(key, str):
+            raise InputError(
+                f"Got {key!r:.60} for one of the {self.kind}; its key, a text, would be right.",
+                hint=f"There are: {', '.join(self.keys())}.",
+            )
         if key not in self._loaded:
             self._loaded[key] = self._load(key)
         return self._loaded[key]

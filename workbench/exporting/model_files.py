@@ -128,7 +128,13 @@ def _graph(path: Path, name: str, folder: Path) -> tuple[dict[str, Path], list[s
     if not weights or size > _MOST_BYTES:
         return {name: path, **beside}, weights
     data = optional.require("onnx.external_data_helper", for_=_FOR)
-    data.load_external_data_for_model(graph, str(path.parent))
+    try:
+        data.load_external_data_for_model(graph, str(path.parent))
+    except (ValueError, OSError) as error:
+        raise InputError(
+            f"The weights of '{path.name}' cannot be read from {', '.join(weights)}: {error}",
+            hint="Were they written completely, and together with this graph?",
+        ) from error
     whole = folder / name
     whole.write_bytes(graph.SerializeToString())
     return {name: whole}, weights

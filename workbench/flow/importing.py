@@ -222,9 +222,12 @@ def _tried(session: Session, dataset: Dataset, rows: np.ndarray) -> np.ndarray:
         return session.run(batch)
     except Exception as error:
         reason = str(error).strip().split("\n")[0]
+        fixed = {spec.shape[0] for spec in session.signature.inputs if not spec.is_batched}
+        hint = "Are its codes within the model's table, and its sizes those that it can take?"
+        if fixed:
+            hint = f"It takes {min(fixed)} at a time; export it with a free first dimension."
         raise InputError(
-            f"The model fails on samples of {dataset.ref}: {reason}",
-            hint="Are its codes within the model's table, and its sizes those that it can take?",
+            f"The model fails on samples of {dataset.ref}: {reason}", hint=hint
         ) from error
 
 

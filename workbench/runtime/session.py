@@ -25,7 +25,8 @@ _DTYPES = {
     "tensor(bool)": "bool",
     "tensor(string)": "str",
 }
-_UNNAMED = "dim_{}"
+_UNNAMED_ROWS = "rows"
+_UNNAMED = "{}_{}"
 
 
 class Session:
@@ -45,6 +46,11 @@ class Session:
             tuple(_spec(item) for item in self.ort.get_inputs()),
             tuple(_spec(item) for item in self.ort.get_outputs()),
         )
+        if not self.signature.outputs:
+            raise UnsupportedError(
+                f"The graph in '{path.name}' has no outputs, so it answers nothing.",
+                hint="Export it with its outputs.",
+            )
         self._inputs = [spec.name for spec in self.signature.inputs]
         self._outputs = [self.signature.outputs[0].name]
 
@@ -119,8 +125,13 @@ def _first_line(error: Exception) -> str:
 
 
 def _spec(item: Any) -> TensorSpec:
+    """Returns a tensor; of dimensions without a name only the first ones count as the same."""
     shape = tuple(
-        dim if isinstance(dim, int | str) else _UNNAMED.format(index)
-        for index, dim in enumerate(item.shape)
+        dim if isinstance(dim, int | str) else _unnamed(item.name, axis)
+        for axis, dim in enumerate(item.shape)
     )
     return TensorSpec(item.name, _DTYPES.get(item.type, item.type), shape)
+
+
+def _unnamed(name: str, axis: int) -> str:
+    return _UNNAMED.format(name, axis) if axis else _UNNAMED_ROWS

@@ -31,7 +31,7 @@ def v2_request(
     """
     tensors, blobs = [], []
     for name, value in inputs.items():
-        array = np.ascontiguousarray(value)
+        array = np.asarray(value, order="C")
         blobs.append(pack(array))
         tensors.append(
             {

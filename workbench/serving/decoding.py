@@ -288,7 +288,7 @@ def _as_taken(value: NDArray[Any], spec: TensorSpec) -> NDArray[Any]:
     """Returns a decoded tensor as the model takes it; one sample without an axis for the batch."""
     if len(spec.shape) < value.ndim and len(value) == 1:
         value = value[0]
-    return np.ascontiguousarray(value, object if spec.dtype == "str" else spec.dtype)
+    return np.asarray(value, object if spec.dtype == "str" else spec.dtype, order="C")
 
 
 def _batched(array: NDArray[Any], spec: TensorSpec) -> NDArray[Any]:

@@ -75,7 +75,7 @@ def example_inputs(
         shape = [dim if isinstance(dim, int) else free for dim in spec.shape]
         if spec.is_batched:
             shape[0] = rows
-        made[spec.name] = _example(seed + len(made), spec.dtype, tuple(shape))
+        made[spec.name] = np.asarray(_example(seed + len(made), spec.dtype, tuple(shape)))
     return made
 
 

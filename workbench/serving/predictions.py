@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -29,8 +30,9 @@ def predictions_of(
     """
     spec = signature.outputs[0]
     first = outputs[spec.name]
-    if first.ndim == 1 and not spec.is_batched:
-        first = first[np.newaxis]
+    takes_rows = description is None and any(taken.is_batched for taken in signature.inputs)
+    if not spec.is_batched and (first.ndim == 1 or takes_rows):
+        first = first[np.newaxis]  # one answer to all that came
     return to_predictions(first, description)
 
 
@@ -69,9 +71,10 @@ def answered(answer: Mapping[str, Any]) -> Any:
 def _bare(rows: NDArray[Any]) -> Answers:
     if rows.ndim > _RANK_OF_SCORES:
         return [{"value": row} for row in rows.tolist()]
-    flat = rows.reshape(len(rows), -1)
+    flat = rows.reshape(len(rows), math.prod(rows.shape[1:]))
     if rows.dtype.kind in "OUS":
-        return [{"label": str(row[0])} for row in flat]
+        texts = [[str(text) for text in row] for row in flat]
+        return [{"label": row[0]} if len(row) == 1 else {"value": row} for row in texts]
     if flat.shape[1] == 1:
         return [{"value": row[0]} for row in flat.tolist()]
     return [{"scores": {str(i): v for i, v in enumerate(row)}} for row in flat.tolist()]

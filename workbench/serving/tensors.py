@@ -250,7 +250,7 @@ def cast_to(array: NDArray[Any], spec: TensorSpec) -> NDArray[Any]:
         InputError: The kinds do not go together or a number is out of range.
     """
     if array.dtype == spec.dtype:
-        return np.ascontiguousarray(array)
+        return np.asarray(array, order="C")
     kind, wanted = array.dtype.kind, np.dtype(spec.dtype)
     allowed = {"f": "fiub", "i": "iu", "u": "iu", "b": "b"}.get(wanted.kind, "")
     if array.size and kind not in allowed:

@@ -8,7 +8,7 @@ import onnx.reference
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from workbench.core.errors import InputError, NotFoundError
+from workbench.core.errors import InputError, NotFoundError, UnsupportedError
 from workbench.flow.workspace import Workspace
 
 DIGITS = 10
@@ -124,3 +124,72 @@ def test_two_inputs_of_other_dtypes_and_two_outputs_are_registered_and_served(sp
         assert outputs["largest"].tolist() == [5]
     finally:
         endpoint.stop()
+
+
+def saved(path, nodes, inputs, outputs):
+    """Writes a graph of floats; shapes as ONNX takes them, None for a dimension without a name."""
+
+    def made(tensors):
+        return [
+            helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
+            for name, shape in tensors.items()
+        ]
+
+    graph = helper.make_graph(nodes, "g", made(inputs), made(outputs))
+    onnx.save(
+        helper.make_model(graph, ir_version=10, opset_imports=[helper.make_opsetid("", 18)]), path
+    )
+    return path
+
+
+def answers(space, path, feeds):
+    """What an endpoint of the file answers in V2, by output."""
+    endpoint = space.serve(space.register(space.import_model(path), path.stem))
+    try:
+        return endpoint.client.infer(feeds)
+    finally:
+        endpoint.stop()
+
+
+def test_dimensions_without_a_name_are_not_taken_for_each_other(space, tmp_path):
+    path = saved(
+        tmp_path / "unnamed.onnx",
+        [helper.make_node("MatMul", ["x", "y"], ["z"])],
+        {"x": [None, None, None], "y": [None, None, None]},
+        {"z": [None, None, None]},
+    )
+    rng = np.random.default_rng(0)
+    feeds = {"x": rng.random((2, 3, 4), np.float32), "y": rng.random((2, 4, 5), np.float32)}
+    np.testing.assert_allclose(answers(space, path, feeds)["z"], feeds["x"] @ feeds["y"], rtol=1e-5)
+
+
+def test_a_tensor_without_dimensions_is_served(space, tmp_path):
+    path = saved(
+        tmp_path / "scaled.onnx",
+        [helper.make_node("Mul", ["x", "alpha"], ["y"])],
+        {"x": ["n", 3], "alpha": []},
+        {"y": ["n", 3]},
+    )
+    feeds = {"x": np.ones((2, 3), np.float32), "alpha": np.array(2.5, np.float32)}
+    np.testing.assert_allclose(answers(space, path, feeds)["y"], 2.5 * feeds["x"])
+
+
+def test_a_graph_without_outputs_is_refused(space, tmp_path):
+    nodes = [helper.make_node("Identity", ["x"], ["y"])]
+    path = saved(tmp_path / "mute.onnx", nodes, {"x": ["n", 3]}, {})
+    with pytest.raises(UnsupportedError, match="has no outputs"):
+        space.import_model(path)
+
+
+def test_weights_that_are_cut_off_are_told(space, data, tmp_path):
+    path = in_two_files(data, tmp_path)
+    weights = path.with_name("net.onnx.data")
+    weights.write_bytes(weights.read_bytes()[:100])
+    with pytest.raises(InputError, match=r"cannot be read from net\.onnx\.data"):
+        space.import_model(path, data)
+
+
+def test_a_metric_that_is_no_text_is_told(space, data):
+    run = space.import_model(in_two_files(data, space.store.home.scratch), data)
+    with pytest.raises(InputError, match="Got 5 for one of the metrics"):
+        space.study(run, data, metric=5)

@@ -2,8 +2,9 @@ import numpy as np
 import pytest
 
 from tests.unit.serving.models import description
+from workbench.core.signature import Signature, TensorSpec
 from workbench.serving.errors import ModelError
-from workbench.serving.predictions import to_predictions
+from workbench.serving.predictions import predictions_of, to_predictions
 
 AB = description(labels=("a", "b"))
 
@@ -43,3 +44,16 @@ def test_numbers_that_are_none_are_an_error_of_the_model(value):
 def test_labels_that_do_not_fit_are_an_error_of_the_model():
     with pytest.raises(ModelError, match="3 scores for 2 labels"):
         to_predictions(np.zeros((1, 3)), AB)
+
+
+def test_a_file_that_says_nothing_of_itself_loses_none_of_its_answers():
+    taken = (TensorSpec("x", "float32", ("n", 3)),)
+    found = Signature(taken, (TensorSpec("where", "int64", (2, "found")),))
+    assert predictions_of({"where": np.array([[0, 1, 2], [3, 4, 5]])}, found, None) == [
+        {"value": [[0, 1, 2], [3, 4, 5]]}
+    ]
+    texts = Signature(taken, (TensorSpec("words", "str", ("n", 2)),))
+    assert predictions_of({"words": np.array([["a", "b"]], object)}, texts, None) == [
+        {"value": ["a", "b"]}
+    ]
+    assert predictions_of({"words": np.array([["a"]], object)}, texts, None) == [{"label": "a"}]
