@@ -50,9 +50,12 @@ class StructureMethod(Method):
     stage: ClassVar[Stage] = "structure"
 
     def supports(self, subject: Subject, config: Any) -> str | None:
-        """Refuses a model that lives as ONNX only."""
+        """Refuses a model that lives as ONNX only, or whose samples are not one fixed tensor."""
         if not subject.has_module:
             return f"'{self.key}' needs the PyTorch module; this model lives as ONNX only"
+        first, *others = subject.description.signature.inputs
+        if others or not all(isinstance(size, int) for size in first.shape[1:]):
+            return f"'{self.key}' needs a model that takes one tensor of a fixed size a sample"
         return None
 
     @abstractmethod

@@ -1,4 +1,4 @@
-"""The base of modalities: raw value → tensor, the same for training and at the endpoint."""
+"""The base of modalities: raw value → named tensors, the same for training and at the endpoint."""
 
 from __future__ import annotations
 
@@ -9,10 +9,13 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from workbench.core.batch import Batch
 from workbench.core.errors import InputError
 from workbench.core.plugins import Plugin
 from workbench.core.records import Finding
+from workbench.core.signature import TensorSpec
 from workbench.data.chunks import StoredArray
+from workbench.data.collate import collated
 from workbench.data.picture_file import PictureLimits
 
 
@@ -50,6 +53,8 @@ class ExampleSamples:
 class Modality(Plugin):
     """Decodes what a person has. `Config` is the preprocessing, with all fitted statistics.
 
+    One float32 tensor of one shape is the common case: then `sample_shape` says all, and `decode`
+    gives an array. Others say `signature`, and `decode` gives arrays by name.
     No method may import torch, nor anything heavy when nothing heavy was given.
 
     Attributes:
@@ -58,6 +63,7 @@ class Modality(Plugin):
         place_axes: How many axes the places of a sample have: 2 for pictures, 1 for series.
         what: Plural of a sample, as in "images".
         takes_files: Whether a sample may be a file, so that its bytes are an input.
+        takes_names: Whether a sample is arrays by name.
     """
 
     array_ranks: ClassVar[tuple[int, ...]]
@@ -65,6 +71,7 @@ class Modality(Plugin):
     place_axes: ClassVar[int] = 0
     what: ClassVar[str]
     takes_files: ClassVar[bool] = False
+    takes_names: ClassVar[bool] = False
 
     @abstractmethod
     def examples(self, rng: np.random.Generator) -> ExampleSamples:
@@ -91,9 +98,17 @@ class Modality(Plugin):
     def prepare(self) -> None:
         """Imports what decoding will need, so that an endpoint's first caller does not wait."""
 
+    def signature(self, config: Any) -> tuple[TensorSpec, ...]:
+        """Returns the tensors that a model of such samples takes; a string is a free dimension."""
+        return (TensorSpec("input", "float32", ("batch", *self.sample_shape(config))),)
+
+    def decoded(self, config: Any) -> tuple[TensorSpec, ...]:
+        """Returns those that `decode` gives and that are stored; `collate` adds the others."""
+        return self.signature(config)
+
     @abstractmethod
-    def decode(self, value: Any, config: Any) -> np.ndarray:
-        """Returns one value as float32 of `sample_shape(config)`.
+    def decode(self, value: Any, config: Any) -> Batch:
+        """Returns one value as the tensors of a sample: an array if it is one, else by name.
 
         Raises:
             InputError: The value cannot be decoded; the message says what would be right.
@@ -109,8 +124,26 @@ class Modality(Plugin):
         """
         return 0
 
-    def decode_batch(self, values: Sequence[Any], config: Any) -> np.ndarray:
-        """Returns n values as float32, shape (n, *sample_shape).
+    def padding(self, config: Any) -> Mapping[str, float] | None:
+        """Returns by what each tensor with free dimensions is padded.
+
+        None: samples of different sizes are never put into one batch. A mapping is right only if
+        the model is told the true sizes, as by `lengths` or a mask among its inputs.
+        """
+        return None
+
+    def collate(self, samples: Sequence[Batch], config: Any) -> Batch:
+        """Returns decoded samples as one batch, padded by `padding`; the inverse of taking rows.
+
+        Who pads adds what the model needs to know of it.
+
+        Raises:
+            InputError: Their sizes differ, and nothing says how to pad.
+        """
+        return collated(samples, self.decoded(config), self.padding(config))
+
+    def decode_each(self, values: Sequence[Any], config: Any) -> list[Batch]:
+        """Returns n values as samples.
 
         Raises:
             InputError: With every problem at once, each with its index.
@@ -123,8 +156,15 @@ class Modality(Plugin):
                 problems.extend(indexed(error, index, len(values)))
         if problems:
             raise InputError(cannot_be_read(len(problems), "input"), problems=problems)
-        shape = (0, *self.sample_shape(config))
-        return np.stack(decoded) if decoded else np.zeros(shape, np.float32)
+        return decoded
+
+    def decode_batch(self, values: Sequence[Any], config: Any) -> Batch:
+        """Returns n values as one batch.
+
+        Raises:
+            InputError: With every problem at once, each with its index.
+        """
+        return self.collate(self.decode_each(values, config), config)
 
     @abstractmethod
     def split_batch(self, value: Any, config: Any) -> list[Any]:
@@ -140,21 +180,25 @@ class Modality(Plugin):
 
     @abstractmethod
     def sample_shape(self, config: Any) -> tuple[int, ...]:
-        """Returns the shape of one decoded sample."""
+        """Returns the shape of one decoded sample that is one tensor of one shape.
+
+        Raises:
+            UnsupportedError: It is several tensors, or has free dimensions: see `signature`.
+        """
 
     def example(self, config: Any) -> Any:
         """Returns one sample as a person would write it in JSON, to show what goes in."""
         return np.zeros(self.sample_shape(config)).tolist()
 
     def storage_dtype(self, config: Any) -> str:
-        """Returns the dtype in which prepared samples lose nothing: uint8 or float32."""
-        return "float32"
+        """Returns the dtype in which samples of one tensor lose nothing, as uint8; else its own."""
+        return self.decoded(config)[0].dtype
 
-    def raw(self, prepared: np.ndarray, config: Any) -> Any:
+    def raw(self, prepared: Any, config: Any) -> Any:
         """Returns a stored sample as a person would have given it; None if it must be kept."""
         return None
 
-    def tiles(self, prepared: np.ndarray, config: Any) -> tuple[np.ndarray, float] | None:
+    def tiles(self, prepared: Any, config: Any) -> tuple[np.ndarray, float] | None:
         """Returns small pictures of prepared samples, to look at; None where none can be made.
 
         Returns:
@@ -171,6 +215,20 @@ class Modality(Plugin):
         return False
 
     @abstractmethod
+    def sketch(self, prepared: Any, config: Any) -> Sketch:
+        """Returns what is compared to find copies.
+
+        Args:
+            prepared: n samples as `decode` gives them: an array (n, *sample_shape), or a list
+                where they are several tensors or have free dimensions.
+            config: The preprocessing.
+        """
+
+
+class Normalizing(Modality):
+    """A modality whose samples, one tensor each, are normalised inside the model's graph."""
+
+    @abstractmethod
     def normalization(self, train: StoredArray, config: Any) -> tuple[np.ndarray, np.ndarray]:
         """Returns mean and standard deviation of the prepared training samples.
 
@@ -181,10 +239,6 @@ class Modality(Plugin):
         Returns:
             Two float32 arrays that broadcast against one sample; no deviation is zero.
         """
-
-    @abstractmethod
-    def sketch(self, prepared: np.ndarray, config: Any) -> Sketch:
-        """Returns what is compared to find copies among prepared samples, (n, *sample_shape)."""
 
 
 def cannot_be_read(count: int, what: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +57,7 @@ def version_source(
         name=name,
         version=str(verified.number),
         path=store.blobs.path(verified.files[MODEL_FILE]),
-        description=None if stored is None else Description.from_json(stored),
+        description=_said(stored),
         ref=ref,
         alias=alias,
     )
@@ -87,9 +88,14 @@ def _from_artifact(ref: str, store: Store, name: str | None) -> Source:
         name=name or artifact.digest[:12],
         version="1",
         path=store.blobs.path(blob),
-        description=None if stored is None else Description.from_json(stored),
+        description=_said(stored),
         ref=ref,
     )
+
+
+def _said(stored: Mapping[str, Any] | None) -> Description | None:
+    """Returns what a model says of itself; None if nothing is known but its tensors."""
+    return Description.from_json(stored) if stored and stored["task"] else None
 
 
 def _from_file(path: Path, name: str | None) -> Source:

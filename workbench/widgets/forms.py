@@ -100,7 +100,7 @@ def _data(workspace: Workspace, record: DatasetRecord) -> dict[str, Any]:
     """Returns a dataset for the form, with the families that cannot learn it and why."""
     data = open_dataset(workspace.store, record.artifact)
     usable = (key for key in FAMILIES if FAMILIES.info(key).reason is None)
-    reasons = {key: FAMILIES.get(key).supports(data.sample_shape, data.task) for key in usable}
+    reasons = {key: FAMILIES.get(key).fits(data.signature, data.task) for key in usable}
     return {
         "ref": record.ref,
         "label": record.ref.removeprefix("dataset:"),

@@ -10,12 +10,13 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import Field
 
+from workbench.core.batch import Batch
 from workbench.core.config import Config
 from workbench.core.errors import InputError
 from workbench.core.records import Finding
 from workbench.data import pictures
 from workbench.data.chunks import StoredArray, chunks
-from workbench.data.modality import ExampleSamples, Modality, Sketch, indexed
+from workbench.data.modality import ExampleSamples, Normalizing, Sketch, indexed
 from workbench.data.picture_file import PictureLimits, open_picture, pillow
 from workbench.data.sketches import image_sketch
 
@@ -44,7 +45,7 @@ class ImageConfig(Config):
     )
 
 
-class Image(Modality):
+class Image(Normalizing):
     """Pictures of one size; see `ImageConfig`."""
 
     summary = "Pictures: files, bytes, Pillow images or arrays"
@@ -101,7 +102,7 @@ class Image(Modality):
             return 0
         return pictures.weigh(value, config.channels, config.size, limits)
 
-    def decode_batch(self, values: Sequence[Any], config: ImageConfig) -> np.ndarray:
+    def decode_batch(self, values: Sequence[Any], config: ImageConfig) -> Batch:
         """Arrays of the right shape are decoded together, all else one by one."""
         if isinstance(values, np.ndarray) and values.shape[1:] == _raw_shape(config):
             decoded = _float32(_channels_first(values, config.layout))
