@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
@@ -16,7 +14,8 @@ from workbench.core.errors import InputError
 from workbench.core.records import Finding
 from workbench.data import pictures
 from workbench.data.chunks import StoredArray, chunks
-from workbench.data.modality import ExampleSamples, Normalizing, Sketch, indexed
+from workbench.data.json_files import base64_bytes, each_value
+from workbench.data.modality import ExampleSamples, Normalizing, Sketch
 from workbench.data.picture_file import PictureLimits, open_picture, pillow
 from workbench.data.sketches import image_sketch
 
@@ -126,34 +125,22 @@ class Image(Normalizing):
     def from_json(self, value: Any, config: ImageConfig) -> Any:
         """Text is base64 of a picture file, numbers are pixels; in a list each item by itself."""
         if isinstance(value, str):
-            return _from_base64(value)
+            return base64_bytes(value, _JSON_HINT)
         if isinstance(value, Mapping):
             if set(value) != {"b64"}:
                 raise InputError(
                     f"Got an object with {sorted(value)}; a picture would be right.",
                     hint=_JSON_HINT,
                 )
-            return _from_base64(value["b64"])
+            return base64_bytes(value["b64"], _JSON_HINT)
         if isinstance(value, list) and any(isinstance(item, (str, Mapping)) for item in value):
-            return self._items_from_json(value, config)
+            return each_value(value, lambda v: self.from_json(v, config), "pictures", _JSON_HINT)
         if isinstance(value, list):
             return _array(value)
         raise InputError(
             f"Got {_JSON_WORDS.get(type(value), 'this')}; a picture would be right.",
             hint=_JSON_HINT,
         )
-
-    def _items_from_json(self, items: list[Any], config: ImageConfig) -> list[Any]:
-        values, problems = [], []
-        for index, item in enumerate(items):
-            try:
-                values.append(self.from_json(item, config))
-            except InputError as error:
-                problems.extend(indexed(error, index, len(items)))
-        if problems:
-            count = f"{len(problems)} of {len(items)} pictures cannot be read."
-            raise InputError(count, problems=problems, hint=_JSON_HINT)
-        return values
 
     def sample_shape(self, config: ImageConfig) -> tuple[int, ...]:
         """Channels, height, width."""
@@ -358,11 +345,3 @@ def _rank(shape: tuple[int, ...], config: ImageConfig) -> int:
 
 def _wanted(config: ImageConfig) -> str:
     return f"right is {_raw_shape(config)} for one, (n, …) for several"
-
-
-def _from_base64(text: Any) -> bytes:
-    try:
-        body = text.partition(",")[2] if text.startswith("data:") else text
-        return base64.b64decode(body, validate=True)
-    except (AttributeError, ValueError, binascii.Error) as error:
-        raise InputError("The text is not base64.", hint=_JSON_HINT) from error
