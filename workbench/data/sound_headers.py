@@ -45,7 +45,7 @@ def sound_format(data: bytes) -> str:
         return "FLAC"
     if data[:4] == b"OggS":
         return "OGG"
-    raise InputError(f"not opened: {_other(data)}; {', '.join(FORMATS)} are read")
+    raise InputError(f"{_other(data)} is not opened; {', '.join(FORMATS)} are")
 
 
 def check_whole(data: bytes, kind: str) -> None:
@@ -67,9 +67,9 @@ def _other(data: bytes) -> str:
         return "an empty file"
     for at, sign, name in _FOREIGN:
         if data[at:].startswith(sign):
-            return f"a {name} file"
+            return name
     if data[0] == 0xFF and data[1:2] and data[1] & 0xE0 == 0xE0:  # ISO 11172-3, 2.4.1.3: syncword
-        return "an MP3 or AAC file"
+        return "MP3 or AAC"
     return "a text" if _is_text(data[:512]) else "a file of an unknown format"
 
 
