@@ -21,7 +21,7 @@ from workbench.data.chunks import StoredArray, chunks
 from workbench.data.json_files import base64_bytes, each_value
 from workbench.data.modality import ExampleSamples, FileKind, Normalizing, Sketch
 from workbench.data.picture_file import PictureLimits
-from workbench.data.sketches import image_sketch
+from workbench.data.sketches import row_sketch
 from workbench.data.sound import (
     HINT,
     clip_size,
@@ -271,8 +271,11 @@ class Audio(Normalizing):
         return middle[None].astype(np.float32), std[None].astype(np.float32)
 
     def sketch(self, prepared: np.ndarray, config: AudioConfig) -> Sketch:
-        """Difference hashes and thumbnails of the spectrograms."""
-        return image_sketch(prepared, config.floor_db, 0.0)
+        """Spectrograms in whole decibels: the same recording in other lossless files is found.
+
+        Thumbnails would not do: clips that are mostly silence, or noise, look alike in them.
+        """
+        return row_sketch(prepared.reshape(len(prepared), -1), np.float32(100))
 
 
 PLUGIN = Audio()
