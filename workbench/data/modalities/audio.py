@@ -147,7 +147,8 @@ class Audio(Normalizing):
         if shapes is None:
             measured = [self.measure(sample, options, is_read=False) for sample in samples]
             shapes = np.array(measured, np.int64)
-        chosen = AudioOptions.parse(options, what="the modality 'audio'")
+        own = {name: options[name] for name in AudioOptions.model_fields if name in options}
+        chosen = AudioOptions.parse(own, what="the modality 'audio'")
         found, findings = fitted(shapes, chosen.sample_rate, chosen.seconds)
         values = {**chosen.to_json(), **found}
         values["fmax"] = chosen.fmax or found["sample_rate"] / 2
@@ -275,7 +276,7 @@ class Audio(Normalizing):
 
         Thumbnails would not do: clips that are mostly silence, or noise, look alike in them.
         """
-        return row_sketch(prepared.reshape(len(prepared), -1), np.float32(100))
+        return row_sketch(prepared.reshape(len(prepared), -1), np.full(1, 100.0))
 
 
 PLUGIN = Audio()
