@@ -33,7 +33,7 @@ def given(inputs, **options):
 
 def test_samples_with_their_rate(store):
     data = load(store, "arrays", **given(clips()))
-    assert (data.modality, data.preprocessing.sample_rate) == ("audio", 8000)
+    assert (data.modality, data.preprocessing.sample_rate) == ("audio", 16_000)
     assert data.sample_shape == (1, 40, 28)
     assert len(data.train) + len(data.val) + len(data.test) == 24
     assert load(store, "arrays", **given(clips())).artifact.digest == data.artifact.digest
