@@ -118,11 +118,10 @@ def _walk(root: Path, inside: str) -> Iterator[tuple[str, tuple[int, int, int, i
 
 def _check_places(root: Path, files: list[str], depth: int, kind: FileKind) -> None:
     if not files:
-        suffixes = sorted(kind.suffixes)
         raise InputError(
             f"The folder '{root}' has no {kind.noun}s.",
-            hint=f"Give a folder with one folder for each class, as in pets/cat/1{suffixes[0]}, "
-            f"pets/dog/2{suffixes[0]}. Known suffixes: {', '.join(suffixes)}.",
+            hint=f"Give a folder with one folder for each class, as in pets/cat/1{kind.usual}, "
+            f"pets/dog/2{kind.usual}. Known suffixes: {', '.join(sorted(kind.suffixes))}.",
         )
     loose = [name for name in files if name.count("/") < depth]
     if loose:

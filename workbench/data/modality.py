@@ -61,19 +61,19 @@ class FileKind:
     Attributes:
         noun: One of them, as in "picture"; the plural has an s.
         media: Media types as a page's file field takes them, as in "image/*".
-        suffixes: Of file names, in lower case with their dot.
+        usual: The suffix that most of them have, as in ".png".
+        suffixes: All that file names may have, in lower case with their dot.
     """
 
     noun: str
     media: str
+    usual: str
     suffixes: frozenset[str]
 
     def to_json(self) -> dict[str, Any]:
         """Returns what a page must know, with a file's name as an example."""
-        suffixes = sorted(self.suffixes)
-        example = f"{self.noun}{suffixes[-1]}"
-        accept = ",".join([self.media, *suffixes])
-        return {"noun": self.noun, "accept": accept, "suffixes": suffixes, "example": example}
+        accept = ",".join([self.media, *sorted(self.suffixes)])
+        return {"noun": self.noun, "accept": accept, "example": f"{self.noun}{self.usual}"}
 
 
 class Modality(Plugin):

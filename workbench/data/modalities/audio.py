@@ -125,7 +125,7 @@ class Audio(Normalizing):
     array_ranks = ()
     array_words = 'a list of (samples, rate) or {"samples": …, "rate": …}'
     what = "clips"
-    files = FileKind("clip", "audio/*", SUFFIXES)
+    files = FileKind("clip", "audio/*", ".wav", SUFFIXES)
     plays = "audio/wav"
     raw_file = "raw.bin"
 

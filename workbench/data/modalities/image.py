@@ -88,7 +88,7 @@ class Image(Normalizing):
     array_words = "N×H×W or N×H×W×C"
     place_axes = 2
     what = "images"
-    files = FileKind("picture", "image/*", SUFFIXES)
+    files = FileKind("picture", "image/*", ".png", SUFFIXES)
 
     def examples(self, rng: np.random.Generator) -> ExampleSamples:
         """Small pictures of noise in color."""

@@ -10,6 +10,7 @@ import traitlets
 
 from workbench.core.errors import InputError, StateError, WorkbenchError
 from workbench.data.dataset import Dataset
+from workbench.data.file_kinds import file_kinds
 from workbench.data.sources import SOURCES
 from workbench.flow.workspace import Workspace
 from workbench.widgets import forms, uploads
@@ -74,7 +75,8 @@ class DatasetWidget(LivePanel):
             for r in self._workspace.store.datasets.list()
         ]
         sources = [_source(key) for key in SOURCES if key not in _NEEDS_PYTHON]
-        self.form = {"loaded": loaded, "sources": sources}
+        files = " or ".join(f"{kind.noun}s" for kind in file_kinds().values())
+        self.form = {"loaded": loaded, "sources": sources, "files": files}
 
     @command(is_for_visitors=True)
     def do_look_at(self, part: str, label: int | None = None, order: str = "class") -> None:
@@ -96,6 +98,13 @@ class DatasetWidget(LivePanel):
             return
         if text.strip():
             self.did(f'wb.load("{self._shown.name}", augment="{text.strip()}")')
+
+    @command(is_for_visitors=True)
+    def do_play(self, part: str, index: int) -> None:
+        """Sends one sample to the page, to be heard or watched; the notebook does not keep it."""
+        if part not in view.PARTS:
+            raise InputError(f"There is no part '{part}'.")
+        self.send({"sample": view.media(self._shown, part, int(index))})
 
     @command()
     def do_upload_begin(self, id: str, files: list[list[Any]]) -> None:
