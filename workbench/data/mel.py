@@ -42,7 +42,7 @@ def filterbank(bands: int, fft: int, rate: int, low: float, high: float) -> np.n
     bins = np.arange(fft // 2 + 1) * (rate / fft)
     rising = (bins - edges[:-2, None]) / (edges[1:-1] - edges[:-2])[:, None]
     falling = (edges[2:, None] - bins) / (edges[2:] - edges[1:-1])[:, None]
-    filters = np.maximum(0, np.minimum(rising, falling)).astype(np.float32)
+    filters: np.ndarray = np.maximum(0, np.minimum(rising, falling)).astype(np.float32)
     filters.setflags(write=False)
     return filters
 

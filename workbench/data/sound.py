@@ -44,6 +44,8 @@ def clip_size(value: Any, *, is_read: bool = False) -> SoundSize:
     Raises:
         InputError: It is no clip, or beyond the limits.
     """
+    if hasattr(value, "__array__"):
+        raise InputError(f"An array of shape {np.shape(value)} does not say its rate.", hint=HINT)
     if not is_array_clip(value):
         return sound_size(value, is_read=is_read)
     samples, rate = _array(value)

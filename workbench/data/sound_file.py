@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -27,6 +27,7 @@ _CODINGS = {
     "FLAC": ("PCM_S8", "PCM_16", "PCM_24"),
     "OGG": ("VORBIS", "OPUS"),
 }
+Found = TypeVar("Found")
 _PCM, _FLOAT = 1, 3  # format tags of WAV
 
 
@@ -74,7 +75,7 @@ def read_sound(value: Any, start: int, frames: int) -> np.ndarray:
         InputError: The file is damaged, ends before, or holds what is no finite number.
     """
     data = sound_bytes(value)
-    return np.asarray(_readable(lambda: _read(data, start, frames)))
+    return _readable(lambda: _read(data, start, frames))
 
 
 def sound_bytes(value: Any) -> bytes:
@@ -182,7 +183,7 @@ def _read(data: bytes, start: int, frames: int) -> np.ndarray:
     return np.asarray(read)
 
 
-def _readable(work: Callable[[], Any]) -> Any:
+def _readable(work: Callable[[], Found]) -> Found:
     module = soundfile()
     try:
         return work()

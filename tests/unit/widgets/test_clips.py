@@ -36,6 +36,8 @@ def test_tiles_are_spectrograms_and_the_first_message_is_small(space, data):
     assert panel.gallery["png"].startswith("data:image/png")
     assert panel.gallery["height"] == 40
     assert panel.state["augments"] == []
+    panel.do_look_at("train", None, "suspicion")
+    assert panel.gallery["order"] == "suspicion"
     state = json.dumps(panel.get_state(), default=str)
     assert len(state) < 100_000 + len(panel._esm) + len(panel._css)
     assert "audio/wav;base64" not in state

@@ -23,7 +23,6 @@ from workbench.data.modality import ExampleSamples, FileKind, Normalizing, Sketc
 from workbench.data.picture_file import PictureLimits
 from workbench.data.sketches import row_sketch
 from workbench.data.sound import (
-    HINT,
     clip_size,
     is_array_clip,
     mono_window,
@@ -201,9 +200,7 @@ class Audio(Normalizing):
         if isinstance(value, (list, tuple)) and not is_array_clip(value):
             return list(value)
         if hasattr(value, "__array__"):
-            raise InputError(
-                f"An array of shape {np.shape(value)} does not say its rate.", hint=HINT
-            )
+            clip_size(value)  # tells that it does not say its rate
         return [value]
 
     def from_json(self, value: Any, config: AudioConfig) -> Any:
