@@ -77,5 +77,8 @@ def _channels(channels: np.ndarray) -> tuple[Finding, ...]:
     several = int((channels > 1).sum())
     if not several:
         return ()
-    message = f"{several} of {len(channels)} clips in train are in stereo; all are mixed to mono."
+    message = (
+        f"{several} of {len(channels)} clips in train have several channels, as stereo; all are "
+        "mixed to mono."
+    )
     return (Finding("clip_channels", message, "info"),)

@@ -7,6 +7,7 @@ import io
 import json
 
 import pytest
+from PIL import Image
 
 from tests.unit.data.sounds import clip_folder, soundfile
 from tests.unit.widgets.node import in_node
@@ -92,6 +93,22 @@ def test_a_folder_of_clips_is_uploaded(space, tmp_path):
     form = DatasetWidget(space, has_form=True).form
     assert form["files"] == "clips or pictures"
     assert "folder" in {source["key"] for source in form["sources"]}
+
+
+def test_the_source_that_was_chosen_is_the_one_that_loads(space, tmp_path):
+    panel = DatasetWidget(space, has_form=True)
+    clips = clip_folder(tmp_path / "sounds")
+    panel.do_load("folder", {"path": str(clips), "modality": "audio"})
+    assert panel.state["modality"] == "audio"
+    assert panel.code == f"wb.load({str(clips)!r}, modality='audio')"
+    for index in range(30):
+        folder = tmp_path / "pictures" / "ab"[index % 2]
+        folder.mkdir(parents=True, exist_ok=True)
+        Image.new("L", (8, 8), index).save(folder / f"{index}.png")
+    panel.do_load("folder", {"path": str(tmp_path / "pictures"), "modality": "image"})
+    assert panel.state["modality"] == "image"
+    knobs = next(one for one in panel.form["sources"] if one["key"] == "folder")["knobs"]
+    assert "options" not in {knob["name"] for knob in knobs}
 
 
 _PAGE = """

@@ -11,6 +11,7 @@ import traitlets
 from workbench.core.errors import InputError, StateError, WorkbenchError
 from workbench.data.dataset import Dataset
 from workbench.data.file_kinds import file_kinds
+from workbench.data.load import sniff
 from workbench.data.sources import SOURCES
 from workbench.flow.workspace import Workspace
 from workbench.widgets import forms, uploads
@@ -150,7 +151,10 @@ class DatasetWidget(LivePanel):
         options = {k: _typed(k, v) for k, v in values.items() if v not in ("", None)}
         given: Any = source
         if "path" in options:
-            given = Path(str(options.pop("path"))).expanduser()
+            path = Path(str(options.pop("path"))).expanduser()
+            is_usual = sniff(path)[0] == source
+            given = path if is_usual else source
+            options |= {} if is_usual else {"path": str(path)}
         dataset = self._workspace.load(given, **options)
         words = "".join(f", {k}={v!r}" for k, v in options.items())
         self.did(f"wb.load({str(given)!r}{words})", f"loaded {dataset.ref}")

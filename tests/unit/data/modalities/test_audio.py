@@ -34,7 +34,7 @@ def test_rate_and_length_are_those_of_most_clips():
     words = " ".join(finding.message for finding in findings)
     assert "5 are shorter and followed by silence" in words
     assert "8,000 Hz (15), 16,000 Hz (5)" in words
-    assert "5 of 20 clips in train are in stereo" in words
+    assert "5 of 20 clips in train have several channels" in words
 
 
 def test_defaults_are_bounded_and_can_be_chosen():
