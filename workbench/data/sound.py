@@ -12,12 +12,14 @@ from workbench.core.errors import InputError
 from workbench.core.optional import require
 from workbench.data.sound_file import (
     MOST_CHANNELS,
+    RATES,
     SoundSize,
     check_size,
     read_sound,
     sound_size,
 )
 
+_SHOWN = 40
 _LOUDEST = 16.0  # 24 dB over full scale: more is another scale
 _SCALES = {"uint8": (128.0, 128.0), "int16": (0.0, 32768.0), "int32": (0.0, 2147483648.0)}
 HINT = (
@@ -111,12 +113,20 @@ def _parts(value: Any) -> tuple[Any, int]:
     if isinstance(value, tuple):
         value = dict(zip(("samples", "rate"), value, strict=True))
     if set(value) != {"samples", "rate"}:
-        raise InputError(f"Got an object with {sorted(map(str, value))[:5]}.", hint=HINT)
-    rate = value["rate"]
-    is_whole = isinstance(rate, (int, float, np.number)) and not isinstance(rate, bool)
-    if not is_whole or not math.isfinite(rate) or rate != int(rate):
-        raise InputError(f"The rate is {str(rate)[:40]!r}; a whole number of frames a second is.")
-    return value["samples"], int(rate)
+        names = sorted(str(name)[:_SHOWN] for name in value)[:5]
+        raise InputError(f"Got an object with {names}.", hint=HINT)
+    return value["samples"], _rate(value["rate"])
+
+
+def _rate(given: Any) -> int:
+    is_number = isinstance(given, (int, float, np.integer, np.floating))
+    if is_number and RATES[0] <= given <= RATES[1] and given == int(given):
+        return int(given)
+    is_short = not isinstance(given, int) or abs(given) < 10**_SHOWN
+    raise InputError(
+        f"The rate is {str(given)[:_SHOWN] if is_short else 'too large'}; a whole number of "
+        f"frames a second from {RATES[0]:,} to {RATES[1]:,} would be right."
+    )
 
 
 def _numbers(given: Any) -> np.ndarray:

@@ -134,6 +134,11 @@ def test_stereo_is_mixed_and_whole_numbers_are_scaled():
         ((np.full(900, 20_000.0), 8000), "floats from -1 to 1"),
         ((TONE, 0), "frames a second"),
         ((TONE, 8000.5), "whole number"),
+        ((TONE, float("nan")), "rate is nan"),
+        ((TONE, 10**5000), "rate is too large"),
+        ((TONE, True), "frames a second"),
+        ({"samples": [0.5], "rate": "fast"}, "rate is fast"),
+        ({"samples": [10**30], "rate": 8000}, "samples are"),
         ((TONE[None], 8000), r"\(frames, channels\)"),
         ({"samples": [[0.1, 0.2], [0.3]], "rate": 8000}, "different numbers of channels"),
         ({"samples": "abc", "rate": 8000}, "samples are"),
@@ -144,6 +149,14 @@ def test_stereo_is_mixed_and_whole_numbers_are_scaled():
 def test_what_is_no_clip_is_refused_in_words(value, words):
     with pytest.raises(InputError, match=words):
         AUDIO.decode(value, config())
+
+
+@pytest.mark.parametrize("rate", [1000, 8000, 16_000, 384_000])
+@pytest.mark.parametrize("count", [1, 2, 50])
+def test_a_clip_of_few_samples_is_followed_by_silence(rate, count):
+    decoded = AUDIO.decode((np.full(count, 0.5), rate), config())
+    assert np.isfinite(decoded).all()
+    assert (decoded[0, :, -1] == np.float32(-80)).all()
 
 
 def test_numbers_alone_do_not_say_their_rate():
