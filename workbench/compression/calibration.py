@@ -116,7 +116,7 @@ def _are_finite(inputs: Batch) -> np.ndarray:
     """Returns which samples hold numbers only [N]."""
     floats = [tensor for tensor in tensors(inputs) if tensor.dtype.kind == "f"]
     fine = [np.isfinite(tensor).reshape(len(tensor), -1).all(axis=1) for tensor in floats]
-    return np.logical_and.reduce([np.ones(count(inputs), bool), *fine])
+    return np.asarray(np.logical_and.reduce([np.ones(count(inputs), bool), *fine]))
 
 
 def observe(

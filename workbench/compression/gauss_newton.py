@@ -89,7 +89,8 @@ def _gradients(
         parts[layer.name].register_forward_pre_hook(_keeper(seen, layer.name))
         parts[_last(subject, layer)].register_forward_hook(_output_keeper(made, layer.name))
     given: Any = each(lambda array: torch.from_numpy(np.ascontiguousarray(array)), inputs)
-    for source in tensors(given):
+    sources: Sequence[Any] = tensors(given)
+    for source in sources:
         source.requires_grad_(source.is_floating_point())
     answers = named_outputs(call(twin, given))[OUTPUT].reshape(count(inputs), -1)
     known = [layer for layer in known if layer.name in seen and layer.name in made]

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from workbench.core.plugins import Plugin
+from workbench.core.signature import is_plain
 
 if TYPE_CHECKING:
     import numpy as np
@@ -53,9 +54,8 @@ class StructureMethod(Method):
         """Refuses a model that lives as ONNX only, or whose samples are not one fixed tensor."""
         if not subject.has_module:
             return f"'{self.key}' needs the PyTorch module; this model lives as ONNX only"
-        first, *others = subject.description.signature.inputs
-        if others or not all(isinstance(size, int) for size in first.shape[1:]):
-            return f"'{self.key}' needs a model that takes one tensor of a fixed size a sample"
+        if not is_plain(subject.description.signature.inputs):
+            return f"'{self.key}' needs a model that takes one tensor of floats of a fixed size"
         return None
 
     @abstractmethod

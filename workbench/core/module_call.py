@@ -47,6 +47,11 @@ def taken(module: Any, names: Sequence[str]) -> Taken:
     return Taken(chosen, by_name=True)
 
 
+def takes_any_number(module: Any) -> bool:
+    """Returns whether a module's `forward` is `forward(*tensors)`."""
+    return any(p.kind is p.VAR_POSITIONAL for p in _parameters(module))
+
+
 def call(module: Callable[..., Any], inputs: Any) -> Any:
     """Returns what a module gives for one tensor, or for those it takes of tensors by name."""
     args, kwargs = arguments(module, inputs)

@@ -17,6 +17,7 @@ from workbench.core.shown import Shown
 from workbench.core.signature import TensorSpec
 from workbench.data.augment import Augment, AugmentStep, parse_augment
 from workbench.data.baseline import baseline_of
+from workbench.data.collate import sizes_of
 from workbench.data.modalities import MODALITIES
 from workbench.data.modality import Modality
 from workbench.data.raw_files import OFFSETS
@@ -144,7 +145,8 @@ class Split(Sequence[Sample]):
     ) -> Iterator[tuple[Any, np.ndarray]]:
         """Yields inputs and targets as `batch` does, n at a time; the last may be fewer.
 
-        Free dimensions are as long as the longest sample of their batch.
+        Free dimensions are as long as the longest sample of their batch; where nothing says how to
+        pad, a batch is taken apart into samples of one size.
 
         Args:
             batch_size: Samples in a batch.
@@ -156,11 +158,27 @@ class Split(Sequence[Sample]):
         if seed is not None:
             order = np.random.default_rng(seed).permutation(len(self))
         for number in range(start, math.ceil(len(self) / batch_size)):
-            rows = order[number * batch_size : (number + 1) * batch_size]
-            inputs, targets = self.batch(rows)
-            if seed is not None and self._augment is not None:
-                inputs = self._augment(inputs, targets, np.random.default_rng([seed, number]))
-            yield inputs, targets
+            for rows in self._joinable(order[number * batch_size : (number + 1) * batch_size]):
+                inputs, targets = self.batch(rows)
+                if seed is not None and self._augment is not None:
+                    inputs = self._augment(inputs, targets, np.random.default_rng([seed, number]))
+                yield inputs, targets
+
+    @property
+    def is_padded(self) -> bool:
+        """Whether any samples can be put into one batch."""
+        has_free = any(spec.free for spec in self.decoded)
+        return not has_free or self._modality.padding(self._preprocessing) is not None
+
+    def _joinable(self, rows: np.ndarray) -> Iterator[np.ndarray]:
+        """Yields the rows that may be in one batch, in the order of their first."""
+        if self.is_padded:
+            yield rows
+            return
+        sizes = sizes_of(self.inputs[rows], self.decoded)
+        _, first, group = np.unique(sizes, axis=0, return_index=True, return_inverse=True)
+        for number in np.argsort(first):
+            yield rows[group.reshape(-1) == number]
 
     def _raw(self, number: int) -> Any:
         if not self._modality.keeps_raw(self._preprocessing):

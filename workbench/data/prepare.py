@@ -222,7 +222,9 @@ def _check_contract(plan: _Plan, decoded: Sequence[Batch], *, is_first: bool) ->
     modality, config = plan.modality, plan.preprocessing
     check_samples(modality, decoded, config)
     if is_first:
-        check_batch(modality, modality.collate(list(decoded), config), config)
+        is_padded = modality.padding(config) is not None
+        several = list(decoded) if is_padded else list(decoded[:1])
+        check_batch(modality, modality.collate(several, config), config)
 
 
 def _note_problem(plan: _Plan, row: int) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Protocol
 
 import numpy as np
@@ -18,8 +18,15 @@ class Rows(Protocol):
 
     def __len__(self) -> int: ...
 
+    @property
+    def is_padded(self) -> bool:
+        """Whether any samples can be put into one batch."""
+
     def batch(self, indices: Any) -> tuple[Any, np.ndarray]:
         """Returns inputs and targets."""
+
+    def batches(self, batch_size: int) -> Iterator[tuple[Any, np.ndarray]]:
+        """Yields inputs and targets."""
 
 
 def padding_notes(answer: Answer, split: Rows) -> tuple[str, ...]:
@@ -29,6 +36,8 @@ def padding_notes(answer: Answer, split: Rows) -> tuple[str, ...]:
         answer: A batch → all outputs by name.
         split: Samples that differ in size.
     """
+    if not split.is_padded:
+        return ()
     numbers = range(min(_ROWS, len(split)))
     together = answer(split.batch(np.array(numbers))[0])
     errors = dict.fromkeys(together, 0.0)

@@ -18,6 +18,7 @@ from workbench.core import optional
 from workbench.core.batch import Batch, count, each, rows
 from workbench.core.errors import UnsupportedError
 from workbench.exporting.graph import copy_graph, load_graph, strip
+from workbench.exporting.model_files import check_fits_one_graph
 from workbench.exporting.parity import ParityError, Predict, check_parity
 from workbench.runtime.session import Session, open_session
 
@@ -49,7 +50,11 @@ def prepare(path: Path, samples: Batch) -> Prepared:
     Args:
         path: An ONNX file.
         samples: Inputs [N, …]; a few are enough.
+
+    Raises:
+        UnsupportedError: Its weights lie beside it and are too large.
     """
+    check_fits_one_graph(path)
     samples = each(np.ascontiguousarray, rows(samples, slice(_SAMPLES)))
     reference = one_by_one(open_session(path))
     graph = _with_names(_with_initializers(strip(load_graph(path))))

@@ -79,7 +79,7 @@ def export(
         ExportError: It cannot be exported; the message names the line of the module's code.
         ParityError: The file answers differently.
     """
-    samples, _ = dataset.val.batch(np.arange(min(_SAMPLES, len(dataset.val))))
+    samples, _ = next(dataset.val.batches(_SAMPLES))
     done = export_samples(module, description, samples, directory, exporter=exporter, name=name)
     if not free_dimensions(description.signature.inputs):
         return done

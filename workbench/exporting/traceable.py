@@ -10,6 +10,7 @@ import numpy as np
 
 from workbench.core import optional
 from workbench.core.batch import Batch, count, named, rows
+from workbench.core.module_call import takes_any_number
 from workbench.core.records import Description
 from workbench.core.resizing import enlarged
 from workbench.core.signature import TensorSpec, free_dimensions, free_sizes
@@ -51,7 +52,8 @@ def traceable(module: nn.Module, description: Description, samples: Batch) -> Tr
     tensors = named(_with_free_sizes(samples, specs), names)
     args = tuple(torch.from_numpy(np.ascontiguousarray(tensors[name])) for name in names)
     shapes = tuple(named_axes(spec) for spec in specs)
-    if len(specs) == len(signature.outputs) == 1 and not isinstance(samples, Mapping):
+    is_single = len(specs) == len(signature.outputs) == 1 and not isinstance(samples, Mapping)
+    if is_single and not takes_any_number(module):
         return Traceable(module, args, shapes)
     in_order = optional.require("workbench.exporting.in_order", for_=_FOR).InOrder
     own = in_order(module, names if isinstance(samples, Mapping) else None)

@@ -21,17 +21,17 @@ from workbench.flow.evaluating import check_fit, tensor_problems
 from workbench.flow.resolve import ONNX, looks_like_file
 from workbench.flow.run import Run
 from workbench.runtime.session import Session, open_session
-from workbench.store import MODEL_FILE, Artifact, Context, RunRecord, Store
+from workbench.store import Artifact, Context, RunRecord, Store
 from workbench.tasks import METRICS, TASKS, primary_metric
 
 if TYPE_CHECKING:
     from workbench.data.dataset import Dataset
-    from workbench.exporting import one_file
+    from workbench.exporting import model_files
     from workbench.flow import own_module
     from workbench.training import module_check
     from workbench.training import step as training_step
 else:
-    one_file = lazy("workbench.exporting.one_file")
+    model_files = lazy("workbench.exporting.model_files")
     module_check = lazy("workbench.training.module_check")
     own_module = lazy("workbench.flow.own_module")
     training_step = lazy("workbench.training.step")
@@ -60,7 +60,7 @@ def import_model(
             "A module says neither the shape nor the labels of what it takes.",
             hint="Give the data it works on: wb.import_model(module, data).",
         )
-    if is_file and not Path(model).expanduser().is_file():
+    if is_file and not _is_there(Path(model).expanduser()):
         raise NotFoundError(f"There is no file '{model}'.", hint="Give the path of an ONNX file.")
     if isinstance(metric, str):
         METRICS.get(metric)
@@ -74,6 +74,10 @@ def import_model(
     work = _Import(dataset=dataset, metric=metric, model=model)
     run = Run(store, record.id, work).run_inline()
     return Run(store, run.id, None if is_file else model, loss)
+
+
+def _is_there(path: Path) -> bool:
+    return path.is_file() or path.is_dir()
 
 
 class _Import:
@@ -116,7 +120,8 @@ def _import_module(store: Store, context: Context, work: _Import) -> Artifact:
 def _import_file(store: Store, context: Context, path: Path, dataset: Dataset | None) -> Artifact:
     context.progress(0, 2, "checking")
     with tempfile.TemporaryDirectory(dir=store.home.scratch) as folder:
-        session = open_session(one_file.in_one_file(path.expanduser(), Path(folder)))
+        files = model_files.find_model_files(path.expanduser(), Path(folder))
+        session = open_session(files.graph)
         if dataset is None:
             description = _bare(session)
         else:
@@ -125,10 +130,12 @@ def _import_file(store: Store, context: Context, path: Path, dataset: Dataset | 
             check_fit(description, dataset)
         artifact = store.artifacts.save(
             ONNX,
-            {MODEL_FILE: session.path},
+            files.files,
             {"description": description.to_json(), "parity": None, "source": path.name},
         )
     context.output("model", artifact)
+    if files.left_out:
+        context.event("left_out", files=list(files.left_out))
     context.progress(1, 2, "scoring")
     return artifact
 
@@ -184,7 +191,7 @@ def _bare(session: Session) -> Description:
 def _described(session: Session, dataset: Dataset) -> Description:
     """Returns the description of a file that works on `dataset`, judged by what it answers."""
     count = min(_PROBES, len(dataset.val))
-    outputs = session.run(dataset.val.batch(np.arange(count))[0])
+    outputs = _tried(session, dataset, np.arange(count))
     task = TASKS.get(dataset.task)
     task.check(outputs, dataset.labels)
     if any(isinstance(dim, str) for spec in dataset.signature for dim in spec.shape[1:]):
@@ -201,6 +208,23 @@ def _described(session: Session, dataset: Dataset) -> Description:
     )
 
 
+def _tried(session: Session, dataset: Dataset, rows: np.ndarray) -> np.ndarray:
+    """Returns the answers to some validation samples.
+
+    Raises:
+        InputError: The model fails on them, although their types and shapes are right.
+    """
+    batch = dataset.val.batch(rows)[0]
+    try:
+        return session.run(batch)
+    except Exception as error:
+        reason = str(error).strip().split("\n")[0]
+        raise InputError(
+            f"The model fails on samples of {dataset.ref}: {reason}",
+            hint="Are its codes within the model's table, and its sizes those that it can take?",
+        ) from error
+
+
 def _check_padding(session: Session, dataset: Dataset, together: np.ndarray) -> None:
     """Checks that samples padded in one batch are answered as each alone.
 
@@ -208,7 +232,7 @@ def _check_padding(session: Session, dataset: Dataset, together: np.ndarray) -> 
         InputError: They are not: the model is not told, or passes over, their true sizes.
     """
     for row in range(min(_PADDED, len(together))):
-        alone = session.run(dataset.val.batch(np.array([row]))[0])[0]
+        alone = _tried(session, dataset, np.array([row]))[0]
         cut = together[row][tuple(slice(size) for size in alone.shape)]
         if not np.allclose(cut, alone, rtol=_ROUNDING, atol=_ROUNDING):
             error = float(np.abs(cut - alone).max())

@@ -20,10 +20,8 @@ _DTYPES = {
     "tensor(float)": "float32",
     "tensor(float16)": "float16",
     "tensor(double)": "float64",
-    "tensor(int64)": "int64",
-    "tensor(int32)": "int32",
-    "tensor(int8)": "int8",
-    "tensor(uint8)": "uint8",
+    **{f"tensor(int{bits})": f"int{bits}" for bits in (8, 16, 32, 64)},
+    **{f"tensor(uint{bits})": f"uint{bits}" for bits in (8, 16, 32, 64)},
     "tensor(bool)": "bool",
     "tensor(string)": "str",
 }

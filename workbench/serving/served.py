@@ -23,7 +23,7 @@ from workbench.serving.crew import Crews
 from workbench.serving.deadlines import pass_on
 from workbench.serving.decoding import Decoder, decoder_for
 from workbench.serving.decoding_room import DecodingRoom
-from workbench.serving.encoding import Encode, is_large
+from workbench.serving.encoding import Encode, inline_rows, is_large
 from workbench.serving.engine import (
     Engine,
     LoadedModel,
@@ -165,6 +165,7 @@ class Served:
         self.description = loaded.source.description
         self.signature: Signature = loaded.model.signature
         self._fits = TensorCheck(self.signature)
+        self._inline_rows = inline_rows(self.signature)
         self.decoder = loaded.decoder
         self.metrics = metrics
         self.since = now()
@@ -204,7 +205,7 @@ class Served:
         def done(job: Job) -> None:
             if job.error is not None or job.outputs is None:
                 answer.fail(job.error or ModelError("The model gave nothing."))
-            elif is_large(job.outputs):
+            elif job.rows > self._inline_rows and is_large(job.outputs):
                 work = self._send_later(answer, job, encode, job.outputs)
                 answer.task = asyncio.get_running_loop().create_task(work)
             else:

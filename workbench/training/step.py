@@ -251,7 +251,9 @@ def _fit(
         loss=_loss(config, dataset, network),
         callbacks=callbacks,
         state=state,
-        steps_per_epoch=math.ceil(len(dataset.train) / batch_size),
+        steps_per_epoch=math.ceil(len(dataset.train) / batch_size)
+        if dataset.train.is_padded
+        else None,
     )
 
 

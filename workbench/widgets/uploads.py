@@ -14,11 +14,14 @@ from workbench.core.errors import InputError
 from workbench.core.files import open_private, private_folder, writing
 from workbench.data.file_kinds import file_kinds
 from workbench.data.load import sniff
+from workbench.data.parquet_file import check_parquet, is_parquet
+from workbench.data.table_size import Room
 
 TABLES = (".csv", ".tsv", ".txt", ".parquet", ".pq")
 _ID = re.compile(r"[0-9a-f]{8,32}")
 _STRANGE = re.compile(r"[\x00-\x1f\x7f\\:*?\"<>|]")
 _MOST_BYTES, _MOST_FILES, _DEEPEST, _LONGEST = 200_000_000, 20_000, 4, 200
+_MOST_MEMORY = 2_000_000_000  # of a table that is a few bytes as a file
 _SHOWN = 20
 
 
@@ -76,10 +79,16 @@ class Upload:
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def found(self) -> dict[str, Any]:
-        """Returns what can be loaded: source, path and, for a table, its columns."""
+        """Returns what can be loaded: source, path and, for a table, its columns.
+
+        Raises:
+            InputError: It unpacks to more than an upload may.
+        """
         names = list(self.sizes)
         if len(names) == 1 and Path(names[0]).suffix.lower() in TABLES:
             path = self.folder / names[0]
+            if is_parquet(path):
+                check_parquet(path, Room(path.name, _MOST_MEMORY))
             return {"source": "table", "path": str(path), "columns": _columns(path)}
         top = PurePosixPath(names[0]).parts[0]
         source, _ = sniff(self.folder / top)

@@ -11,6 +11,7 @@ from torch import nn
 
 from tests.unit.exporting.nets import as_trained
 from workbench.core.batch import named
+from workbench.core.module_call import Taken
 from workbench.core.records import Description
 from workbench.core.signature import Signature, TensorSpec
 from workbench.exporting import export_samples
@@ -18,6 +19,7 @@ from workbench.exporting.padding import padding_notes
 from workbench.exporting.parity import ParityError
 from workbench.exporting.sizes import check_sizes
 from workbench.exporting.state import answerer, predictor
+from workbench.families.network import Named
 from workbench.runtime.session import open_session
 
 X = TensorSpec("x", "float32", ("batch", "time", 2))
@@ -170,9 +172,11 @@ def test_what_the_module_itself_refuses_is_noted_not_proven():
 
 @pytest.mark.full
 def test_a_single_tensor_of_codes_stays_one(tmp_path):
-    module = nn.Sequential(nn.Embedding(10, 3), nn.Flatten(), nn.Linear(12, 3)).eval()
+    net = nn.Sequential(nn.Embedding(10, 3), nn.Flatten(), nn.Linear(12, 3))
+    module = Named(net, Taken(("codes",), by_name=False)).eval()
     codes = batch()["codes"]
     exported = export_samples(module, described((CODES,)), codes, tmp_path)
+    assert exported.exporter == "dynamo"
     session = open_session(exported.path)
     assert session.signature.inputs == (CODES,)
     np.testing.assert_allclose(session.run(codes), predictor(module)(codes), rtol=1e-4, atol=1e-5)
@@ -189,6 +193,8 @@ def test_the_same_module_gives_the_same_file(tmp_path):
 
 class Series:
     """Samples of 3 to 8 moments, padded when they come together."""
+
+    is_padded = True
 
     def __len__(self):
         return 20

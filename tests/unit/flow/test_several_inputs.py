@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import numpy as np
 import onnx
 import pytest
@@ -17,6 +20,7 @@ from workbench.exporting.quiet import quiet
 from workbench.flow.workspace import Workspace
 from workbench.runtime.session import open_session
 from workbench.serving.client import Client as WorkbenchClient
+from workbench.serving.repository import load_source
 from workbench.serving.sources import find_source
 
 DATATYPES = {"signal": "FP32", "codes": "INT64", "time_lengths": "INT64"}
@@ -103,9 +107,17 @@ def test_a_network_with_data_goes_the_whole_road(space, tmp_path):
     assert pruned.stored_bytes < study.baseline.stored_bytes
     assert dynamic.accuracy > 0.9
     assert dynamic.size_bytes < study.baseline.size_bytes
+    folder = study.export_bench(tmp_path / "other machine")
+    script = [sys.executable, "measure_here.py", "--name", "board", "--seconds", "0.02"]
+    subprocess.run(script, cwd=folder, check=True, capture_output=True, timeout=120)
+    target = study.import_bench(folder / "result.json")
+    assert target.of(study.baseline).max_error == 0.0
     version = space.register(dynamic, "mixed")
     assert space.verify("model:mixed")
     assert space.evaluate(version, data)["accuracy"] == dynamic.accuracy
+    plain = space.register(pruned, "pruned")
+    assert load_source(find_source(plain.ref, space.store)).padding.dims == {"time"}
+    assert load_source(find_source(version.ref, space.store)).padding is None, "one scale for all"
     samples = drawn(2, (10,), 9)
     inputs = {
         "signal": np.stack(samples["signal"]),
@@ -119,6 +131,7 @@ def test_a_network_with_data_goes_the_whole_road(space, tmp_path):
         np.testing.assert_allclose(prediction.outputs["trend"], truth["trend"][row], rtol=1e-3)
 
 
+@pytest.mark.full
 def test_a_search_over_it_ends_with_its_best(space, tmp_path):
     path = mixed.save(tmp_path / "mixed.onnx", is_recurrent=True)
     data = load(space, path)
@@ -152,8 +165,10 @@ def test_nothing_is_claimed_of_a_file_without_data(space, tmp_path):
         scores = endpoint.http.post("/predictions/bare", json={"data": one}).json()
         assert len(scores) == 3
         assert endpoint.http.get("/openapi.json").is_success
-    with pytest.raises(wb.InputError, match="import it with the data"):
-        space.evaluate(version, load(space, mixed.save(tmp_path / "other.onnx")))
+    data = load(space, mixed.save(tmp_path / "other.onnx"))
+    for verb in (space.evaluate, space.study):
+        with pytest.raises(wb.InputError, match="import it with the data"):
+            verb(version, data)
 
 
 def test_tensors_that_do_not_fit_are_told_all_at_once(space, tmp_path):
@@ -171,6 +186,19 @@ def test_tensors_that_do_not_fit_are_told_all_at_once(space, tmp_path):
         caught.value
     )
     assert "'codes': the model takes int64, the data gives int32" in str(caught.value)
+
+
+def test_codes_that_the_model_does_not_know_are_told(space, tmp_path):
+    path = mixed.save(tmp_path / "mixed.onnx")
+    given = drawn(60, (12,), 5)
+    data = space.load(
+        "arrays",
+        inputs={"signal": np.stack(given["signal"]), "codes": given["codes"] + mixed.CODES},
+        targets=np.arange(60) % 3,
+        labels=mixed.LABELS,
+    )
+    with pytest.raises(wb.InputError, match=r"fails on samples of .* Gather"):
+        space.import_model(path, data)
 
 
 def test_a_network_that_is_not_told_true_sizes_is_refused_data_of_several(space, tmp_path):
@@ -290,7 +318,7 @@ def test_a_module_of_several_inputs_is_imported_and_studied(space, tmp_path):
     pruned, dynamic = study.measure("prune:0.3"), study.measure("quantize_dynamic")
     assert pruned.accuracy > 0.5
     assert dynamic.accuracy > 0.9
-    with pytest.raises(UnsupportedError, match="one tensor of a fixed size"):
+    with pytest.raises(UnsupportedError, match="one tensor of floats"):
         study.measure("prune_structured:0.5")
     best = study.search(max_drop=0.1, budget="4 s")
     assert best.size_bytes < study.baseline.size_bytes

@@ -26,6 +26,8 @@ DTYPES = {
     "half": ("float16", TensorProto.FLOAT16, "FP16"),
     "long": ("int64", TensorProto.INT64, "INT64"),
     "byte": ("uint8", TensorProto.UINT8, "UINT8"),
+    "short": ("int16", TensorProto.INT16, "INT16"),
+    "wide": ("uint64", TensorProto.UINT64, "UINT64"),
 }
 
 
@@ -99,6 +101,8 @@ def values(rows=2, sizes=3):
         "half": (count / 8).astype(np.float16),
         "long": count + 2**53 + 1,
         "byte": (count + 250).clip(0, 255).astype(np.uint8),
+        "short": (count - 2**15).astype(np.int16),
+        "wide": count.astype(np.uint64) + np.uint64(2**63 + 1),
     }
 
 

@@ -130,11 +130,11 @@ class DatasetWidget(LivePanel):
         try:
             for part, piece in zip(parts, buffers, strict=True):
                 upload.take(str(part["path"]), int(part["at"]), memoryview(piece).cast("B"))
+            done = {"found": upload.found()} if upload.is_complete else {}
         except Exception:
             upload.forget()
             self._upload, self.uploading = None, {}
             raise
-        done = {"found": upload.found()} if upload.is_complete else {}
         self.uploading = {**self.uploading, "received": upload.received, **done}
 
     @command()

@@ -10,6 +10,7 @@ import pytest
 from workbench.core.errors import InputError, IntegrityError, UnsupportedError
 from workbench.core.signature import TensorSpec, misfits
 from workbench.data import MODALITIES, load, open_dataset
+from workbench.data.collate import collated
 from workbench.data.contract import ContractError
 from workbench.data.modalities.tensors import Tensors
 
@@ -223,6 +224,35 @@ def test_batches_of_people_are_told_apart_from_samples():
     assert batch["x"].shape == (2, 2, 2)
     with pytest.raises(InputError, match="different numbers of samples"):
         TENSORS.split_batch({"x": two["x"], "codes": [1, 2, 3]}, config)
+
+
+class Unpadded(Tensors):
+    """Says nothing of padding."""
+
+    def signature(self, config):
+        return self.decoded(config)
+
+    def padding(self, config):
+        return None
+
+    def collate(self, samples, config):
+        return collated(samples, self.decoded(config), None)
+
+
+def test_what_is_not_padded_comes_in_batches_of_one_size(store, monkeypatch):
+    plugin = Unpadded()
+    plugin.key = "unpadded"
+    monkeypatch.setitem(MODALITIES._loaded, "unpadded", plugin)
+    targets = np.arange(COUNT) % 2
+    data = load(store, "arrays", inputs={"x": RAGGED}, targets=targets, modality="unpadded")
+    assert not data.train.is_padded
+    found = list(data.train.batches(8, seed=1))
+    assert all(batch.ndim == 3 and len(batch) == len(own) for batch, own in found)
+    assert sum(len(own) for _, own in found) == len(data.train)
+    assert len({batch.shape[1] for batch, _ in found}) == 5
+    assert len(found) > len(data.train) // 8 + 1
+    with pytest.raises(InputError, match=r"'x' differs in size: (.|\n)*take batches of one size"):
+        data.train.batch(range(8))
 
 
 class Renames(Tensors):
