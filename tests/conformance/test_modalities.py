@@ -90,12 +90,30 @@ def test_the_signature_is_what_is_decoded_and_what_collate_adds(key, modality, c
 
 def test_stored_samples_decode_to_themselves(key, modality, config):
     if modality.keeps_raw(config):
-        pytest.skip("raw samples are stored beside")
+        kept = modality.unpack(modality.pack(TRAIN[key][0], config), config)
+        decoded = modality.decode(TRAIN[key][0], config)
+        assert same(modality, config, modality.decode(kept, config), decoded)
+        return
     prepared = modality.decode(TRAIN[key][0], config)
     if is_plain(modality.decoded(config)):
         prepared = prepared.astype(modality.storage_dtype(config))
     again = modality.decode(modality.raw(prepared, config), config)
     assert same(modality, config, again, prepared)
+
+
+def test_what_it_says_of_files_and_of_playing_is_whole(key, modality, config):
+    kind = modality.files
+    assert modality.takes_files == (kind is not None)
+    if kind is not None:
+        assert kind.usual in kind.suffixes
+        assert all(suffix.startswith(".") and suffix == suffix.lower() for suffix in kind.suffixes)
+        assert set(kind.to_json()) == {"noun", "accept", "example"}
+        with pytest.raises(InputError):
+            modality.measure(b"no such file", {}, is_read=True)
+    options = modality.Options.model_fields.values()
+    assert all(field.description and not field.is_required() for field in options)
+    if modality.plays:
+        assert len(modality.media(TRAIN[key][0], config)) > 0
 
 
 def test_json_is_taken(key, modality, config):

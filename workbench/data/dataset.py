@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterator, Sequence
 from functools import cached_property
@@ -21,6 +20,7 @@ from workbench.data.baseline import baseline_of
 from workbench.data.collate import sizes_of
 from workbench.data.modalities import MODALITIES
 from workbench.data.modality import Modality
+from workbench.data.raw_files import OFFSETS
 from workbench.data.split import PARTS
 from workbench.data.stored import SIZES, Samples, columns_of, file_of, is_one_array
 from workbench.store import Artifact, Store
@@ -184,15 +184,15 @@ class Split(Sequence[Sample]):
         if not self._modality.keeps_raw(self._preprocessing):
             return self._modality.raw(each(np.array, self.glimpse[number]), self._preprocessing)
         start, end = self._offsets[number : number + 2]
-        return json.loads(bytes(self._lines[start:end]))
+        return self._modality.unpack(bytes(self._kept[start:end]), self._preprocessing)
 
     @cached_property
     def _offsets(self) -> np.ndarray:
-        return self._files.array(f"{self.name}.offsets.npy", mapped=True, proven=False)
+        return self._files.array(f"{self.name}.{OFFSETS}", mapped=True, proven=False)
 
     @cached_property
-    def _lines(self) -> np.ndarray:
-        path = self._files.place(f"{self.name}.raw.jsonl")
+    def _kept(self) -> np.ndarray:
+        path = self._files.place(f"{self.name}.{self._modality.raw_file}")
         return np.memmap(path, np.uint8, "r") if path.stat().st_size else np.zeros(0, np.uint8)
 
 
@@ -317,7 +317,8 @@ class Dataset(Shown):
 
         Computed at first access (seconds), then remembered by the workspace.
         """
-        return baseline_of(self, self._store.cache) if self.modality == "table" else None
+        is_row = MODALITIES.get(self.modality).is_row
+        return baseline_of(self, self._store.cache) if is_row else None
 
     def to_json(self) -> dict[str, Any]:
         """Returns what a list, a card or the command line shows, as JSON-able values."""

@@ -12,6 +12,7 @@ import numpy as np
 
 from workbench.core.errors import InputError
 from workbench.data.chunks import chunks
+from workbench.data.listed import digest_of, measured
 from workbench.data.modalities import MODALITIES
 from workbench.data.named_arrays import Axes, Column, NamedArrays, Place, as_column, specs_of
 
@@ -52,6 +53,22 @@ class GivenInputs(ABC):
         """Returns what the modality must know of all samples, not of train alone."""
         return {}
 
+    def sizes(self, chosen: Mapping[str, Any]) -> np.ndarray | None:
+        """Returns what the modality measures of each sample, if samples are no plain arrays.
+
+        Args:
+            chosen: Options of the modality.
+
+        Raises:
+            InputError: There are such options, and these inputs do not ask for any.
+        """
+        if chosen:
+            raise InputError(
+                f"Got {', '.join(map(str, chosen))}, but arrays are taken as they are.",
+                hint="Leave these options out; they are for samples in files.",
+            )
+        return None
+
 
 def given_inputs(inputs: Any, modality: str | None, axes: Axes | None, place: Place) -> GivenInputs:
     """Returns the inputs in the form that fits.
@@ -59,6 +76,8 @@ def given_inputs(inputs: Any, modality: str | None, axes: Axes | None, place: Pl
     Raises:
         InputError: They are nothing of the kind.
     """
+    if modality is not None and not MODALITIES.get(modality).array_ranks:
+        return ListedInputs(inputs, modality, place)
     by_name = isinstance(inputs, Mapping)
     if by_name or (modality is not None and MODALITIES.get(modality).takes_names):
         return NamedInputs(inputs if by_name else {"input": inputs}, axes or {}, place)
@@ -167,6 +186,38 @@ class NamedInputs(GivenInputs):
     def options(self) -> dict[str, Any]:
         """Types and sizes of all samples."""
         return {"tensors": self._specs}
+
+
+class ListedInputs(GivenInputs):
+    """Samples of a modality that has no plain arrays, as files or clips: each stays what it is."""
+
+    def __init__(self, inputs: Any, modality: str, place: Place) -> None:
+        if isinstance(inputs, (str, bytes, Mapping)) or not hasattr(inputs, "__len__"):
+            about = MODALITIES.get(modality)
+            raise InputError(
+                f"The inputs are a {type(inputs).__name__}.",
+                hint=f"Give {about.array_words}.",
+            )
+        self._modality, self._place = modality, place
+        self.samples = list(inputs)
+        self.count = len(self.samples)
+        self.problems = []
+
+    def digest(self) -> str:
+        """Hashes the content of each sample, of a file its bytes."""
+        return digest_of(self.samples)
+
+    def default_modality(self) -> str:
+        """The one that was named."""
+        return self._modality
+
+    def misfits(self, modality: str) -> list[str]:
+        """Each sample is looked at by the modality itself."""
+        return []
+
+    def sizes(self, chosen: Mapping[str, Any]) -> np.ndarray:
+        """Asks the modality; every sample that it cannot take is told."""
+        return measured(MODALITIES.get(self._modality), self.samples, chosen, self._place)
 
 
 def _update(sha: Any, array: np.ndarray) -> None:

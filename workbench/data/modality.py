@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,13 +11,16 @@ from typing import Any, ClassVar
 import numpy as np
 
 from workbench.core.batch import Batch
-from workbench.core.errors import InputError
+from workbench.core.config import Config, NoConfig
+from workbench.core.errors import InputError, UnsupportedError
 from workbench.core.plugins import Plugin
 from workbench.core.records import Finding
 from workbench.core.signature import TensorSpec
 from workbench.data.chunks import StoredArray
 from workbench.data.collate import collated
 from workbench.data.picture_file import PictureLimits
+
+_JSON = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 
 
 @dataclass(frozen=True)
@@ -50,6 +54,28 @@ class ExampleSamples:
     json: Any
 
 
+@dataclass(frozen=True)
+class FileKind:
+    """What a sample is that comes as a file: told to pages, listings and errors.
+
+    Attributes:
+        noun: One of them, as in "picture"; the plural has an s.
+        media: Media types as a page's file field takes them, as in "image/*".
+        usual: The suffix that most of them have, as in ".png".
+        suffixes: All that file names may have, in lower case with their dot.
+    """
+
+    noun: str
+    media: str
+    usual: str
+    suffixes: frozenset[str]
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns what a page must know, with a file's name as an example."""
+        accept = ",".join([self.media, *sorted(self.suffixes)])
+        return {"noun": self.noun, "accept": accept, "example": f"{self.noun}{self.usual}"}
+
+
 class Modality(Plugin):
     """Decodes what a person has. `Config` is the preprocessing, with all fitted statistics.
 
@@ -58,20 +84,35 @@ class Modality(Plugin):
     No method may import torch, nor anything heavy when nothing heavy was given.
 
     Attributes:
-        array_ranks: Axes that arrays of samples may have, the samples' own among them.
+        Options: What a person may choose before the preprocessing is fitted, if the source asks.
+        array_ranks: Axes that arrays of samples may have, the samples' own among them; none where
+            a sample is no plain array, so that a list of samples stays one.
         array_words: The same in words, as in "N×F".
         place_axes: How many axes the places of a sample have: 2 for pictures, 1 for series.
         what: Plural of a sample, as in "images".
-        takes_files: Whether a sample may be a file, so that its bytes are an input.
+        files: What a sample is that comes as a file, so that its bytes are an input; else None.
         takes_names: Whether a sample is arrays by name.
+        is_row: Whether a sample is a row: values by column, or in the order of the columns.
+        plays: Media type of what `media` gives, as in "audio/wav"; empty if nothing is played.
+        raw_file: Name of the file that holds raw samples where they are kept.
     """
+
+    Options: ClassVar[type[Config]] = NoConfig
 
     array_ranks: ClassVar[tuple[int, ...]]
     array_words: ClassVar[str]
     place_axes: ClassVar[int] = 0
     what: ClassVar[str]
-    takes_files: ClassVar[bool] = False
+    files: ClassVar[FileKind | None] = None
     takes_names: ClassVar[bool] = False
+    is_row: ClassVar[bool] = False
+    plays: ClassVar[str] = ""
+    raw_file: ClassVar[str] = "raw.jsonl"
+
+    @property
+    def takes_files(self) -> bool:
+        """Whether a sample may be a file."""
+        return self.files is not None
 
     @abstractmethod
     def examples(self, rng: np.random.Generator) -> ExampleSamples:
@@ -85,9 +126,25 @@ class Modality(Plugin):
 
         Args:
             samples: Raw training samples.
-            shapes: int64 (n, 3), sizes of images still in files; None if known from the samples.
+            shapes: int64 (n, k), what `measure` tells of each; None if known from the samples.
             options: What the source passes on.
         """
+
+    def measure(self, value: Any, options: Mapping[str, Any], *, is_read: bool) -> tuple[int, ...]:
+        """Returns the sizes of a sample that `fit` needs, as a file's header tells them.
+
+        Args:
+            value: A file's bytes, or a sample that is no plain array.
+            options: What the source passes on.
+            is_read: Whether it is decoded, too, so that damage further on is found.
+
+        Returns:
+            Positive whole numbers, the same count for each sample.
+
+        Raises:
+            InputError: It is nothing that can be decoded.
+        """
+        raise UnsupportedError(f"{self.what} are not measured.", hint="Give arrays.")
 
     def clean(
         self, samples: Any, config: Any, place: Callable[[int], str]
@@ -211,8 +268,24 @@ class Modality(Plugin):
         return "×".join(map(str, self.sample_shape(config)))
 
     def keeps_raw(self, config: Any) -> bool:
-        """Whether raw samples are stored beside the prepared ones, as JSON lines."""
+        """Whether raw samples are stored beside the prepared ones, in `raw_file`."""
         return False
+
+    def pack(self, value: Any, config: Any) -> bytes:
+        """Returns a raw sample as it is kept: by default as a line of JSON."""
+        return _JSON.encode(value).encode() + b"\n"
+
+    def unpack(self, kept: bytes, config: Any) -> Any:
+        """Returns a kept sample as a person would have given it."""
+        return json.loads(kept)
+
+    def media(self, value: Any, config: Any) -> bytes:
+        """Returns a raw sample as a file of the type `plays`, for a person to hear or watch.
+
+        Raises:
+            InputError: It cannot be decoded.
+        """
+        raise UnsupportedError(f"{self.what} are not played.")
 
     @abstractmethod
     def sketch(self, prepared: Any, config: Any) -> Sketch:

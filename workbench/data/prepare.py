@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -25,6 +24,7 @@ from workbench.data.modalities import MODALITIES
 from workbench.data.modality import Modality, Normalizing, Sketch
 from workbench.data.part_files import PartFiles, npy
 from workbench.data.problems import Problems
+from workbench.data.raw_files import keep
 from workbench.data.source import SourceConfig
 from workbench.data.split import PARTS, assign, order_of
 from workbench.data.stored import Samples, is_one_array
@@ -33,7 +33,6 @@ from workbench.tasks import TASKS
 
 _FORMAT = 1
 _CHUNK = 256
-_JSON = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 
 
 def prepare(store: Store, source: str, config: Any, reader: Reader, progress: Progress) -> Dataset:
@@ -117,7 +116,7 @@ def _plan(collected: Collected, config: SourceConfig, what: str) -> _Plan:
         problems.extend(error.problems or [error.message])
         problems.raise_if_any(what, hint=collected.remedy)
         raise
-    if collected.shapes is None:  # only pictures in files show more of them when decoded
+    if collected.shapes is None:  # only files show more of them when decoded
         problems.raise_if_any(what, hint=collected.remedy)
     orders = [
         order_of(codes, part, collected=collected, fractions=config.fractions, seed=config.seed)
@@ -160,20 +159,21 @@ def _write(store: Store, plan: _Plan, name: str, fingerprint: str, progress: Pro
         meta = _measure(plan, [part.samples() for part in parts])
     files: dict[str, bytes | Blob] = {}
     for part_name, part, order in zip(PARTS, parts, plan.orders, strict=True):
-        own = {**part.files(), **_beside(plan, order)}
+        own = {**part.files(), **_beside(store, plan, order)}
         files.update({f"{part_name}.{suffix}": content for suffix, content in own.items()})
     meta = {"name": name, "fingerprint": fingerprint, **meta}
     return store.artifacts.save(KIND, files, meta)
 
 
-def _beside(plan: _Plan, order: np.ndarray) -> dict[str, bytes | Blob]:
+def _beside(store: Store, plan: _Plan, order: np.ndarray) -> dict[str, bytes | Blob]:
     """Returns what is stored beside the inputs of a part."""
     files: dict[str, bytes | Blob] = {
         "targets.npy": npy(plan.collected.targets[order]),
         "indices.npy": npy(order.astype(np.int64)),
     }
     if plan.modality.keeps_raw(plan.preprocessing):
-        files.update(_raw_lines(take(plan.samples, order)))
+        raw = take(plan.samples, order)
+        files.update(keep(store, plan.modality, plan.preprocessing, raw))
     return files
 
 
@@ -280,9 +280,3 @@ def _sketch(plan: _Plan, parts: Sequence[StoredArray | Samples]) -> Sketch:
         np.concatenate([piece.near for piece in pieces]),
         np.concatenate(thumbs) if thumbs else None,
     )
-
-
-def _raw_lines(samples: Sequence[Any]) -> dict[str, bytes]:
-    lines = [_JSON.encode(samples[i]).encode() + b"\n" for i in range(len(samples))]
-    offsets = np.cumsum([0, *map(len, lines)], dtype=np.int64)
-    return {"raw.jsonl": b"".join(lines), "offsets.npy": npy(offsets)}

@@ -23,7 +23,6 @@ from numpy.typing import NDArray
 
 from workbench.core.errors import InputError, WorkbenchError, error_from_dict
 from workbench.core.records import Prediction
-from workbench.data.modalities import MODALITIES
 from workbench.serving.asker import reason_headers
 from workbench.serving.client_stream import PieceReader
 from workbench.serving.client_tensors import HEADER_LENGTH, v2_outputs, v2_request
@@ -252,10 +251,7 @@ class Client:
 
     def _takes_files(self, value: Any) -> bool:
         """Whether a text names a file: for pictures and sounds it does, for texts and rows not."""
-        if isinstance(value, Path):
-            return True
-        modality = self.about()["modality"]
-        return modality in MODALITIES and MODALITIES.get(modality).takes_files
+        return isinstance(value, Path) or self.about()["files"] is not None
 
     def _path(self, version: str | None) -> str:
         if version is None:

@@ -16,7 +16,7 @@ from workbench.core.errors import InputError, UnsupportedError
 from workbench.core.records import Description
 from workbench.core.signature import Signature, TensorSpec
 from workbench.data.modalities import MODALITIES
-from workbench.data.modality import Modality
+from workbench.data.modality import FileKind, Modality
 from workbench.serving.crew import while_wanted
 from workbench.serving.decoding_room import DecodingRoom
 from workbench.serving.tensors import (
@@ -36,6 +36,7 @@ class Decoder(Protocol):
     """Makes tensors of one model from a person's input. Never reads a file of the server."""
 
     takes: str
+    files: FileKind | None
     padding: Mapping[str, float] | None
 
     def own_example(self) -> Inputs | None:
@@ -118,6 +119,7 @@ class ModalityDecoder:
         self._given = modality.signature(config)
         self._may_pad = {spec.name for spec in self._given} <= set(self._names)
         self.padding = modality.padding(config) if self._may_pad else None
+        self.files = modality.files
         modality.prepare()
         prepared = _sample_words(self._given[0])
         if len(self._given) > 1:
@@ -151,6 +153,8 @@ class ModalityDecoder:
     def raw(self, inputs: Inputs, value: Any) -> NDArray[Any] | list[dict[str, Any]] | None:
         """Returns arrays as the data set had them, or the rows of a table with named columns."""
         modality, config = self._modality, self._config
+        if modality.keeps_raw(config) and not modality.is_row:
+            return None
         if modality.keeps_raw(config):
             rows = [] if value is None else modality.split_batch(self._plain(value), config)
             is_named = bool(rows) and all(isinstance(row, Mapping) for row in rows)
@@ -210,6 +214,7 @@ class TensorDecoder:
     def __init__(self, signature: Signature) -> None:
         self._signature = signature
         self.padding: Mapping[str, float] | None = None
+        self.files: FileKind | None = None
         shapes = "; ".join(f"{spec.name}: {describe(spec)}" for spec in signature.inputs)
         self.takes = f"tensors only, since the model declares no preprocessing ({shapes})"
 

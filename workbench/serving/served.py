@@ -332,7 +332,7 @@ class Served:
 
     def about(self) -> dict[str, Any]:
         """Returns what a caller may know of it, as JSON-able values."""
-        description = self.description
+        description, files = self.description, self.decoder.files
         return {
             "model": self.name,
             "version": self.version,
@@ -340,6 +340,7 @@ class Served:
             "alias": self.source.alias,
             "task": description.task if description else None,
             "modality": description.modality if description else None,
+            "files": None if files is None else files.to_json(),
             "labels": list(description.labels) if description else [],
             "signature": self.signature.to_json(),
             "is_batched": self.batcher.can_batch,

@@ -15,7 +15,7 @@ from workbench.training.config import TrainConfig
 
 _COMMON = ("epochs", "lr", "batch_size", "seed")
 _PREFERRED = ("cnn", "mlp")
-_NOT_SHOWN = ("frame", "dataset", "inputs", "targets", "transform")
+_NOT_SHOWN = ("frame", "dataset", "inputs", "targets", "transform", "options")
 
 
 def knobs_of(config: type[Config], names: tuple[str, ...] | None = None) -> list[dict[str, Any]]:

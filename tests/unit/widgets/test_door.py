@@ -27,7 +27,7 @@ INPUTS = {
 }
 FOR_VISITORS = {
     "run": {"overlay"},
-    "dataset": {"look_at", "augment"},
+    "dataset": {"look_at", "augment", "play"},
     "study": set(),
     "version": {"select"},
     "endpoint": {"select"},

@@ -48,6 +48,7 @@ class Table(Normalizing):
     array_ranks = (2,)
     array_words = "N×F"
     what = "rows"
+    is_row = True
 
     def examples(self, rng: np.random.Generator) -> ExampleSamples:
         """Rows with a number and a category."""

@@ -15,19 +15,21 @@ from workbench.core.ids import digest_json
 from workbench.data.collected import Collected, Progress, Reader
 from workbench.data.given_inputs import given_inputs
 from workbench.data.modalities import MODALITIES
-from workbench.data.source import Source, SourceConfig
+from workbench.data.modality_options import ModalityOptions, parsed_options
+from workbench.data.source import Source
 from workbench.data.split import part_code
 from workbench.store import Store
 from workbench.tasks import TASKS, infer_task
 
 
-class ArraysConfig(SourceConfig):
+class ArraysConfig(ModalityOptions):
     """Arrays and what they mean."""
 
     inputs: Any = Field(
         exclude=True,
         description="Images N×H×W or N×H×W×C (uint8 or float), rows N×F, or series N×C×T; an array "
-        "or a list. Or several by name, each an array N×… or a list of N arrays, of any type.",
+        "or a list. Or several by name, each an array N×… or a list of N arrays, of any type. Or N "
+        "samples of a modality without plain arrays, as clips: (samples, rate).",
     )
     targets: Any = Field(
         exclude=True,
@@ -36,14 +38,20 @@ class ArraysConfig(SourceConfig):
     )
     modality: str | None = Field(
         default=None,
-        description="What the inputs are: image, table, series, …; by default tensors if they have "
-        "names, rows if they have two axes, else pictures.",
+        description="What the inputs are: image, table, series, audio, …; by default tensors if "
+        "they have names, rows if they have two axes, else pictures.",
     )
     axes: dict[str, tuple[str | None, ...]] | None = Field(
         default=None,
         exclude=True,
         description="Names of the axes of one sample by input, as in {'x': ('time', None)}: an "
         "axis with a name, or in which samples differ, is a free dimension; equal names are one.",
+    )
+    options: dict[str, Any] = Field(
+        default_factory=dict,
+        exclude=True,
+        description="Options of a modality without plain arrays, as seconds=2; they may also be "
+        "given by themselves.",
     )
     labels: tuple[str, ...] | None = Field(default=None, description="Class names.")
     task: str | None = Field(default=None, description="By default inferred from the targets.")
@@ -92,6 +100,8 @@ class ArraysReader(Reader):
             for name in ("parts", "groups", "time")
             if (given := getattr(self._config, name)) is not None
         }
+        if self._config.options:
+            extras["options"] = [repr(item) for item in sorted(self._config.options.items())]
         inputs, targets = self._inputs.digest(), _digest(self._targets)
         return digest_json({"inputs": inputs, "targets": targets, **extras})
 
@@ -112,6 +122,7 @@ class ArraysReader(Reader):
             self._raise(problems)
         if misfits := inputs.misfits(modality):
             self._raise([*problems, *misfits])
+        chosen = parsed_options(modality, config.options) if config.options else {}
         return Collected(
             modality=modality,
             task=task,
@@ -122,8 +133,9 @@ class ArraysReader(Reader):
             given=given,
             groups=None if config.groups is None else np.asarray(config.groups),
             time=None if config.time is None else np.asarray(config.time),
+            shapes=inputs.sizes(chosen),
             problems=tuple(problems),
-            options={"columns": config.columns, **inputs.options()},
+            options={"columns": config.columns, **inputs.options(), **chosen},
         )
 
     def _inferred(self) -> str:

@@ -10,6 +10,8 @@ import traitlets
 
 from workbench.core.errors import InputError, StateError, WorkbenchError
 from workbench.data.dataset import Dataset
+from workbench.data.file_kinds import file_kinds
+from workbench.data.load import sniff
 from workbench.data.sources import SOURCES
 from workbench.flow.workspace import Workspace
 from workbench.widgets import forms, uploads
@@ -74,7 +76,8 @@ class DatasetWidget(LivePanel):
             for r in self._workspace.store.datasets.list()
         ]
         sources = [_source(key) for key in SOURCES if key not in _NEEDS_PYTHON]
-        self.form = {"loaded": loaded, "sources": sources}
+        files = " or ".join(f"{kind.noun}s" for kind in file_kinds().values())
+        self.form = {"loaded": loaded, "sources": sources, "files": files}
 
     @command(is_for_visitors=True)
     def do_look_at(self, part: str, label: int | None = None, order: str = "class") -> None:
@@ -96,6 +99,13 @@ class DatasetWidget(LivePanel):
             return
         if text.strip():
             self.did(f'wb.load("{self._shown.name}", augment="{text.strip()}")')
+
+    @command(is_for_visitors=True)
+    def do_play(self, part: str, index: int) -> None:
+        """Sends one sample to the page, to be heard or watched; the notebook does not keep it."""
+        if part not in view.PARTS:
+            raise InputError(f"There is no part '{part}'.")
+        self.send({"sample": view.media(self._shown, part, int(index))})
 
     @command()
     def do_upload_begin(self, id: str, files: list[list[Any]]) -> None:
@@ -141,7 +151,10 @@ class DatasetWidget(LivePanel):
         options = {k: _typed(k, v) for k, v in values.items() if v not in ("", None)}
         given: Any = source
         if "path" in options:
-            given = Path(str(options.pop("path"))).expanduser()
+            path = Path(str(options.pop("path"))).expanduser()
+            is_usual = sniff(path)[0] == source
+            given = path if is_usual else source
+            options |= {} if is_usual else {"path": str(path)}
         dataset = self._workspace.load(given, **options)
         words = "".join(f", {k}={v!r}" for k, v in options.items())
         self.did(f"wb.load({str(given)!r}{words})", f"loaded {dataset.ref}")

@@ -124,6 +124,7 @@ class EndpointWidget(LivePanel):
         if data_view.has_tiles(found):
             png = data_view.gallery_of(found, "val", [index])["png"]
         self._ask(value, truth=truth, png=png, source=f"data.val[{index}].input")
+        self.send({"sample": data_view.playable(found, value)})
 
     @command()
     def do_try_file(self, name: str, data: str) -> None:
@@ -221,10 +222,10 @@ class EndpointWidget(LivePanel):
         )
 
     def _example(self) -> dict[str, Any]:
-        if self._endpoint is None or self._about.get("modality") != "table":
+        if self._endpoint is None:
             return {}
         found = view.dataset_behind(self._workspace, self._endpoint.info.refs[0])
-        return {} if found is None else view.plain_row(found.val[0].input)
+        return {} if found is None else view.example_row(found)
 
     def _measure(self, endpoint: Endpoint) -> None:
         moment = time.monotonic()

@@ -35,6 +35,7 @@ def state(dataset: Dataset) -> dict[str, Any]:
         "what": _modality(dataset).what,
         "shape_words": _modality(dataset).shape_words(dataset.preprocessing),
         "has_tiles": has_tiles(dataset),
+        "plays": _modality(dataset).plays,
         "has_classes": has_classes(dataset),
         "task": dataset.task,
         "shape": facts["sample_shape"],
@@ -131,6 +132,33 @@ def augmented(
         "text": text,
         **shown,
     }
+
+
+def media(dataset: Dataset, part: str, index: int) -> dict[str, Any]:
+    """Returns one sample as a file that a page plays, in a data URI, with its name.
+
+    Raises:
+        InputError: There is no such sample, or it cannot be played.
+    """
+    split = getattr(dataset, part)
+    if not 0 <= index < len(split):
+        raise InputError(f"{part} has {len(split)} samples, no number {index}.")
+    sample = split[index]
+    return {
+        "part": part,
+        "index": index,
+        "name": name_of(dataset, sample.target),
+        **playable(dataset, sample.input),
+    }
+
+
+def playable(dataset: Dataset, value: Any) -> dict[str, str]:
+    """Returns a raw sample as a data URI with its media type; nothing where none is played."""
+    modality = _modality(dataset)
+    if not modality.plays:
+        return {}
+    content = base64.b64encode(modality.media(value, dataset.preprocessing)).decode()
+    return {"type": modality.plays, "media": f"data:{modality.plays};base64,{content}"}
 
 
 def table_rows(dataset: Dataset, part: str) -> dict[str, Any]:
