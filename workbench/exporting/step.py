@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from workbench.exporting.exporter import Written
 
 _SAMPLES = 42
+_ALONE = 256
+_FREEZES = "torchscript"
 _PROOF_SEEDS = (0, 1)
 _PROOF_TOLERANCE = 1e-3
 
@@ -81,9 +83,23 @@ def export(
     """
     samples, _ = next(dataset.val.batches(_SAMPLES))
     done = export_samples(module, description, samples, directory, exporter=exporter, name=name)
+    if done.exporter == _FREEZES:
+        _check_each(module, done.path, description, dataset.val)
     if not free_dimensions(description.signature.inputs):
         return done
     return replace(done, notes=(*done.notes, *padding_notes(answerer(module), dataset.val)))
+
+
+def _check_each(module: nn.Module, path: Path, description: Description, split: Rows) -> None:
+    """Compares many samples, each alone: a branch on data was frozen as it went for the first ones.
+
+    Raises:
+        ParityError: One is answered otherwise.
+    """
+    answers = answerer(module), _answers(open_session(path))
+    for row in range(min(len(split), _ALONE)):
+        one = _taken(split.batch(np.array([row]))[0], description)
+        check_parity(*answers, one, batch_sizes=(1,))
 
 
 def export_samples(

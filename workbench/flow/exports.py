@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 from collections.abc import Mapping
@@ -107,7 +108,7 @@ def is_network(model: Model) -> bool:
     return model.artifact.kind == NETWORK
 
 
-def copied(export: Export, path: Path) -> Export:
+def copied(export: Export, path: Path | str) -> Export:
     """Copies an export's files to a path of the user's and returns it with that path.
 
     The graph takes the name that was given; what belongs to it lies beside it.
@@ -115,7 +116,8 @@ def copied(export: Export, path: Path) -> Export:
     Raises:
         InputError: The path cannot be written.
     """
-    target = path / MODEL_FILE if path.is_dir() else path
+    is_folder = str(path).endswith(("/", os.sep)) or Path(path).is_dir()
+    target = Path(path) / MODEL_FILE if is_folder else Path(path)
     with writing(target):
         for name in export.artifact.files:
             place = target if name == MODEL_FILE else target.parent / name

@@ -21,7 +21,7 @@ from workbench.evaluation.step import evaluate as evaluate_predictor
 from workbench.evaluation.step import predict_split
 from workbench.flow import exports
 from workbench.flow.evaluating import check_fit, tensor_problems
-from workbench.flow.resolve import ONNX, looks_like_file
+from workbench.flow.resolve import ONNX, checked_module, looks_like_file
 from workbench.flow.run import Run
 from workbench.runtime.session import Session, open_session
 from workbench.store import Artifact, Context, RunRecord, Store
@@ -53,11 +53,8 @@ def import_model(
             f"The loss is a {type(loss).__name__}; a callable of (outputs, targets) is needed.",
             hint="As in: loss=torch.nn.functional.cross_entropy",
         )
-    if not is_file and not hasattr(model, "state_dict"):
-        raise InputError(
-            f"Got a {type(model).__name__}, which cannot be imported.",
-            hint="Give a torch.nn.Module or the path of an ONNX file.",
-        )
+    if not is_file:
+        checked_module(model)
     if not is_file and dataset is None:
         raise InputError(
             "A module says neither the shape nor the labels of what it takes.",

@@ -166,6 +166,25 @@ def looks_like_file(thing: Any) -> bool:
     return isinstance(thing, Path) or (isinstance(thing, str) and not is_ref(thing))
 
 
+def checked_module(thing: Any) -> Any:
+    """Returns `thing` if it is a module of the user's own.
+
+    Raises:
+        InputError: It is something else, perhaps the class of one.
+    """
+    if isinstance(thing, type):
+        raise InputError(
+            f"Got the class {thing.__name__}, not a module made of it.",
+            hint=f"Give {thing.__name__}(…).",
+        )
+    if not hasattr(thing, "state_dict"):
+        raise InputError(
+            f"Got a {type(thing).__name__}, which is no model.",
+            hint="Give a torch.nn.Module, or the path of an ONNX file to wb.import_model.",
+        )
+    return thing
+
+
 def is_own(thing: Any) -> bool:
     """Returns whether `thing` is a model of the user's own: a module, or the path of a file."""
     return looks_like_file(thing) or hasattr(thing, "state_dict")

@@ -88,7 +88,9 @@ class Workspace:
             A run with `.wait()`, `.metrics`, `.history()`, `.stop()`, `.pause()`, `.resume()`.
         """
         dataset = resolve.resolve_data(self.store, data)
-        module = None if family is None or isinstance(family, str) else family
+        module = (
+            None if family is None or isinstance(family, str) else resolve.checked_module(family)
+        )
         config = training_config.train_config(None if module is not None else family, options)
         inputs = {"data": dataset.artifact.digest, "data_ref": dataset.ref}
         stored = {**config.to_json(), "needs_module": module is not None}
@@ -133,7 +135,8 @@ class Workspace:
 
         Args:
             model: A run, variant, version, study or ref.
-            path: Where to copy the file to; by default it stays in the workspace.
+            path: Where to copy it to: a file, or a folder if there is one or it ends with "/"; by
+                default it stays in the workspace.
             exporter: Key of the exporter.
 
         Returns:
@@ -144,7 +147,7 @@ class Workspace:
         if found.artifact.kind != resolve.ONNX:
             dataset = resolve.resolve_data(self.store, None, found)
         done = exports.export_model(self.store, found, dataset, exporter)  # type: ignore[arg-type]
-        return done if path is None else exports.copied(done, Path(path))
+        return done if path is None else exports.copied(done, path)
 
     def study(self, model: Any, data: Any = None, *, metric: str | None = None) -> Study:
         """Opens the compression study of a model on its data; the same pair is the same study.
@@ -278,7 +281,7 @@ class Workspace:
             IntegrityError: Something is not what was registered, or it was deleted since.
         """
         self.store.audit.verify()
-        version = self.store.models.resolve(ref if isinstance(ref, str) else ref.ref)
+        version = self.store.models.resolve(_version_ref(ref))
         return self._version(self.store.models.verify(version))
 
     def version(self, ref: str) -> ModelVersion:
@@ -396,11 +399,11 @@ class Workspace:
         return run.run_inline()
 
     def _number(self, name: str, version: Any) -> int:
-        if isinstance(version, int):
+        if isinstance(version, int) and not isinstance(version, bool):
             return version
         if isinstance(version, str) and version.isdecimal():
             return version_number(version)
-        found = self.store.models.resolve(version if isinstance(version, str) else version.ref)
+        found = self.store.models.resolve(_version_ref(version))
         if found.name != name:
             raise InputError(
                 f"{found.ref} is a version of '{found.name}', not of '{name}'"
@@ -416,3 +419,14 @@ class Workspace:
         if not record.is_finished:
             raise StateError(f"{record.ref} is {record.status}.", hint="Stop it first.")
         self.store.runs.delete(run_id)
+
+
+def _version_ref(version: Any) -> str:
+    """Returns the ref of a version that was given as itself or as its ref."""
+    ref = version if isinstance(version, str) else getattr(version, "ref", None)
+    if not isinstance(ref, str):
+        raise InputError(
+            f"Got {version!r:.60}, which is no version of a model.",
+            hint='Give what wb.register returned, or a ref as in "model:digits-cnn@3".',
+        )
+    return ref

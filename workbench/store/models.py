@@ -10,6 +10,7 @@ from typing import Any
 from workbench.core.clock import now
 from workbench.core.errors import (
     ConflictError,
+    InputError,
     IntegrityError,
     NotFoundError,
     StateError,
@@ -194,6 +195,11 @@ class Models:
             StateError: The version was revoked for this alias.
         """
         check_name(alias, what="an alias")
+        if alias.isdecimal():
+            raise InputError(
+                f"Got '{alias}' as an alias, which would be taken for a version's number.",
+                hint="Use a word, as in champion.",
+            )
         reason = check_reason(reason)
         version = self.get(name, number)
         with self._db.transaction() as connection:

@@ -3,6 +3,8 @@ refused."""
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import onnxruntime
 import pytest
@@ -14,7 +16,7 @@ from workbench.core.batch import named
 from workbench.core.module_call import Taken
 from workbench.core.records import Description
 from workbench.core.signature import Signature, TensorSpec
-from workbench.exporting import export_samples
+from workbench.exporting import export, export_samples
 from workbench.exporting.padding import padding_notes
 from workbench.exporting.parity import ParityError
 from workbench.exporting.sizes import check_sizes
@@ -248,3 +250,43 @@ def test_a_branch_on_a_size_is_refused_by_name(size, tmp_path):
     samples = np.random.default_rng(0).normal(size=(4, size, 3)).astype(np.float32)
     with pytest.raises(ParityError, match="'time'"):
         export_samples(ByLength().eval(), about, samples, tmp_path)
+
+
+class ByData(nn.Module):
+    """Branches on a value of the data, which only the older exporter traces."""
+
+    def __init__(self):
+        super().__init__()
+        self.fc = nn.Linear(2, 3)
+
+    def forward(self, x):
+        scores = self.fc(x.amax(1))
+        return scores if x.amax() > RARE else -scores
+
+
+RARE = 0.9
+
+
+class Mostly:
+    """Samples of which the last ones go the other way of the branch."""
+
+    is_padded = True
+    signature = (X,)
+
+    def __len__(self):
+        return 60
+
+    def batch(self, indices):
+        rng = np.random.default_rng(0)
+        x = rng.uniform(0, 0.5, (60, 5, 2)).astype(np.float32)
+        x[50:] += 1
+        return x[indices], np.zeros(len(indices))
+
+    def batches(self, size):
+        yield self.batch(np.arange(min(size, 60)))
+
+
+def test_a_branch_on_data_is_refused_although_the_first_samples_go_one_way(tmp_path):
+    about = described((X,))
+    with pytest.raises(ParityError):
+        export(ByData().eval(), about, SimpleNamespace(val=Mostly()), tmp_path)
