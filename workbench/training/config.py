@@ -32,6 +32,12 @@ class TrainConfig(FitConfig):
     class_weights: Literal["balanced"] | tuple[float, ...] | None = Field(
         None, description="Weight of each class in the loss; 'balanced' weighs rare ones more."
     )
+    standardize: bool = Field(
+        True,
+        description="Whether a module of one's own gets standardized inputs and learns "
+        "standardized values, both inside the exported graph; False for one that was trained "
+        "before.",
+    )
 
     def fit_config(self, rate: float | None = None) -> FitConfig:
         """Returns the part that the training loop reads.

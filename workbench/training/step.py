@@ -181,7 +181,7 @@ def _network(
 ) -> tuple[Answering, Description]:
     """Returns the network to train, and what it is (without a family if it is the user's own)."""
     if module is not None:
-        network = _own(module, dataset)
+        network = _own(module, dataset, is_standardized=config.standardize)
         return network, describe_module(network, dataset)
     key = config.family or default_family(dataset)
     family = FAMILIES.get(key)
@@ -209,15 +209,20 @@ def _fitting_words(dataset: Dataset) -> str:
     )
 
 
-def _own(module: nn.Module, dataset: Dataset) -> Answering:
+def _own(module: nn.Module, dataset: Dataset, *, is_standardized: bool) -> Answering:
     if isinstance(module, Answering):
         return module
     if is_plain(dataset.signature):
         check_module(module, dataset.sample_shape, output_shape(dataset))
-    return _wrapped(module, dataset)
+    if is_standardized:
+        return _wrapped(module, dataset)
+    if dataset.normalization is not None and is_plain(dataset.signature):
+        return Normalized(module, 0.0, 1.0)
+    return Named(module, taken(module, [spec.name for spec in dataset.signature]))
 
 
 def _wrapped(net: nn.Module, dataset: Dataset) -> Answering:
+    """Returns a network that learns standardized inputs and values, in a graph that takes plain."""
     scale = TASKS.get(dataset.task).scale(dataset.train.targets) or ()
     if dataset.normalization is not None and is_plain(dataset.signature):
         return Normalized(net, *dataset.normalization, *scale)

@@ -160,6 +160,18 @@ def test_a_regression_answers_in_the_users_units(store, context):
     np.testing.assert_allclose(answers[:, 0], targets, atol=3 * context.metrics["val_rmse"])
 
 
+def test_a_module_that_was_trained_before_goes_on_where_it_was(store, context):
+    rng = np.random.default_rng(0)
+    x = (50 + 9 * rng.normal(size=(200, 2))).astype(np.float32)
+    y = 3 * x[:, 0] - x[:, 1] + 1000
+    data = load(store, "arrays", inputs=x, targets=y, modality="table", task="regression")
+    known = nn.Linear(2, 1)
+    known.weight.data[:], known.bias.data[:] = torch.tensor([[3.0, -1.0]]), 1000.0
+    options = {"epochs": 1, "threads": 1, "lr": 1e-7}
+    trained = train(context, TrainConfig(standardize=False, **options), data, module=known)
+    assert trained.metrics["val_r2"] > 0.999
+
+
 def test_wrong_options_are_refused_with_reasons(digits, context, store):
     with pytest.raises(NotFoundError, match="No family 'cnnn'; did you mean 'cnn'"):
         train(context, TrainConfig(family="cnnn"), digits)
