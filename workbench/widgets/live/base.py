@@ -20,8 +20,8 @@ import anywidget
 import traitlets
 
 from workbench.core.errors import InputError, RunFailedError, WorkbenchError
+from workbench.screens.ticker import ticker
 from workbench.widgets.live.door import Closed, command, commands_of
-from workbench.widgets.ticker import ticker
 
 STATIC = Path(__file__).parents[1] / "static"
 _LOG = logging.getLogger(__name__)

@@ -12,12 +12,12 @@ from workbench.core.errors import InputError, StateError, WorkbenchError
 from workbench.data.dataset import Dataset
 from workbench.data.sources import SOURCES
 from workbench.flow.workspace import Workspace
-from workbench.widgets import forms, uploads
+from workbench.screens import forms, uploads
+from workbench.screens.views import dataset as view
+from workbench.screens.views import suspicion
 from workbench.widgets.live.base import LivePanel, script, sheet
 from workbench.widgets.live.door import command
 from workbench.widgets.live.shelf import shelf
-from workbench.widgets.views import dataset as view
-from workbench.widgets.views import suspicion
 
 _NEEDS_PYTHON = ("torch_dataset", "arrays")
 

@@ -15,13 +15,13 @@ import traitlets
 from workbench.core.errors import InputError, StateError, WorkbenchError
 from workbench.flow.endpoint import Endpoint
 from workbench.flow.workspace import Workspace
+from workbench.screens.views import dataset as data_view
+from workbench.screens.views import endpoint as view
+from workbench.screens.views import endpoint_traffic as traffic_view
 from workbench.serving.client import Client
 from workbench.widgets.live.base import LivePanel, script, sheet
 from workbench.widgets.live.door import command
 from workbench.widgets.live.shelf import shelf
-from workbench.widgets.views import dataset as data_view
-from workbench.widgets.views import endpoint as view
-from workbench.widgets.views import endpoint_traffic as traffic_view
 
 _KEPT_RATES, _WINDOW = 60, 30
 _MOST_BYTES = 10_000_000

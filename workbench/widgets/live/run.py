@@ -10,11 +10,11 @@ import traitlets
 from workbench.core.errors import InputError, StateError
 from workbench.flow.run import Run
 from workbench.flow.workspace import Workspace
-from workbench.widgets import forms
+from workbench.screens import forms
+from workbench.screens.views.run import RunView
 from workbench.widgets.live.base import LivePanel, script, sheet
 from workbench.widgets.live.door import command
 from workbench.widgets.live.shelf import shelf
-from workbench.widgets.views.run import RunView
 
 _MOST_OTHERS = 8
 

@@ -17,12 +17,12 @@ from workbench.core.errors import StateError, WorkbenchError
 from workbench.flow.study import Study
 from workbench.flow.variant import Variant
 from workbench.flow.workspace import Workspace
+from workbench.screens.estimates import Estimates
+from workbench.screens.views import study as view
 from workbench.tasks import is_share
 from workbench.widgets.live.base import STATIC, LivePanel, script, sheet
 from workbench.widgets.live.door import are_limits, command, is_small_object, is_text
-from workbench.widgets.live.estimates import Estimates
 from workbench.widgets.live.shelf import shelf
-from workbench.widgets.views import study as view
 
 _PAUSE_S = 0.1
 _SEARCH = "search"

@@ -11,10 +11,10 @@ import traitlets
 from workbench.core.errors import IntegrityError, StateError, WorkbenchError
 from workbench.flow.version import ModelVersion
 from workbench.flow.workspace import Workspace
+from workbench.screens.views import version as view
 from workbench.widgets.live.base import LivePanel, script, sheet
 from workbench.widgets.live.door import command
 from workbench.widgets.live.shelf import shelf
-from workbench.widgets.views import version as view
 
 
 class VersionWidget(LivePanel):

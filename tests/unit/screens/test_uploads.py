@@ -7,7 +7,7 @@ import os
 import pytest
 
 from workbench.core.errors import InputError
-from workbench.widgets import uploads
+from workbench.screens import uploads
 from workbench.widgets.live.dataset import DatasetWidget
 
 ID = "0123456789abcdef"

@@ -8,9 +8,9 @@ import threading
 import numpy as np
 import pytest
 
-from workbench.widgets.live.estimates import Estimates
+from workbench.screens.estimates import Estimates
+from workbench.screens.views import estimate as view
 from workbench.widgets.live.study import StudyWidget
-from workbench.widgets.views import estimate as view
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 

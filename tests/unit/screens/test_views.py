@@ -11,9 +11,9 @@ import pytest
 from tests.unit.serving import models as serving_models
 from tests.unit.serving.harness import running
 from workbench.core.errors import InputError, NotFoundError
+from workbench.screens.views import dataset, endpoint, study, version
+from workbench.screens.views.run import RunView, thinned
 from workbench.serving.service import Settings
-from workbench.widgets.views import dataset, endpoint, study, version
-from workbench.widgets.views.run import RunView, thinned
 
 
 def test_a_run_reads_only_what_is_new(road):

@@ -16,8 +16,8 @@ from workbench.core.optional import is_installed
 from workbench.data.dataset import Dataset, open_dataset
 from workbench.flow.endpoint import Endpoint
 from workbench.flow.workspace import Workspace
+from workbench.screens.views.dataset import name_of
 from workbench.serving.binary import DATATYPES
-from workbench.widgets.views.dataset import name_of
 
 _LINE = re.compile(r"^(workbench_[a-z_]+?)(_bucket|_sum|_count)?\{([^}]*)\} (\S+)$", re.MULTILINE)
 _LE = re.compile(r'le="([^"]+)"')

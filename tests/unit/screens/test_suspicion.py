@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from sklearn.neighbors import NearestNeighbors
 
+from workbench.screens.views import suspicion
 from workbench.widgets.live.dataset import DatasetWidget
-from workbench.widgets.views import suspicion
 
 
 def test_swapped_labels_come_first(road):
