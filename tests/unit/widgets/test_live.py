@@ -9,6 +9,7 @@ import pytest
 
 from workbench.core.errors import InputError
 from workbench.flow.workspace import Workspace
+from workbench.screens.version import VersionScreen
 from workbench.widgets.live.app import AppWidget
 from workbench.widgets.live.base import STATIC, LivePanel
 from workbench.widgets.live.dataset import DatasetWidget
@@ -55,7 +56,7 @@ class Unsteady(LivePanel):
 
 def finished(panel):
     for thread in threading.enumerate():
-        if thread.daemon and "_work" in thread.name:
+        if thread.daemon and ("_work" in thread.name or thread.name.startswith("do_")):
             thread.join(20)
     return panel
 
@@ -106,7 +107,7 @@ def makers(road):
         "run": lambda: RunWidget(space, road.run, has_form=True),
         "dataset": lambda: DatasetWidget(space, road.data, has_form=True),
         "study": lambda: StudyWidget(space, road.study, has_form=True),
-        "version": lambda: VersionWidget(space),
+        "version": lambda: VersionWidget(VersionScreen(space)),
         "endpoint": lambda: EndpointWidget(space),
     }
 
@@ -157,11 +158,11 @@ def test_registering_and_promoting_tell_the_line_of_python(road):
     assert 'wb.register(wb.study("study:' in panel.code
     panel.do_promote("half:fp16")
     assert panel.code == 'wb.promote("from-panel", 1)'
-    versions = VersionWidget(road.workspace, "from-panel")
+    versions = VersionWidget(VersionScreen(road.workspace, "from-panel"))
     press(versions, "rollback", name="from-panel")
     finished(versions)
     assert "nothing to go back to" in versions.banner["message"]
-    versions.do_verify("model:from-panel@1")
+    versions.screen.do_verify("model:from-panel@1")
     assert versions.notes["model:from-panel@1"].startswith("✓")
 
 
@@ -227,17 +228,17 @@ def test_the_banner_names_the_command_so_that_it_can_be_repeated():
 
 
 def test_a_version_says_signed_only_after_it_was_checked(road, tmp_path):
-    panel = VersionWidget(road.workspace, "digits-linear")
+    panel = VersionWidget(VersionScreen(road.workspace, "digits-linear"))
     ref = panel.state["selected"]["ref"]
     assert panel.checks == {}
-    panel.do_verify(ref)
+    panel.screen.do_verify(ref)
     assert panel.checks[ref]["is_good"]
-    panel.do_verify_all()
+    panel.screen.do_verify_all()
     assert set(panel.checks) == {row["ref"] for row in panel.state["rows"]}
 
 
 def test_promoting_is_refused_when_the_alias_moved_meanwhile(road):
-    panel = VersionWidget(road.workspace, "digits-linear")
+    panel = VersionWidget(VersionScreen(road.workspace, "digits-linear"))
     press(panel, "promote", ref=road.version.ref, expected=99)
     finished(panel)
     assert "points at 1, not at 99" in panel.banner["message"]

@@ -13,9 +13,8 @@ from workbench.flow.study import Study
 from workbench.flow.study_table import difference, latency, sentence
 from workbench.flow.variant import Variant
 from workbench.screens.forms import knobs_of
+from workbench.screens.views.version import CHAMPION
 from workbench.tasks import is_share
-
-CHAMPION = "champion"
 
 
 def point(variant: Variant) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from workbench.flow.workspace import Workspace
 from workbench.store.audit import AuditEntry
 from workbench.tasks import TASKS, is_share, primary_metric
 
+CHAMPION = "champion"
 _MOST_AUDIT = 12
 
 
@@ -70,9 +71,7 @@ def detail(
     """Returns one version beside its champion, with lineage, files, history and audit."""
     models = workspace.store.models
     pointing = models.aliases(version.name)
-    champion = next(
-        (v for v in versions if v.name == version.name and "champion" in v.aliases), None
-    )
+    champion = next((v for v in versions if v.name == version.name and CHAMPION in v.aliases), None)
     manifest = version.manifest
     return {
         **row(version),

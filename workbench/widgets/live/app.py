@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from typing import Any, ClassVar
+from types import MappingProxyType
+from typing import Any
 
 import ipywidgets
 import traitlets
 
 from workbench.flow.study import Study
 from workbench.flow.workspace import Workspace
+from workbench.screens.version import VersionScreen
 from workbench.widgets.app import TABS, App
 from workbench.widgets.live.base import LivePanel, script, sheet
 from workbench.widgets.live.dataset import DatasetWidget
@@ -36,7 +38,7 @@ class TabsWidget(LivePanel):
     _css = sheet()
     selected = traitlets.Unicode().tag(sync=True)
     opened = traitlets.Unicode().tag(sync=True)
-    inputs: ClassVar = {"selected": lambda tab: tab in TABS}
+    inputs = MappingProxyType({"selected": lambda tab: tab in TABS})
 
 
 class Room(Closed, ipywidgets.Box):  # type: ignore[misc]
@@ -56,8 +58,8 @@ class AppWidget(Closed, ipywidgets.VBox):  # type: ignore[misc]
         super().__init__()
         self._workspace = workspace
         self._opening = threading.RLock()
-        self._panels: dict[str, LivePanel] = {}
-        self._makers: dict[str, Callable[[], LivePanel]] = {
+        self._panels: dict[str, Any] = {}
+        self._makers: dict[str, Callable[[], Any]] = {
             "data": self._data,
             "train": self._train,
             "compress": self._compress,
@@ -93,7 +95,7 @@ class AppWidget(Closed, ipywidgets.VBox):  # type: ignore[misc]
 
         threading.Thread(target=self.tabs.guarded, args=(show,), daemon=True).start()
 
-    def _data(self) -> LivePanel:
+    def _data(self) -> Any:
         records = self._workspace.store.datasets.list()
         dataset = self._workspace.load(records[0].ref) if records else None
         return DatasetWidget(
@@ -106,20 +108,20 @@ class AppWidget(Closed, ipywidgets.VBox):  # type: ignore[misc]
         if isinstance(training, RunWidget):
             training.refresh()
 
-    def _train(self) -> LivePanel:
+    def _train(self) -> Any:
         runs = self._workspace.runs("train")
         newest = runs[0] if runs else None
         return RunWidget(self._workspace, newest, has_form=True, on_study=self._to_compress)
 
-    def _compress(self) -> LivePanel:
+    def _compress(self) -> Any:
         studies = self._workspace.store.studies.all()
         study = self._workspace.study(studies[0].ref) if studies else None
         return StudyWidget(self._workspace, study, has_form=True, on_served=self._to_serve)
 
-    def _models(self) -> LivePanel:
-        return VersionWidget(self._workspace, on_served=self._to_serve)
+    def _models(self) -> Any:
+        return VersionWidget(VersionScreen(self._workspace, on_served=self._to_serve))
 
-    def _serve(self) -> LivePanel:
+    def _serve(self) -> Any:
         running = self._workspace.endpoints()
         return EndpointWidget(self._workspace, running[-1] if running else None)
 

@@ -9,7 +9,8 @@ import json
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, TypeVar
+from types import MappingProxyType
+from typing import Any, TypeVar
 
 _LOG = logging.getLogger(__name__)
 _MARK, _PREFIX = "panel_command", "do_"
@@ -65,7 +66,7 @@ class Closed:
         inputs: What each input may be, by the trait's name.
     """
 
-    inputs: ClassVar[Mapping[str, Check]] = {}
+    inputs: Mapping[str, Check] = MappingProxyType({})
 
     def set_state(self, sync_data: Mapping[str, Any]) -> None:
         """Takes inputs from a page; tells it again what it may not set."""

@@ -7,7 +7,8 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from types import MappingProxyType
+from typing import Any
 
 import traitlets
 
@@ -19,6 +20,7 @@ from workbench.flow.variant import Variant
 from workbench.flow.workspace import Workspace
 from workbench.screens.estimates import Estimates
 from workbench.screens.views import study as view
+from workbench.screens.views.version import CHAMPION
 from workbench.tasks import is_share
 from workbench.widgets.live.base import STATIC, LivePanel, script, sheet
 from workbench.widgets.live.door import are_limits, command, is_small_object, is_text
@@ -81,7 +83,7 @@ class StudyWidget(LivePanel):
     budget = traitlets.Dict().tag(sync=True)
     results = traitlets.Dict().tag(sync=True)
     form = traitlets.Dict().tag(sync=True)
-    inputs: ClassVar = {"chosen": is_text, "knobs": is_small_object, "budget": are_limits}
+    inputs = MappingProxyType({"chosen": is_text, "knobs": is_small_object, "budget": are_limits})
 
     def __init__(
         self,
@@ -214,7 +216,7 @@ class StudyWidget(LivePanel):
             raise StateError("This variant has no version yet.", hint="Register it first.")
         version = self._workspace.version(ref)
         self._workspace.promote(version.name, version)
-        self._keep(recipe, promoted=view.CHAMPION)
+        self._keep(recipe, promoted=CHAMPION)
         self.did(
             f'wb.promote("{version.name}", {version.number})',
             f"{ref} is the champion; wb.rollback undoes it",
