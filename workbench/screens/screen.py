@@ -127,6 +127,9 @@ class Screen(Showing):
         """Shows news; returns False when there will be none any more."""
         return False
 
+    def refresh(self) -> None:
+        """Looks what is new in the workspace, as when its tab is opened."""
+
     def guarded(self, work: Callable[[], Any]) -> Any:
         """Returns what `work` returns; its error becomes the banner, and None is returned."""
         try:

@@ -8,6 +8,7 @@ import ipywidgets
 import pytest
 
 from tests.unit.widgets.test_live import finished, makers
+from workbench.screens.run import RunScreen
 from workbench.screens.version import VersionScreen
 from workbench.widgets.live.app import AppWidget, TabsWidget
 from workbench.widgets.live.dataset import DatasetWidget
@@ -54,7 +55,7 @@ def made(road, kind, *, is_readonly=False):
     space = road.workspace
     readonly = {"is_readonly": is_readonly}
     panels = {
-        "run": lambda: RunWidget(space, road.run, has_form=True, **readonly),
+        "run": lambda: RunWidget(RunScreen(space, road.run, has_form=True, **readonly)),
         "dataset": lambda: DatasetWidget(space, road.data, has_form=True, **readonly),
         "study": lambda: StudyWidget(space, road.study, has_form=True, **readonly),
         "version": lambda: VersionWidget(VersionScreen(space, **readonly)),

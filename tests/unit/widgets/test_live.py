@@ -9,6 +9,7 @@ import pytest
 
 from workbench.core.errors import InputError
 from workbench.flow.workspace import Workspace
+from workbench.screens.run import RunScreen
 from workbench.screens.version import VersionScreen
 from workbench.widgets.live.app import AppWidget
 from workbench.widgets.live.base import STATIC, LivePanel
@@ -104,7 +105,7 @@ def test_an_unknown_command_and_one_that_a_dashboard_may_not():
 def makers(road):
     space = road.workspace
     return {
-        "run": lambda: RunWidget(space, road.run, has_form=True),
+        "run": lambda: RunWidget(RunScreen(space, road.run, has_form=True)),
         "dataset": lambda: DatasetWidget(space, road.data, has_form=True),
         "study": lambda: StudyWidget(space, road.study, has_form=True),
         "version": lambda: VersionWidget(VersionScreen(space)),
@@ -176,15 +177,6 @@ def test_what_was_registered_before_a_restart_is_shown_as_registered(road):
     assert StudyWidget(road.workspace, other).results == {}
 
 
-def test_a_finished_run_is_followed_no_more_and_can_be_overlaid(road):
-    panel = RunWidget(road.workspace, road.run)
-    assert panel.state["status"] == "succeeded"
-    assert panel.look() is False
-    press(panel, "stop")
-    finished(panel)
-    assert "has ended" in panel.banner["message"]
-
-
 def test_the_page_opens_a_tab_when_it_is_chosen(road):
     page = AppWidget(road.workspace, "data", is_single=False)
     assert list(page._panels) == ["data"]
@@ -201,7 +193,7 @@ def test_data_that_was_loading_when_the_train_tab_opened_is_offered_there(tmp_pa
     training = page.panel("train")
     assert training.form["datasets"] == []
     with pytest.raises(InputError, match="No data is chosen"):
-        training.do_train("", "cnn", {})
+        training.screen.do_train("", "cnn", {})
     page.panel("data").do_load("digits", {})
     (offered,) = training.form["datasets"]
     assert offered["ref"] == page.panel("data")._shown.ref
@@ -225,24 +217,6 @@ def test_the_banner_names_the_command_so_that_it_can_be_repeated():
     press(panel, "work", bad=True)
     finished(panel)
     assert panel.banner["command"] == "work"
-
-
-def test_a_version_says_signed_only_after_it_was_checked(road, tmp_path):
-    panel = VersionWidget(VersionScreen(road.workspace, "digits-linear"))
-    ref = panel.state["selected"]["ref"]
-    assert panel.checks == {}
-    panel.screen.do_verify(ref)
-    assert panel.checks[ref]["is_good"]
-    panel.screen.do_verify_all()
-    assert set(panel.checks) == {row["ref"] for row in panel.state["rows"]}
-
-
-def test_promoting_is_refused_when_the_alias_moved_meanwhile(road):
-    panel = VersionWidget(VersionScreen(road.workspace, "digits-linear"))
-    press(panel, "promote", ref=road.version.ref, expected=99)
-    finished(panel)
-    assert "points at 1, not at 99" in panel.banner["message"]
-    assert panel.banner["code"] == "conflict"
 
 
 def test_no_literal_of_a_script_spans_lines_since_margins_are_cut():

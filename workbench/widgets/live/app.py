@@ -12,6 +12,7 @@ import traitlets
 
 from workbench.flow.study import Study
 from workbench.flow.workspace import Workspace
+from workbench.screens.run import RunScreen
 from workbench.screens.version import VersionScreen
 from workbench.widgets.app import TABS, App
 from workbench.widgets.live.base import LivePanel, script, sheet
@@ -87,7 +88,7 @@ class AppWidget(Closed, ipywidgets.VBox):  # type: ignore[misc]
                 if self.tabs.selected != tab:
                     return  # another one was asked for meanwhile
                 panel = self.panel(tab)
-                refresh = getattr(panel, "refresh", None)
+                refresh = getattr(getattr(panel, "screen", panel), "refresh", None)
                 if refresh is not None:
                     refresh()
                 self._room.children = [panel]
@@ -106,12 +107,14 @@ class AppWidget(Closed, ipywidgets.VBox):  # type: ignore[misc]
         """What was loaded can be trained on, also if that tab was opened meanwhile."""
         training = self._panels.get("train")
         if isinstance(training, RunWidget):
-            training.refresh()
+            training.screen.refresh()
 
     def _train(self) -> Any:
         runs = self._workspace.runs("train")
         newest = runs[0] if runs else None
-        return RunWidget(self._workspace, newest, has_form=True, on_study=self._to_compress)
+        return RunWidget(
+            RunScreen(self._workspace, newest, has_form=True, on_study=self._to_compress)
+        )
 
     def _compress(self) -> Any:
         studies = self._workspace.store.studies.all()

@@ -27,7 +27,7 @@ def show_version(version: ModelVersion) -> VersionWidget:
     root = version.store.home.root
 
     def make() -> VersionWidget:
-        return VersionWidget(VersionScreen(Workspace(root), version.name))
+        return VersionWidget(VersionScreen(Workspace(root), version.name, version.ref))
 
     panel: Any = shelf().get((str(root), f"model:{version.name}"), make)
     panel.screen.select(version.ref)
