@@ -8,6 +8,7 @@ import ipywidgets
 import pytest
 
 from tests.unit.widgets.test_live import finished, makers
+from workbench.screens.endpoint import EndpointScreen
 from workbench.screens.run import RunScreen
 from workbench.screens.version import VersionScreen
 from workbench.widgets.live.app import AppWidget, TabsWidget
@@ -59,7 +60,7 @@ def made(road, kind, *, is_readonly=False):
         "dataset": lambda: DatasetWidget(space, road.data, has_form=True, **readonly),
         "study": lambda: StudyWidget(space, road.study, has_form=True, **readonly),
         "version": lambda: VersionWidget(VersionScreen(space, **readonly)),
-        "endpoint": lambda: EndpointWidget(space, **readonly),
+        "endpoint": lambda: EndpointWidget(EndpointScreen(space, **readonly)),
         "tabs": lambda: TabsWidget(state={"tabs": ["data"]}, selected="data", **readonly),
         "app": lambda: AppWidget(space, "models", is_single=False),
     }

@@ -9,6 +9,7 @@ import pytest
 
 from workbench.core.errors import InputError
 from workbench.flow.workspace import Workspace
+from workbench.screens.endpoint import EndpointScreen
 from workbench.screens.run import RunScreen
 from workbench.screens.version import VersionScreen
 from workbench.widgets.live.app import AppWidget
@@ -109,7 +110,7 @@ def makers(road):
         "dataset": lambda: DatasetWidget(space, road.data, has_form=True),
         "study": lambda: StudyWidget(space, road.study, has_form=True),
         "version": lambda: VersionWidget(VersionScreen(space)),
-        "endpoint": lambda: EndpointWidget(space),
+        "endpoint": lambda: EndpointWidget(EndpointScreen(space)),
     }
 
 

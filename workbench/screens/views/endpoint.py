@@ -182,9 +182,11 @@ def random_sample(dataset: Dataset, rng: np.random.Generator) -> tuple[int, Any,
     return index, sample.input, name_of(dataset, sample.target)
 
 
-def plain_row(row: Any) -> dict[str, Any]:
-    """Returns a table's row as JSON-able values."""
-    return {str(k): (v.item() if hasattr(v, "item") else v) for k, v in dict(row).items()}
+def plain_row(sample: Any) -> dict[str, Any]:
+    """Returns a sample's fields as JSON-able values, to be typed into; {} if it has none."""
+    if not isinstance(sample, Mapping) or any(np.ndim(value) for value in sample.values()):
+        return {}
+    return {str(k): (v.item() if hasattr(v, "item") else v) for k, v in sample.items()}
 
 
 def grpc_snippet(endpoint: Endpoint, about: Mapping[str, Any]) -> str:

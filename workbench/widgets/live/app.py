@@ -12,6 +12,7 @@ import traitlets
 
 from workbench.flow.study import Study
 from workbench.flow.workspace import Workspace
+from workbench.screens.endpoint import EndpointScreen
 from workbench.screens.run import RunScreen
 from workbench.screens.version import VersionScreen
 from workbench.widgets.app import TABS, App
@@ -126,7 +127,7 @@ class AppWidget(Closed, ipywidgets.VBox):  # type: ignore[misc]
 
     def _serve(self) -> Any:
         running = self._workspace.endpoints()
-        return EndpointWidget(self._workspace, running[-1] if running else None)
+        return EndpointWidget(EndpointScreen(self._workspace, running[-1] if running else None))
 
     def _to_compress(self, run: Any) -> None:
         study: Study = self._workspace.study(run)
@@ -134,7 +135,7 @@ class AppWidget(Closed, ipywidgets.VBox):  # type: ignore[misc]
         self.tabs.selected = "compress"
 
     def _to_serve(self, endpoint: Any) -> None:
-        self.panel("serve").attach(endpoint)
+        self.panel("serve").screen.attach(endpoint)
         self.tabs.selected = "serve"
 
 
