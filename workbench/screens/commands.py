@@ -17,6 +17,7 @@ from workbench.core.config import Config
 from workbench.core.errors import InputError
 
 _MARK, _PREFIX = "screen_command", "do_"
+Number = int | float  # so that a whole number stays one, in the line of Python, too
 Reply = dict[str, Any] | None
 Work = TypeVar("Work", bound=Callable[..., Reply])
 

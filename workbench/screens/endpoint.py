@@ -15,7 +15,7 @@ import numpy as np
 from workbench.core.errors import InputError, StateError, WorkbenchError
 from workbench.flow.endpoint import Endpoint
 from workbench.flow.workspace import Workspace
-from workbench.screens.commands import command
+from workbench.screens.commands import Number, command
 from workbench.screens.screen import Screen
 from workbench.screens.showing import Field
 from workbench.screens.views import dataset as data_view
@@ -166,9 +166,9 @@ class EndpointScreen(Screen):
     @command()
     def do_traffic(
         self,
-        weights: dict[str, int | float],
+        weights: dict[str, Number],
         shadow: str | None = None,
-        budget: dict[str, int | float] | None = None,
+        budget: dict[str, Number] | None = None,
     ) -> None:
         """Shares requests out among the versions, copies them to a shadow, sets the budget."""
         options: dict[str, Any] = {"shadow": shadow, "budget": budget or None}
@@ -187,7 +187,7 @@ class EndpointScreen(Screen):
 
     @command()
     def do_add_token(
-        self, name: str, scope: str, expires: str = "", rate: float | None = None
+        self, name: str, scope: str, expires: str = "", rate: Number | None = None
     ) -> dict[str, Any]:
         """Makes a token and tells it to the caller alone."""
         limits: dict[str, Any] = {} if rate is None else {"rate": rate}

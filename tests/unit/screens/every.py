@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from workbench.screens.endpoint import EndpointScreen
 from workbench.screens.run import RunScreen
+from workbench.screens.study import StudyScreen
 from workbench.screens.version import VersionScreen
 
 SCREENS = {
     "endpoint": lambda road, **o: EndpointScreen(road.workspace, **o),
     "run": lambda road, **o: RunScreen(road.workspace, road.run, has_form=True, **o),
+    "study": lambda road, **o: StudyScreen(road.workspace, road.study, has_form=True, **o),
     "version": lambda road, **o: VersionScreen(road.workspace, **o),
 }
 FOR_VISITORS = {
     "endpoint": {"select"},
     "run": {"overlay"},
+    "study": set(),
     "version": {"select"},
 }

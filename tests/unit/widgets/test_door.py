@@ -10,6 +10,7 @@ import pytest
 from tests.unit.widgets.test_live import finished, makers
 from workbench.screens.endpoint import EndpointScreen
 from workbench.screens.run import RunScreen
+from workbench.screens.study import StudyScreen
 from workbench.screens.version import VersionScreen
 from workbench.widgets.live.app import AppWidget, TabsWidget
 from workbench.widgets.live.dataset import DatasetWidget
@@ -58,7 +59,7 @@ def made(road, kind, *, is_readonly=False):
     panels = {
         "run": lambda: RunWidget(RunScreen(space, road.run, has_form=True, **readonly)),
         "dataset": lambda: DatasetWidget(space, road.data, has_form=True, **readonly),
-        "study": lambda: StudyWidget(space, road.study, has_form=True, **readonly),
+        "study": lambda: StudyWidget(StudyScreen(space, road.study, has_form=True, **readonly)),
         "version": lambda: VersionWidget(VersionScreen(space, **readonly)),
         "endpoint": lambda: EndpointWidget(EndpointScreen(space, **readonly)),
         "tabs": lambda: TabsWidget(state={"tabs": ["data"]}, selected="data", **readonly),

@@ -11,6 +11,7 @@ from workbench.core.errors import InputError
 from workbench.flow.workspace import Workspace
 from workbench.screens.endpoint import EndpointScreen
 from workbench.screens.run import RunScreen
+from workbench.screens.study import StudyScreen
 from workbench.screens.version import VersionScreen
 from workbench.widgets.live.app import AppWidget
 from workbench.widgets.live.base import STATIC, LivePanel
@@ -108,7 +109,7 @@ def makers(road):
     return {
         "run": lambda: RunWidget(RunScreen(space, road.run, has_form=True)),
         "dataset": lambda: DatasetWidget(space, road.data, has_form=True),
-        "study": lambda: StudyWidget(space, road.study, has_form=True),
+        "study": lambda: StudyWidget(StudyScreen(space, road.study, has_form=True)),
         "version": lambda: VersionWidget(VersionScreen(space)),
         "endpoint": lambda: EndpointWidget(EndpointScreen(space)),
     }
@@ -127,55 +128,6 @@ def _split(widget):
 
     state, paths, buffers = _remove_buffers(widget.get_state())
     return state, paths, [memoryview(b).tobytes() for b in buffers]
-
-
-def test_the_explorer_measures_what_is_asked_and_chooses_it(road):
-    panel = StudyWidget(road.workspace, road.study, has_form=True)
-    before = len(road.study.variants)
-    assert panel.chosen == "half:fp16"
-    panel.do_measure("prune:0.30")
-    for thread in threading.enumerate():
-        if "_measure_all" in thread.name:
-            thread.join(60)
-    assert panel.banner is None
-    assert panel.chosen == "prune:0.3"
-    assert panel.code == 'study.measure("prune:0.3")'
-    assert "prune:0.3" in [p["recipe"] for p in panel.state["points"]]
-    assert panel.measuring == {}
-    labels = [one["label"] for one in panel.form["studies"] if one["ref"] == road.study.ref]
-    assert [label.split(" · ")[-1] for label in labels] == [f"{before + 1} variants"]
-
-
-def test_a_recipe_that_cannot_be_is_told(road):
-    panel = StudyWidget(road.workspace, road.study)
-    press(panel, "measure", recipe="prun:0.3")
-    finished(panel)
-    assert "prune" in str(panel.banner)
-
-
-def test_registering_and_promoting_tell_the_line_of_python(road):
-    panel = StudyWidget(road.workspace, road.study)
-    panel.do_register("half:fp16", "from-panel")
-    assert panel.results["half:fp16"]["version"] == "model:from-panel@1"
-    assert 'wb.register(wb.study("study:' in panel.code
-    panel.do_promote("half:fp16")
-    assert panel.code == 'wb.promote("from-panel", 1)'
-    versions = VersionWidget(VersionScreen(road.workspace, "from-panel"))
-    press(versions, "rollback", name="from-panel")
-    finished(versions)
-    assert "nothing to go back to" in versions.banner["message"]
-    versions.screen.do_verify("model:from-panel@1")
-    assert versions.notes["model:from-panel@1"].startswith("✓")
-
-
-def test_what_was_registered_before_a_restart_is_shown_as_registered(road):
-    StudyWidget(road.workspace, road.study).do_register("half:fp16", "kept")
-    road.workspace.promote("kept", 1)
-    again = StudyWidget(road.workspace, road.workspace.study(road.study.ref))
-    assert again.results["half:fp16"] == {"version": "model:kept@1", "promoted": "champion"}
-    other = road.workspace.study(road.workspace.train(road.data, family="linear", epochs=1, seed=5))
-    other.measure("half:fp16")
-    assert StudyWidget(road.workspace, other).results == {}
 
 
 def test_the_page_opens_a_tab_when_it_is_chosen(road):
@@ -218,6 +170,33 @@ def test_the_banner_names_the_command_so_that_it_can_be_repeated():
     press(panel, "work", bad=True)
     finished(panel)
     assert panel.banner["command"] == "work"
+
+
+def test_the_page_gets_code_and_table_and_again_when_it_is_loaded_again(road):
+    if not road.study.estimator.is_refined:
+        road.study.refine()
+    panel, sent, more = (
+        StudyWidget(StudyScreen(road.workspace, road.study)),
+        [],
+        threading.Condition(),
+    )
+
+    def receive(content, buffers=None):
+        with more:
+            sent.append((content, buffers))
+            more.notify_all()
+
+    panel.send = receive
+    for count in (1, 2):
+        panel._received(panel, {"do": "estimate", "args": {"recipe": ""}}, [])
+        with more:
+            assert more.wait_for(lambda wanted=count: len(sent) >= wanted, 60)
+    for content, (numbers,) in sent:
+        assert "export function estimate" in content["code"]
+        assert content["ref"] == road.study.ref
+        assert json.dumps(content["table"])
+        assert 0 < len(numbers) < 1_000_000
+    panel.close()
 
 
 def test_no_literal_of_a_script_spans_lines_since_margins_are_cut():

@@ -14,6 +14,7 @@ from workbench.flow.study import Study
 from workbench.flow.workspace import Workspace
 from workbench.screens.endpoint import EndpointScreen
 from workbench.screens.run import RunScreen
+from workbench.screens.study import StudyScreen
 from workbench.screens.version import VersionScreen
 from workbench.widgets.app import TABS, App
 from workbench.widgets.live.base import LivePanel, script, sheet
@@ -120,7 +121,9 @@ class AppWidget(Closed, ipywidgets.VBox):  # type: ignore[misc]
     def _compress(self) -> Any:
         studies = self._workspace.store.studies.all()
         study = self._workspace.study(studies[0].ref) if studies else None
-        return StudyWidget(self._workspace, study, has_form=True, on_served=self._to_serve)
+        return StudyWidget(
+            StudyScreen(self._workspace, study, has_form=True, on_served=self._to_serve)
+        )
 
     def _models(self) -> Any:
         return VersionWidget(VersionScreen(self._workspace, on_served=self._to_serve))
@@ -131,7 +134,7 @@ class AppWidget(Closed, ipywidgets.VBox):  # type: ignore[misc]
 
     def _to_compress(self, run: Any) -> None:
         study: Study = self._workspace.study(run)
-        self.panel("compress").attach(study)
+        self.panel("compress").screen.attach(study)
         self.tabs.selected = "compress"
 
     def _to_serve(self, endpoint: Any) -> None:

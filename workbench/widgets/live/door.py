@@ -5,7 +5,6 @@ Whatever is declared neither as a command nor as an input is out of reach of eve
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -14,7 +13,6 @@ from typing import Any, TypeVar
 
 _LOG = logging.getLogger(__name__)
 _MARK, _PREFIX = "panel_command", "do_"
-_LONGEST = 64_000
 Work = TypeVar("Work", bound=Callable[..., None])
 Check = Callable[[Any], bool]
 
@@ -79,22 +77,3 @@ class Closed:
         if refused:
             _LOG.debug("%s: a page may not set %s", type(self).__name__, refused)
             widget.send_state(refused)
-
-
-def is_text(value: Any) -> bool:
-    """Whether an input is a text of usual length."""
-    return isinstance(value, str) and len(value) <= _LONGEST
-
-
-def is_small_object(value: Any) -> bool:
-    """Whether an input is a JSON object of usual size."""
-    return isinstance(value, dict) and len(json.dumps(value, default=str)) <= _LONGEST
-
-
-def are_limits(value: Any) -> bool:
-    """Whether an input gives a number, or none, to each limit of a budget."""
-    return (
-        isinstance(value, dict)
-        and set(value) <= {"drop", "kb", "ms"}
-        and all(v is None or (type(v) in (int, float)) for v in value.values())
-    )
