@@ -86,7 +86,7 @@ def commands_of(screen: object, *, is_readonly: bool) -> dict[str, Command]:
 
 @functools.cache
 def _arguments_of(work: Callable[..., Reply]) -> type[Arguments]:
-    hints = get_type_hints(work)
+    hints = get_type_hints(work, include_extras=True)
     parameters = list(inspect.signature(work).parameters.values())[1:]
     taken: dict[str, Any] = {
         p.name: (hints[p.name], ... if p.default is p.empty else p.default) for p in parameters

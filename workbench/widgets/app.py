@@ -8,14 +8,13 @@ from workbench.core.errors import unknown_name
 from workbench.core.lazy import lazy
 from workbench.flow.verbs import default_workspace
 from workbench.flow.workspace import Workspace
+from workbench.screens.app import TABS
 from workbench.widgets import cards, frontend
 
 if TYPE_CHECKING:
     from workbench.widgets.live import app as live
 else:
     live = lazy("workbench.widgets.live.app")
-
-TABS = ("data", "train", "compress", "models", "serve")
 
 
 class App:

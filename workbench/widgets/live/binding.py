@@ -68,7 +68,7 @@ class LivePanel(Closed, anywidget.AnyWidget):
         """Returns a field's value as the page takes it."""
         return value
 
-    def arguments(self, name: str, given: Mapping[str, Any], buffers: Any) -> Mapping[str, Any]:
+    def arguments(self, given: Mapping[str, Any], buffers: Any) -> Mapping[str, Any]:
         """Returns a command's arguments of those that came, with the bytes that came beside."""
         return given
 
@@ -89,7 +89,7 @@ class LivePanel(Closed, anywidget.AnyWidget):
             return
         name, given = content["do"], content.get("args")
         if buffers and isinstance(given, Mapping):
-            given = self.arguments(name, given, buffers)
+            given = self.arguments(given, buffers)
         self.screen.start(name, given, self._told)
 
     def _told(self, answer: Answer) -> None:
