@@ -99,7 +99,7 @@ class DatasetScreen(Screen):
             return
         loaded = [
             {"ref": r.ref, "label": r.ref.removeprefix("dataset:")}
-            for r in self._workspace.store.datasets.list()
+            for r in self._workspace.store.datasets.list()[: forms.MOST]
         ]
         sources = [_source(key) for key in SOURCES if key not in _NEEDS_PYTHON]
         self.form = {"loaded": loaded, "sources": sources}

@@ -239,7 +239,9 @@ class EndpointScreen(Screen):
         if self._endpoint is None or not self._about:
             return {}
         found = view.dataset_behind(self._workspace, self._endpoint.info.refs[0])
-        return {} if found is None else view.plain_row(found.val[0].input)
+        sample = None if found is None else found.val[0].input
+        is_row = isinstance(sample, Mapping) and not any(map(np.ndim, sample.values()))
+        return view.plain_row(sample) if is_row else {}
 
     def _measure(self, endpoint: Endpoint) -> None:
         moment = time.monotonic()

@@ -17,6 +17,7 @@ from workbench.flow.variant import Variant
 from workbench.flow.workspace import Workspace
 from workbench.screens.commands import Number, command
 from workbench.screens.estimates import Estimates
+from workbench.screens.forms import MOST
 from workbench.screens.screen import Screen
 from workbench.screens.showing import Field, is_small_object, is_text
 from workbench.screens.views import study as view
@@ -129,9 +130,10 @@ class StudyScreen(Screen):
         if not self._has_form:
             return
         store = self._workspace.store
-        runs = [r for r in store.runs.list("train") if r.status == "succeeded"]
+        runs = [r for r in store.runs.list("train") if r.status == "succeeded"][:MOST]
+        studies = store.studies.all()[:MOST]
         self.form = {
-            "studies": [{"ref": r.ref, "label": _label(store, r)} for r in store.studies.all()],
+            "studies": [{"ref": r.ref, "label": _label(store, r)} for r in studies],
             "runs": [{"ref": r.ref, "label": f"{r.config.get('family')} · {r.id}"} for r in runs],
         }
 

@@ -103,16 +103,16 @@ class VersionScreen(Screen):
 
     @command()
     def do_verify_all(self) -> None:
-        """The same for each version in the table; goes on after one that fails."""
-        failed = []
-        for row in self.facts["rows"]:
+        """The same for every version; goes on after one that fails."""
+        versions, failed = view.versions_of(self._workspace, self._name), []
+        for version in versions:
             try:
-                self._check(row["ref"])
+                self._check(version.ref)
             except WorkbenchError as error:
                 failed.append(error.message)
         if failed:
             raise IntegrityError(
-                f"{len(failed)} of {len(self.facts['rows'])} versions are not what was registered.",
+                f"{len(failed)} of {len(versions)} versions are not what was registered.",
                 problems=failed,
                 hint="Roll back to a version that verifies.",
             )

@@ -9,7 +9,6 @@ import re
 import pytest
 
 from workbench.screens.endpoint import EndpointScreen
-from workbench.screens.views.endpoint import plain_row
 
 
 @pytest.fixture
@@ -83,9 +82,3 @@ def test_an_endpoint_is_started_and_stopped(road, screen):
     assert started not in [e.ref for e in road.workspace.endpoints()]
     assert screen.facts["selected"] is None
     assert "does not run" in screen.do("select", {"ref": started})["error"]["message"]
-
-
-def test_fields_to_type_into_follow_the_sample():
-    assert plain_row({"length": 2.5, "color": "red"}) == {"length": 2.5, "color": "red"}
-    assert plain_row({"samples": [0.0, 0.1], "rate": 8000}) == {}
-    assert plain_row(b"RIFF") == {}

@@ -39,6 +39,19 @@ def test_its_first_state_is_json_and_small(screen):
     assert len(text) < MOST_BYTES
 
 
+def test_its_first_state_stays_small_in_a_large_workspace(road, kind, monkeypatch):
+    store, space = road.workspace.store, road.workspace
+    many = [*store.runs.list("train"), *[road.run.record] * 1000]
+    monkeypatch.setattr(type(space), "models", lambda self: [road.version] * 1000)
+    monkeypatch.setattr(type(store.runs), "list", lambda self, *a: many[: a[1] if a[1:] else None])
+    for table, found in ((store.datasets, "list"), (store.studies, "all")):
+        records = getattr(table, found)() * 1000
+        monkeypatch.setattr(type(table), found, lambda self, records=records: records)
+    screen = SCREENS[kind](road)
+    assert len(json.dumps(screen.state())) < MOST_BYTES
+    screen.close()
+
+
 @pytest.mark.parametrize("name", ["fly", "", "__init__", "attach", "look", "do_dismiss", "close"])
 def test_what_is_no_command_is_an_error(screen, name):
     assert "No command" in screen.do(name, {})["error"]["message"]

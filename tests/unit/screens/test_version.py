@@ -65,3 +65,16 @@ def test_a_visitor_may_look_at_another_version(road, model):
     screen.do("select", {"ref": f"model:{model}@1"})
     assert screen.facts["selected"]["number"] == 1
     screen.close()
+
+
+def test_of_many_versions_the_newest_and_what_an_alias_points_at_are_shown(
+    road, model, monkeypatch
+):
+    first, second = (road.workspace.version(f"model:{model}@{n}") for n in (1, 2))
+    many = [first, *[second] * 500]
+    monkeypatch.setattr(type(road.workspace), "models", lambda self: many)
+    screen = VersionScreen(road.workspace, model)
+    shown = [row["number"] for row in screen.facts["rows"]]
+    assert (shown[0], shown[-1]) == (2, 1)
+    assert len(shown) + screen.facts["more"] == 501
+    screen.close()

@@ -16,6 +16,7 @@ from workbench.core.optional import is_installed
 from workbench.data.dataset import Dataset, open_dataset
 from workbench.flow.endpoint import Endpoint
 from workbench.flow.workspace import Workspace
+from workbench.screens.forms import MOST
 from workbench.screens.views.dataset import name_of
 from workbench.serving.binary import DATATYPES
 
@@ -42,10 +43,11 @@ def state(workspace: Workspace, selected: str | None, about: dict[str, Any]) -> 
         for name in workspace.store.models.names()
         for alias in workspace.store.models.aliases(name)
     ]
-    servable += [{"ref": v.ref, "label": v.ref[6:]} for v in workspace.models()]
+    newest = sorted(workspace.models(), key=lambda v: v.created, reverse=True)[:MOST]
+    servable = [*servable[:MOST], *({"ref": v.ref, "label": v.ref[6:]} for v in newest)]
     return {
         "reattach": "wb.app('serve')" if chosen is None else f'wb.endpoint("{chosen.ref}")',
-        "rows": [_row(e) for e in running],
+        "rows": [_row(e) for e in running[-MOST:]],
         "servable": servable,
         "asked": selected,
         "selected": None
@@ -182,11 +184,9 @@ def random_sample(dataset: Dataset, rng: np.random.Generator) -> tuple[int, Any,
     return index, sample.input, name_of(dataset, sample.target)
 
 
-def plain_row(sample: Any) -> dict[str, Any]:
-    """Returns a sample's fields as JSON-able values, to be typed into; {} if it has none."""
-    if not isinstance(sample, Mapping) or any(np.ndim(value) for value in sample.values()):
-        return {}
-    return {str(k): (v.item() if hasattr(v, "item") else v) for k, v in sample.items()}
+def plain_row(row: Any) -> dict[str, Any]:
+    """Returns a table's row as JSON-able values."""
+    return {str(k): (v.item() if hasattr(v, "item") else v) for k, v in dict(row).items()}
 
 
 def grpc_snippet(endpoint: Endpoint, about: Mapping[str, Any]) -> str:
