@@ -8,8 +8,8 @@ from typing import Any
 import ipywidgets
 import traitlets
 
+from workbench.flow.workspace import Workspace
 from workbench.screens.app import AppScreen
-from workbench.widgets.app import App
 from workbench.widgets.live.binding import LivePanel, script, sheet
 from workbench.widgets.live.dataset import DatasetWidget
 from workbench.widgets.live.door import Closed
@@ -73,13 +73,13 @@ class AppWidget(Closed, ipywidgets.VBox):  # type: ignore[misc]
             self._room.children = [self._panel(news["opened"])]
 
 
-def show_app(app: App) -> AppWidget:
-    """Returns the page of a workspace."""
+def show_app(workspace: Workspace, tab: str, *, is_single: bool) -> AppWidget:
+    """Returns the page of a workspace, or one tab of it alone."""
 
     def make() -> Any:
-        return AppWidget(AppScreen(app.workspace, app.tab), is_single=app.is_single)
+        return AppWidget(AppScreen(workspace, tab), is_single=is_single)
 
-    key = (str(app.workspace.store.home.root), "app", app.tab if app.is_single else "")
+    key = (str(workspace.store.home.root), "app", tab if is_single else "")
     page: Any = shelf().get(key, make)
     shown: AppWidget = page
     return shown
