@@ -146,11 +146,11 @@ class DatasetScreen(Screen):
         try:
             for piece in parts:
                 upload.take(piece.path, piece.at, piece.content)
+            done = {"found": upload.found()} if upload.is_complete else {}
         except Exception:
             upload.forget()
             self._upload, self.uploading = None, {}
             raise
-        done = {"found": upload.found()} if upload.is_complete else {}
         self.uploading = {**self.uploading, "received": upload.received, **done}
 
     @command()

@@ -60,9 +60,11 @@ class LivePanel(Closed, anywidget.AnyWidget):
         self.on_msg(self._received)
 
     def close(self) -> None:
-        """Closes panel and screen."""
+        """Closes panel and screen; again, as when it is collected, nothing is done."""
+        is_open = self.comm is not None
         super().close()
-        self.screen.close()
+        if is_open:
+            self.screen.close()
 
     def drawn(self, name: str, value: Any) -> Any:
         """Returns a field's value as the page takes it."""
