@@ -103,7 +103,7 @@ def test_a_file_that_cannot_be_read_or_is_no_data_becomes_the_banner(lab, desk, 
     panel.locator("select[aria-label=target]").wait_for()
     panel.get_by_role("button", name="Load", exact=True).click()
     banner(panel)
-    panel.get_by_label("A folder of pictures").set_input_files(str(pictures))
+    panel.get_by_label("A folder of clips or pictures").set_input_files(str(pictures))
     panel.get_by_text("one folder for each class").first.wait_for()
     panel.get_by_role("button", name="Load", exact=True).click()
     panel.get_by_text("one.png").first.wait_for()

@@ -40,22 +40,21 @@ def in_state(page, status: str) -> None:
     page.page.wait_for_selector(f"{PANEL}[data-status={status}]", timeout=60000)
 
 
-def test_a_run_outlives_its_kernel_and_is_stopped_and_resumed(lab, desk, page):
-    write_notebook(desk / "run.ipynb", [CELL])
-    page.open_notebook(lab, "run.ipynb")
+def begin(lab, desk, page, name):
+    """Opens a notebook whose run trains; returns its panel and the run's ref."""
+    write_notebook(desk / name, [CELL])
+    page.open_notebook(lab, name)
     page.run_all()
     in_state(page, "running")
     rows = f"Number(document.querySelector('{PANEL}').dataset.epochs) > 3"
     page.page.wait_for_function(rows, timeout=60000)
-    page.shot("run-running", PANEL)
     panel = page.page.locator(PANEL)
-    ref = panel.locator(".wb-status").inner_text().split()[-1]
+    return panel, panel.locator(".wb-status").inner_text().split()[-1]
 
-    page.save()
-    page.page.reload()
-    in_state(page, "running")
-    more_epochs(page)
 
+def test_a_run_outlives_its_kernel_and_is_stopped_and_resumed(lab, desk, page):
+    panel, ref = begin(lab, desk, page, "run.ipynb")
+    page.shot("run-running", PANEL)
     page.restart_kernel()
     page.page.wait_for_selector(f"{PANEL}[data-gone]")
     assert f'wb.run("{ref}")' in panel.inner_text()
@@ -65,13 +64,27 @@ def test_a_run_outlives_its_kernel_and_is_stopped_and_resumed(lab, desk, page):
     page.page.wait_for_selector(f"{PANEL}:not([data-gone])")
     in_state(page, "running")
     more_epochs(page)
-    panel.get_by_role("button", name="Pause").click()
-    in_state(page, "paused")
-    panel.get_by_role("button", name="Resume").click()
-    in_state(page, "running")
     panel.get_by_role("button", name="Stop").dblclick()
     in_state(page, "cancelled")
     assert f'wb.run("{ref}").stop()' in panel.locator(".wb-line").inner_text()
+    panel.get_by_role("button", name="Resume").click()
+    in_state(page, "running")
+    panel.focus()
+    page.page.keyboard.press("Escape")
+    in_state(page, "cancelled")
+    page.shot("run-stopped", PANEL)
+    assert page.errors() == []
+
+
+@pytest.mark.full
+def test_a_run_goes_on_over_a_reload_a_pause_and_the_end_of_its_process(lab, desk, page):
+    panel, ref = begin(lab, desk, page, "paused.ipynb")
+    page.save()
+    page.page.reload()
+    in_state(page, "running")
+    more_epochs(page)
+    panel.get_by_role("button", name="Pause").click()
+    in_state(page, "paused")
     panel.get_by_role("button", name="Resume").click()
     in_state(page, "running")
     os.kill(process_of(desk, ref), signal.SIGKILL)

@@ -128,6 +128,7 @@ KNOBS = """from workbench.widgets.live.study import show_study
 print("the kernel knows", show_study(study).knobs["prune"]["amount"])"""
 
 
+@pytest.mark.full
 def test_while_a_slider_moves_the_kernel_is_left_alone_and_no_point_is_covered(lab, desk, page):
     told = []
     page.page.on("websocket", lambda ws: ws.on("framesent", lambda f: told.append(str(f))))

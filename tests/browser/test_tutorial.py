@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from tests.browser.conftest import environment, free_port
 from tests.browser.lab import start_lab
 
 NOTEBOOK = Path(__file__).parents[2] / "notebooks" / "tutorials" / "01-first-model.ipynb"
 
 
+@pytest.mark.full  # each panel alone, the whole page, and a prefix are in the default run
 def test_every_cell_of_the_tutorial_shows_its_panel(desk, page):
     (desk / "tutorial.ipynb").write_bytes(NOTEBOOK.read_bytes())
     server = start_lab(desk, free_port(), environment(desk), base="/user/someone/")

@@ -66,6 +66,7 @@ EXAMPLES = {
         "labels": ("猫", "狗"),
     },
     "digits": lambda path: {},
+    "folder": lambda path: {"path": _folder(path)},
     "images": lambda path: {"path": _folder(path)},
     "request_log": _kept_requests,
     "table": lambda path: {"frame": _rows(), "target": "类"},

@@ -13,6 +13,7 @@ from typing import Any
 import typer
 
 import workbench
+from workbench.core.config import NoConfig
 from workbench.core.errors import error_types
 from workbench.flow import plugin_kinds
 from workbench.flow.cli.main import app
@@ -76,6 +77,10 @@ def _plugins() -> str:
             parts.append(f"**`{key}`**: {plugin.summary.rstrip('.')}.")
             if plugin.Config.model_fields:
                 parts.append(_fields(plugin.Config))
+            chosen = getattr(plugin, "Options", NoConfig)
+            if chosen.model_fields:
+                parts.append("Options when data are loaded:")
+                parts.append(_fields(chosen))
     return "\n\n".join(parts)
 
 

@@ -13,8 +13,10 @@ from workbench.compression import batch_norm, correction
 from workbench.compression.method import Edited, GraphMethod, Method, StructureMethod, WeightMethod
 from workbench.compression.recent import Recent
 from workbench.compression.recipe import EVERY_LAYER, Recipe, Step
-from workbench.compression.subject import Layer, Subject, find_layers, torch_weights
+from workbench.compression.subject import RECURRENT, Layer, Subject, find_layers, torch_weights
 from workbench.compression.tools import Tools
+from workbench.core import optional
+from workbench.core.batch import Batch, count
 from workbench.core.errors import UnsupportedError
 from workbench.exporting import export_samples
 from workbench.exporting.graph import initializers, load_graph, with_initializers
@@ -26,6 +28,7 @@ Restructure = Callable[[Subject, Step, tuple[Layer, ...]], Subject]
 
 _OUT_LAST = frozenset({"MatMul"})
 _PARITY_SAMPLES = 32
+_FLOAT = 1  # onnx.TensorProto.FLOAT
 
 
 @dataclass(frozen=True)
@@ -71,7 +74,7 @@ def check_support(recipe: Recipe, subject: Subject, *, is_restructured: bool = F
         f"{step.method}: {reason}"
         for step in recipe.all_steps()
         if not (is_restructured and step.plugin.stage == "structure")
-        and (reason := step.plugin.supports(subject, step.config))
+        and (reason := _other_numbers(subject) or step.plugin.supports(subject, step.config))
     ]
     problems += _clashes(recipe)
     if problems:
@@ -80,6 +83,17 @@ def check_support(recipe: Recipe, subject: Subject, *, is_restructured: bool = F
             problems=problems,
             context={"recipe": str(recipe)},
         )
+
+
+def _other_numbers(subject: Subject) -> str:
+    """Returns why methods cannot work on weights that are not float32; empty if they are."""
+    names = {layer.initializer for layer in subject.layers}
+    kinds = {i.data_type for i in subject.graph.graph.initializer if i.name in names}
+    if kinds <= {_FLOAT}:
+        return ""
+    helper = optional.require("onnx.helper", for_="compressing an ONNX file")
+    found = ", ".join(sorted(str(helper.tensor_dtype_to_np_dtype(kind)) for kind in kinds))
+    return f"the weights are {found}; float32 is what methods work on"
 
 
 def apply(
@@ -171,7 +185,7 @@ def _patched_module(subject: Subject, changed: Mapping[str, np.ndarray], tools: 
     if batch_norm.has_batch_norm(subject.module):
         inputs = tools.train_inputs(batch_norm.SAMPLES)
         state = batch_norm.reestimated(subject.module, state, inputs)
-        subject = subject.with_notes(f"BatchNorm re-estimated on {len(inputs)} training samples")
+        subject = subject.with_notes(f"BatchNorm re-estimated on {count(inputs)} training samples")
     samples = tools.train_inputs(_PARITY_SAMPLES)
     if not subject.fold_map.is_proven:
         return _exported_anew(subject, state, samples)
@@ -189,9 +203,7 @@ def _patched_module(subject: Subject, changed: Mapping[str, np.ndarray], tools: 
     return replace(subject, graph=graph, state=state, parity=parity.max_error)
 
 
-def _exported_anew(
-    subject: Subject, state: Mapping[str, np.ndarray], samples: np.ndarray
-) -> Subject:
+def _exported_anew(subject: Subject, state: Mapping[str, np.ndarray], samples: Batch) -> Subject:
     module = batch_norm.with_state(subject.module, state)
     with tempfile.TemporaryDirectory() as folder:
         exported = export_samples(module, subject.description, samples, Path(folder))
@@ -209,19 +221,22 @@ def _exported_anew(
 
 
 def _patched_file(subject: Subject, changed: Mapping[str, np.ndarray], tools: Tools) -> Subject:
-    values = {}
+    values, before = {}, initializers(subject.graph)
     for layer in subject.layers:
         if layer.name in changed:
             value = changed[layer.name]
-            values[layer.initializer] = np.ascontiguousarray(
-                value.T if is_out_last(subject, layer) else value
+            turned = value.T if is_out_last(subject, layer) else value
+            values[layer.initializer] = np.ascontiguousarray(turned).reshape(
+                before[layer.initializer].shape
             )
     graph = with_initializers(subject.graph, values)
     layers = tuple(layer for layer in subject.layers if layer.name in changed)
+    if not correction.correctable(layers):
+        return replace(subject, graph=graph)
     inputs = tools.train_inputs(correction.SAMPLES)
     graph = correction.corrected(subject.graph, graph, layers, inputs, tools.context)
     return replace(subject, graph=graph).with_notes(
-        f"outputs of changed layers corrected on {len(inputs)} training samples"
+        f"outputs of changed layers corrected on {count(inputs)} training samples"
     )
 
 
@@ -271,6 +286,8 @@ def layer_weight(subject: Subject, layer: Layer) -> np.ndarray:
     if layer.parameter:
         return np.array(subject.state[layer.parameter])
     value = initializers(subject.graph)[layer.initializer]
+    if layer.op_type in RECURRENT:  # [directions, gates · units, inputs]
+        return value.reshape(-1, value.shape[-1])
     return np.ascontiguousarray(value.T) if is_out_last(subject, layer) else value
 
 

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from workbench.core import optional
+from workbench.core.batch import Batch, count, each, rows
+from workbench.core.module_call import call
 
 if TYPE_CHECKING:
     from torch import nn
@@ -28,7 +30,7 @@ def has_batch_norm(module: nn.Module) -> bool:
 
 
 def reestimated(
-    module: nn.Module, state: Mapping[str, np.ndarray], inputs: np.ndarray
+    module: nn.Module, state: Mapping[str, np.ndarray], inputs: Batch
 ) -> dict[str, np.ndarray]:
     """Returns `state` with the BatchNorm statistics that `inputs` give.
 
@@ -37,7 +39,7 @@ def reestimated(
     Args:
         module: The network; it is copied, not changed.
         state: Its tensors, with changed weights.
-        inputs: Training inputs, float32 [N, …]; at least 512 are advised.
+        inputs: Training inputs [N, …]; at least 512 are advised.
     """
     torch = optional.require("torch", for_=_FOR)
     twin = with_state(module, state)
@@ -47,7 +49,7 @@ def reestimated(
         norm.train()
     with torch.no_grad():
         for batch in _batches(inputs):
-            twin(torch.from_numpy(batch))
+            call(twin, each(torch.from_numpy, batch))
     fresh = {name: value.detach().numpy() for name, value in twin.state_dict().items()}
     statistics = ("running_mean", "running_var")
     return {
@@ -71,7 +73,7 @@ def _norms(module: nn.Module) -> Iterator[Any]:
             yield part
 
 
-def _batches(inputs: np.ndarray) -> Iterator[np.ndarray]:
-    cuts = max(1, len(inputs) // _BATCH)
-    for part in np.array_split(inputs, cuts):
-        yield np.ascontiguousarray(part)
+def _batches(inputs: Batch) -> Iterator[Batch]:
+    total = count(inputs)
+    for part in np.array_split(np.arange(total), max(1, total // _BATCH)):
+        yield each(np.ascontiguousarray, rows(inputs, slice(part[0], part[-1] + 1)))

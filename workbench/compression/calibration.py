@@ -11,6 +11,7 @@ import numpy as np
 
 from workbench.compression.tools import Ranges, Split, spread
 from workbench.core import optional
+from workbench.core.batch import Batch, count, rows, tensors
 from workbench.core.errors import InputError
 from workbench.core.ids import digest_json
 from workbench.exporting.graph import copy_graph
@@ -85,7 +86,7 @@ class Calibrator:
         )
 
 
-def _checked(train: Split, count: int) -> np.ndarray:
+def _checked(train: Split, wanted: int) -> Batch:
     """Returns training samples to calibrate on.
 
     Raises:
@@ -98,41 +99,48 @@ def _checked(train: Split, count: int) -> np.ndarray:
             hint="Give the training split more samples, or take a method that needs no data "
             "(quantize_weights, quantize_dynamic, half).",
         )
-    inputs = spread(train, count)
-    bad = np.flatnonzero(~np.isfinite(inputs).reshape(len(inputs), -1).all(axis=1))
+    inputs = spread(train, wanted)
+    bad = np.flatnonzero(~_are_finite(inputs))
     if len(bad):
-        places = np.unique(np.linspace(0, len(train) - 1, min(count, len(train))).round())[bad]
+        places = np.unique(np.linspace(0, len(train) - 1, min(wanted, len(train))).round())[bad]
         named = ", ".join(str(int(place)) for place in places[:5])
         raise InputError(
-            f"{len(bad)} of {len(inputs)} calibration samples hold NaN or infinite values: "
+            f"{len(bad)} of {count(inputs)} calibration samples hold NaN or infinite values: "
             f"train {named}{', …' * (len(places) > 5)}.",
             hint="Repair or remove these samples; ranges found on them would be meaningless.",
         )
     return inputs
 
 
+def _are_finite(inputs: Batch) -> np.ndarray:
+    """Returns which samples hold numbers only [N]."""
+    floats = [tensor for tensor in tensors(inputs) if tensor.dtype.kind == "f"]
+    fine = [np.isfinite(tensor).reshape(len(tensor), -1).all(axis=1) for tensor in floats]
+    return np.asarray(np.logical_and.reduce([np.ones(count(inputs), bool), *fine]))
+
+
 def observe(
-    graph: onnx.ModelProto, inputs: np.ndarray, *, kind: str = "minmax", percentile: float = 99.99
+    graph: onnx.ModelProto, inputs: Batch, *, kind: str = "minmax", percentile: float = 99.99
 ) -> dict[str, tuple[float, float]]:
     """Runs `graph` on `inputs` and returns (low, high) of each float tensor in it."""
-    tensors = float_tensors(graph)
+    names = float_tensors(graph)
     with tempfile.TemporaryDirectory() as folder:
-        found = _extremes(graph, tensors, inputs, Path(folder))
+        found = _extremes(graph, names, inputs, Path(folder))
         if kind == "percentile":
             found = _central(graph, found, inputs, percentile, Path(folder))
     return found
 
 
 def observe_values(
-    graph: onnx.ModelProto, tensors: list[str], inputs: np.ndarray, folder: Path
+    graph: onnx.ModelProto, names: list[str], inputs: Batch, folder: Path
 ) -> Iterator[dict[str, np.ndarray]]:
-    """Yields the values of `tensors` batch by batch, few enough at once to fit in memory."""
-    session = _open(with_outputs(graph, tensors), folder / "values.onnx")
-    one = _run(session, inputs[:1])
+    """Yields the values of the tensors `names` batch by batch, few enough to fit in memory."""
+    session = _open(with_outputs(graph, names), folder / "values.onnx")
+    one = _run(session, rows(inputs, slice(1)))
     size = max(1, sum(value.nbytes for value in one.values()))
     step = int(np.clip(_BYTES_AT_ONCE // size, 1, _BATCH))
-    for start in range(0, len(inputs), step):
-        yield _run(session, inputs[start : start + step])
+    for start in range(0, count(inputs), step):
+        yield _run(session, rows(inputs, slice(start, start + step)))
 
 
 def float_tensors(graph: onnx.ModelProto) -> list[str]:
@@ -184,39 +192,39 @@ def _inner_inputs(node: onnx.NodeProto) -> set[str]:
 
 
 def _extremes(
-    graph: onnx.ModelProto, tensors: list[str], inputs: np.ndarray, folder: Path
+    graph: onnx.ModelProto, names: list[str], inputs: Batch, folder: Path
 ) -> dict[str, tuple[float, float]]:
     helper = optional.require("onnx.helper", for_=_FOR)
     elem = optional.require("onnx", for_=_FOR).TensorProto.FLOAT
     twin = copy_graph(graph)
     del twin.graph.output[:]
-    for name in tensors:
+    for name in names:
         for operator in ("ReduceMin", "ReduceMax"):
             output = f"{name}__{operator}"
             twin.graph.node.append(helper.make_node(operator, [name], [output], keepdims=0))
             twin.graph.output.append(helper.make_tensor_value_info(output, elem, []))
     session = _open(twin, folder / "extremes.onnx")
-    rows = []
-    for start in range(0, len(inputs), _BATCH):
-        rows.append(list(_run(session, inputs[start : start + _BATCH]).values()))
-    values = np.asarray(rows, np.float64).reshape(len(rows), -1, 2)
+    found = []
+    for start in range(0, count(inputs), _BATCH):
+        found.append(list(_run(session, rows(inputs, slice(start, start + _BATCH))).values()))
+    values = np.asarray(found, np.float64).reshape(len(found), -1, 2)
     lows, highs = values[:, :, 0].min(axis=0), values[:, :, 1].max(axis=0)
-    return {name: (float(lo), float(hi)) for name, lo, hi in zip(tensors, lows, highs, strict=True)}
+    return {name: (float(lo), float(hi)) for name, lo, hi in zip(names, lows, highs, strict=True)}
 
 
 def _central(
     graph: onnx.ModelProto,
     extremes: Mapping[str, tuple[float, float]],
-    inputs: np.ndarray,
+    inputs: Batch,
     percentile: float,
     folder: Path,
 ) -> dict[str, tuple[float, float]]:
-    tensors = [name for name, (low, high) in extremes.items() if high > low]
-    counts = {name: np.zeros(_BINS, np.int64) for name in tensors}
-    for values in observe_values(graph, tensors, inputs, folder):
-        for name, value in zip(tensors, values.values(), strict=True):
+    names = [name for name, (low, high) in extremes.items() if high > low]
+    counts = {name: np.zeros(_BINS, np.int64) for name in names}
+    for values in observe_values(graph, names, inputs, folder):
+        for name, value in zip(names, values.values(), strict=True):
             counts[name] += np.histogram(value, bins=_BINS, range=extremes[name])[0]
-    central = {name: _cut(counts[name], extremes[name], percentile) for name in tensors}
+    central = {name: _cut(counts[name], extremes[name], percentile) for name in names}
     return {name: central.get(name, pair) for name, pair in extremes.items()}
 
 
@@ -236,5 +244,5 @@ def _open(graph: onnx.ModelProto, path: Path) -> Session:
     return open_session(path)
 
 
-def _run(session: Session, batch: np.ndarray) -> dict[str, Any]:
-    return session.run_named({session.signature.inputs[0].name: batch})
+def _run(session: Session, batch: Batch) -> dict[str, Any]:
+    return session.run_named(session.feeds(batch))

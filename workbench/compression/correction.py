@@ -16,6 +16,7 @@ import numpy as np
 from workbench.compression.calibration import observe_values
 from workbench.compression.subject import Layer
 from workbench.core import optional
+from workbench.core.batch import Batch
 from workbench.exporting.graph import copy_graph, initializers
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ def corrected(
     before: onnx.ModelProto,
     after: onnx.ModelProto,
     layers: tuple[Layer, ...],
-    inputs: np.ndarray,
+    inputs: Batch,
     context: Context,
     *,
     match_spread: bool = True,
@@ -45,12 +46,14 @@ def corrected(
         before: The original graph.
         after: The graph with changed weights; not changed.
         layers: Layers whose weights changed, in graph order.
-        inputs: Training inputs, float32 [N, …].
+        inputs: Training inputs [N, …].
         context: Stop and pause.
         match_spread: Whether weights are scaled too; else only the means return, in the biases.
     """
     twin = copy_graph(after)
-    usable = [layer for layer in layers if layer.op_type in _CONVOLUTIONS | {"Gemm"}]
+    usable = correctable(layers)
+    if not usable:
+        return twin
     outputs = {node.name: node.output[0] for node in twin.graph.node}
     names = [outputs[layer.node] for layer in usable]
     wanted = _moments(before, names, inputs)
@@ -62,8 +65,13 @@ def corrected(
     return twin
 
 
+def correctable(layers: tuple[Layer, ...]) -> list[Layer]:
+    """Returns the layers whose outputs have channels and a bias that can take up a shift."""
+    return [layer for layer in layers if layer.op_type in _CONVOLUTIONS | {"Gemm"}]
+
+
 def _moments(
-    graph: onnx.ModelProto, names: list[str], inputs: np.ndarray
+    graph: onnx.ModelProto, names: list[str], inputs: Batch
 ) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """Returns mean and standard deviation of each channel (axis 1) of each tensor."""
     totals: dict[str, list[np.ndarray]] = {name: [] for name in names}

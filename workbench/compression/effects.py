@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from workbench.compression.apply import Group, change_graph_of, is_out_last, layer_weight
-from workbench.compression.macs import count_macs, node_macs
+from workbench.compression.macs import count_macs, free_sizes, node_macs
 from workbench.compression.method import GraphMethod, WeightMethod
 from workbench.compression.moments import Moments, repaired
 from workbench.compression.ordering import ordered_nodes
@@ -24,8 +24,9 @@ from workbench.compression.replaced import factors_of, matrix_of, product_of
 from workbench.compression.sizes import file_size, layer_sizes
 from workbench.compression.subject import Layer, Subject
 from workbench.compression.suffix import run_graph
-from workbench.compression.tools import Tools
+from workbench.compression.tools import Tools, spread
 from workbench.compression.treatments import Treatment
+from workbench.core.errors import UnsupportedError
 from workbench.exporting.graph import initializers, with_initializers
 
 if TYPE_CHECKING:
@@ -97,6 +98,7 @@ class Effects:
     _weights: dict[tuple[str, str], tuple[np.ndarray, np.ndarray | None]] = field(
         default_factory=dict
     )
+    _unseen_bytes: dict[tuple[tuple[Layer, ...], str], int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.base = initializers(self.subject.graph)
@@ -105,7 +107,9 @@ class Effects:
         names = {name: layer.node for name, layer in self.layers.items()}
         self._sizes = layer_sizes(self.subject.graph, names)
         self.size = file_size(self.subject.graph)
-        self.macs = count_macs(self.subject.graph)
+        sample = spread(self.tools.data.val, 1)
+        self._free = free_sizes(self.subject.graph, sample)
+        self.macs = count_macs(self.subject.graph, self._free)
 
     def of(self, chosen: Mapping[str, Treatment]) -> dict[str, Effect]:
         """Returns the effect on each layer of its own treatment; all share their graph steps."""
@@ -133,6 +137,20 @@ class Effects:
             elif name not in split:
                 found[name] = self._alone(start, steps, self.layers[name])
         return found
+
+    def bytes_of_unseen(self, names: tuple[str, ...], steps: Treatment) -> int:
+        """Returns what graph steps add to the file on layers that cannot be looked at alone."""
+        layers = tuple(la for la in self.subject.layers if la.name in names and la.initializer)
+        key = (layers, _joined(steps))
+        if key not in self._unseen_bytes:
+            self._unseen_bytes[key] = self._added(layers, steps) if layers and steps else 0
+        return self._unseen_bytes[key]
+
+    def _added(self, layers: tuple[Layer, ...], steps: Treatment) -> int:
+        try:
+            return file_size(self._through(self.subject, steps, layers)) - self.size
+        except UnsupportedError:  # nothing is gained there, so the layers stay as they are
+            return 0
 
     def bias_of(self, name: str) -> np.ndarray | None:
         """Returns the bias a layer has in the base graph."""
@@ -198,7 +216,7 @@ class Effects:
             graph=graph,
             near=matrix_of(graph, node, shape, self.folder),
             bytes=file_size(graph) - self.size - self._shared_bytes_of(steps),
-            macs=count_macs(graph) - self.macs,
+            macs=count_macs(graph, self._free) - self.macs,
         )
 
     def _weights_of_one(self, start: Subject, layer: Layer) -> Subject:
@@ -221,7 +239,9 @@ class Effects:
     def _split(self, graph: onnx.ModelProto, names: list[str]) -> dict[str, Effect]:
         """Returns the effects on layers that are two factors now, outputs repaired as one layer."""
         values, found = (initializers(graph), {}) if names else ({}, {})
-        macs, before = ({}, {}) if not names else (node_macs(graph), node_macs(self.subject.graph))
+        macs, before = (
+            node_macs(item, self._free) if names else {} for item in (graph, self.subject.graph)
+        )
         for name in names:
             node, old = self.nodes[self.layers[name].node], self.base[self.layers[name].initializer]
             pair = factors_of(graph, node, values)
@@ -257,14 +277,15 @@ class Effects:
         for name, layer in self.layers.items():
             node = found.get(layer.node)
             if node is not None and node.op_type == self.nodes[layer.node].op_type:
-                is_read, grid = _input_grid(node.input[0], makers, values)
-                if is_read:
+                is_read, grid = _input_grid(node.input[layer.data_place(node)], makers, values)
+                if is_read and _has_plain_weight(layer, node, values):
                     nodes[name] = (node, grid)
-        tensors = [t for node, _ in nodes.values() for t in node.input[1:] if t]
+        read = {name: _weights_of(self.layers[name], node) for name, (node, _) in nodes.items()}
+        tensors = [tensor for own in read.values() for tensor in own]
         constants = _evaluated(graph, tensors, values, self.folder)
         effects = {}
-        for name, (node, grid) in nodes.items():
-            parts = [constants.get(t) for t in node.input[1:] if t]
+        for name, (_, grid) in nodes.items():
+            parts = [constants.get(tensor) for tensor in read[name]]
             shape = self.base[self.layers[name].initializer].shape
             if parts and all(p is not None for p in parts) and parts[0].shape == shape:  # type: ignore[union-attr]
                 weight, bias = parts[0], parts[1] if len(parts) > 1 else None
@@ -308,6 +329,18 @@ def _is_local(step: Step) -> bool:
 
 def _joined(steps: tuple[Step, ...]) -> str:
     return " + ".join(str(step) for step in steps)
+
+
+def _weights_of(layer: Layer, node: Any) -> list[str]:
+    """Returns the tensors that a layer reads besides its samples: weight, and bias if any."""
+    source = layer.data_place(node)
+    return [name for place, name in enumerate(node.input) if name and place != source]
+
+
+def _has_plain_weight(layer: Layer, node: Any, values: Mapping[str, np.ndarray]) -> bool:
+    """Returns whether the weight is no table of integers that are scaled after the look-up."""
+    weight = values.get(node.input[layer.weight_place(node)])
+    return weight is None or weight.dtype.kind == "f"
 
 
 def _input_grid(

@@ -15,6 +15,8 @@ import numpy as np
 from workbench.compression.batch_norm import with_state
 from workbench.compression.sensitivity import TEMPERATURE
 from workbench.core import optional
+from workbench.core.batch import Batch, count, each, tensors
+from workbench.core.module_call import OUTPUT, call, named_outputs
 from workbench.tasks import TASKS
 
 if TYPE_CHECKING:
@@ -31,7 +33,7 @@ class Projections:
     Args:
         subject: The model; needs its module.
         layers: Layers with one initializer each.
-        inputs: Samples, float32 [N, …].
+        inputs: Samples [N, …].
         outputs: The model's outputs on them.
         seed: For the projection.
     """
@@ -40,11 +42,11 @@ class Projections:
         self,
         subject: Subject,
         layers: Sequence[Layer],
-        inputs: np.ndarray,
+        inputs: Batch,
         outputs: np.ndarray,
         seed: int = 0,
     ) -> None:
-        self._scale = 1.0 / np.sqrt(len(inputs))
+        self._scale = 1.0 / np.sqrt(count(inputs))
         self._vectors = _random_vectors(subject.description, outputs, seed)
         self._gradients = _gradients(subject, layers, inputs, self._vectors)
 
@@ -73,7 +75,7 @@ def _random_vectors(about: Description, outputs: np.ndarray, seed: int) -> np.nd
 
 
 def _gradients(
-    subject: Subject, layers: Sequence[Layer], inputs: np.ndarray, vectors: np.ndarray
+    subject: Subject, layers: Sequence[Layer], inputs: Batch, vectors: np.ndarray
 ) -> dict[str, tuple[np.ndarray, np.ndarray, bool]]:
     torch = optional.require("torch", for_=_FOR)
     twin = with_state(subject.module, subject.state)
@@ -86,9 +88,13 @@ def _gradients(
     for layer in known:
         parts[layer.name].register_forward_pre_hook(_keeper(seen, layer.name))
         parts[_last(subject, layer)].register_forward_hook(_output_keeper(made, layer.name))
-    source = torch.from_numpy(np.ascontiguousarray(inputs)).requires_grad_(True)
-    answers = twin(source).reshape(len(inputs), -1)
+    given: Any = each(lambda array: torch.from_numpy(np.ascontiguousarray(array)), inputs)
+    sources: Sequence[Any] = tensors(given)
+    for source in sources:
+        source.requires_grad_(source.is_floating_point())
+    answers = named_outputs(call(twin, given))[OUTPUT].reshape(count(inputs), -1)
     known = [layer for layer in known if layer.name in seen and layer.name in made]
+    known = [layer for layer in known if made[layer.name].requires_grad]
     names = [layer.name for layer in known]  # attention reads its last weight without a call
     found = torch.autograd.grad(
         (answers * torch.from_numpy(vectors)).sum(), [made[name] for name in names]

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from workbench.compression.latency_table import LatencyTable, crossing_values, layer_times
-from workbench.compression.macs import tensor_shapes
+from workbench.compression.macs import free_sizes, tensor_shapes
 from workbench.compression.measure import measuring_lock
 from workbench.compression.measured import Measured
 from workbench.compression.study import StudyEngine
-from workbench.compression.subject import Subject
+from workbench.compression.subject import Layer, Subject
 from workbench.compression.tools import spread
 from workbench.runtime.profile import profile_session
 
@@ -22,17 +22,23 @@ def latency_table(
 ) -> LatencyTable:
     """Returns the table; profiles are taken once and remembered with the measurement."""
     table = LatencyTable(float_ms=baseline.latency_ms)
-    layers = {layer.name: layer.node for layer in subject.layers if layer.node}
+    known = [layer for layer in subject.layers if layer.node]
+    layers = {layer.name: layer.node for layer in known}
     whole = next((m for m in measured.values() if _is_wholly_int8(m)), None)
     if whole is None:
         return table
     by_name: dict[str, Any] = {node.name: node for node in subject.graph.graph.node}
-    ends = {n: (by_name[node].input[0], by_name[node].output[0]) for n, node in layers.items()}
-    table.crossing = crossing_values(tensor_shapes(subject.graph), ends)
+    ends = {layer.name: _ends(layer, by_name[layer.node]) for layer in known}
+    free = free_sizes(subject.graph, spread(engine.dataset.val, 1))
+    table.crossing = crossing_values(tensor_shapes(subject.graph, free), ends)
     table.float_layers = _times(engine, baseline, layers)
     table.int8_layers = _times(engine, whole, layers)
     table.int8_ms = whole.latency_ms
     return table
+
+
+def _ends(layer: Layer, node: Any) -> tuple[str, str]:
+    return node.input[layer.data_place(node)], node.output[0]
 
 
 def _is_wholly_int8(measured: Measured) -> bool:

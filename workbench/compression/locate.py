@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -106,11 +106,10 @@ class Locator:
             if len(self._located) >= _REMEMBERED:
                 self._located.clear()
             chosen = treatments_of(recipe, self.prober.subject, self.ranking.shares)
-            unseen = {t for name, t in chosen.items() if name not in self.layer_shares}
+            unseen = {n: steps for n, steps in chosen.items() if n not in self.layer_shares}
             chosen = {n: steps for n, steps in chosen.items() if n in self.layer_shares}
-            is_blind = any(map(changes_weights, unseen))
-            found = self._look_up(chosen, is_first=key[1] and bool(chosen), is_blind=is_blind)
-            self._located[key] = found
+            found = self._look_up(chosen, is_first=key[1] and bool(chosen))
+            self._located[key] = self._with_unseen(found, unseen)
         return self._located[key]
 
     def add(self, chosen: Mapping[str, Treatment], *, projected: bool = False) -> None:
@@ -130,9 +129,17 @@ class Locator:
         """Returns whether gradients answer: before the table is there, where they can."""
         return not (len(self.table) or recipe.is_baseline) and self.prober.can_project
 
-    def _look_up(
-        self, chosen: Mapping[str, Treatment], *, is_first: bool, is_blind: bool
-    ) -> Located:
+    def _with_unseen(self, found: Located, unseen: Mapping[str, Treatment]) -> Located:
+        """Returns the recipe with the bytes of layers that cannot be probed, and a blind eye."""
+        added, is_blind = 0, any(map(changes_weights, unseen.values()))
+        for treatment in dict.fromkeys(unseen.values()):
+            names = tuple(name for name, own in unseen.items() if own == treatment)
+            own_bytes = self.prober.plain.bytes_of_unseen(names, graph_steps(treatment))
+            added += own_bytes
+            is_blind = is_blind or own_bytes != 0
+        return replace(found, bytes=found.bytes + added, is_blind=is_blind)
+
+    def _look_up(self, chosen: Mapping[str, Treatment], *, is_first: bool) -> Located:
         table = self.first if is_first else self.table
         cells = self._cells(chosen, is_first=is_first)
         treatments = tuple(dict.fromkeys(chosen.values()))
@@ -157,7 +164,7 @@ class Locator:
             int8=tuple(n for n, t in chosen.items() if t[-1].plugin.produces == INT8),
             others=_other_methods(treatments),
             is_first=is_first,
-            is_blind=is_blind,
+            is_blind=False,
         )
 
     def _cells(self, chosen: Mapping[str, Treatment], *, is_first: bool) -> dict[Cell, float]:

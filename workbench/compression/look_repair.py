@@ -14,9 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from workbench.compression.feeding import feeds_of
 from workbench.compression.ordering import ordered_nodes
 from workbench.compression.subject import Layer
 from workbench.core import optional
+from workbench.core.batch import Batch, count
 from workbench.exporting.graph import copy_graph, initializers
 from workbench.runtime.session import open_session
 
@@ -37,7 +39,7 @@ class Repair:
         graph: The float graph, batch size free.
         layers: Layers that may change; each one node with one constant weight.
         repaired: Names of those whose outputs get their moments back (Conv or Gemm).
-        inputs: A few samples like any, float32 [n, …].
+        inputs: A few samples like any [n, …].
         folder: Where a graph may be written.
         max_gain: No channel is scaled by more.
     """
@@ -47,7 +49,7 @@ class Repair:
         graph: onnx.ModelProto,
         layers: Sequence[Layer],
         repaired: Sequence[str],
-        inputs: np.ndarray,
+        inputs: Batch,
         folder: Path,
         max_gain: float,
     ) -> None:
@@ -55,13 +57,13 @@ class Repair:
         self._repaired = list(repaired)
         self._nodes = {node.name: node for node in graph.graph.node}
         self._base = initializers(graph)
-        self._feeds: dict[str, np.ndarray] = {graph.graph.input[0].name: inputs}
+        self._feeds = feeds_of(graph, inputs)
         for layer in layers:
             self._feed(layer, self._base[layer.initializer], self._bias(layer))
         channels = {name: self._channels(self._layers[name]) for name in repaired}
-        for name, count in channels.items():
-            self._want(name, np.zeros((1, count)), np.ones((1, count)), is_used=False)
-        writer = _Writer(graph, len(inputs), max_gain)
+        for name, size in channels.items():
+            self._want(name, np.zeros((1, size)), np.ones((1, size)), is_used=False)
+        writer = _Writer(graph, count(inputs), max_gain)
         path = folder / "repair.onnx"
         path.write_bytes(writer.written(self._layers, self._repaired).SerializeToString())
         self._session = open_session(path)
@@ -152,10 +154,10 @@ class _Writer:
 
     def written(self, layers: Mapping[str, Layer], repaired: Sequence[str]) -> onnx.ModelProto:
         """Returns the graph, its nodes in order."""
-        axes = {n: self._axes[self._nodes[la.node].input[1]] for n, la in layers.items()}
+        axes = {name: self._axes[layer.initializer] for name, layer in layers.items()}
         for name, layer in layers.items():
             node = self._nodes[layer.node]
-            node.input[1] = self._input(f"{name}.weight")
+            node.input[layer.weight_place(node)] = self._input(f"{name}.weight")
             if layer.op_type in BIASED:
                 del node.input[_BIAS:]
                 node.input.append(self._input(f"{name}.bias"))

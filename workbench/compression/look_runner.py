@@ -17,6 +17,7 @@ from workbench.compression.look_repair import BIASED, Repair
 from workbench.compression.ordering import ordered_nodes
 from workbench.compression.subject import Layer
 from workbench.core import optional
+from workbench.core.batch import Batch
 from workbench.runtime.session import open_session
 
 if TYPE_CHECKING:
@@ -47,14 +48,14 @@ class LookRunner:
         self._folder = folder
 
     def outputs(
-        self, effects: Mapping[str, Effect], repaired: Sequence[str], inputs: np.ndarray
+        self, effects: Mapping[str, Effect], repaired: Sequence[str], inputs: Batch
     ) -> np.ndarray:
         """Returns the outputs [n, …] with these effects, each of which has a weight.
 
         Args:
             effects: By layer name.
             repaired: Names of layers whose outputs are repaired.
-            inputs: Samples, float32 [n, …].
+            inputs: Samples [n, …].
         """
         weights = {
             name: (effect.weight, effect.bias)
@@ -81,7 +82,7 @@ class LookRunner:
             if source:
                 own.input[0] = source
             if name in weights:
-                part.change(own, *weights[name])
+                part.change(own, self._layers[name].weight_place(own), *weights[name])
         return part.finished()
 
 
@@ -106,9 +107,9 @@ class _Part:
         own.CopyFrom(node)
         return own
 
-    def change(self, node: Any, weight: np.ndarray, bias: np.ndarray | None) -> None:
-        """Gives a node another weight and bias."""
-        node.input[1] = self._constant(f"{node.name}.look_weight", weight)
+    def change(self, node: Any, place: int, weight: np.ndarray, bias: np.ndarray | None) -> None:
+        """Gives a node another weight, which is its input `place`, and another bias."""
+        node.input[place] = self._constant(f"{node.name}.look_weight", weight)
         if bias is not None and node.op_type in BIASED:
             del node.input[_BIAS:]
             node.input.append(self._constant(f"{node.name}.look_bias", bias.ravel()))

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from workbench.compression.feeding import feeds_of
 from workbench.compression.ordering import ordered_nodes
 from workbench.core import optional
+from workbench.core.batch import Batch
 from workbench.exporting.graph import copy_graph, strip
 
 if TYPE_CHECKING:
@@ -15,21 +18,28 @@ if TYPE_CHECKING:
 
 _FOR = "counting multiply-accumulates"
 Shapes = Mapping[str, tuple[int, ...]]
+Sizes = Mapping[str, int]
+NO_SIZES: Sizes = MappingProxyType({})
 _GATES = {"LSTM": 4, "GRU": 3, "RNN": 1}
 
 
-def count_macs(graph: onnx.ModelProto) -> int:
-    """Returns the multiply-accumulates of `graph` for one sample (batch 1)."""
-    return sum(node_macs(graph).values())
+def count_macs(graph: onnx.ModelProto, sizes: Sizes = NO_SIZES) -> int:
+    """Returns the multiply-accumulates of `graph` for one sample (batch 1).
+
+    Args:
+        graph: The graph.
+        sizes: Of its free dimensions, by name; those not among them are 1.
+    """
+    return sum(node_macs(graph, sizes).values())
 
 
-def node_macs(graph: onnx.ModelProto) -> dict[str, int]:
+def node_macs(graph: onnx.ModelProto, sizes: Sizes = NO_SIZES) -> dict[str, int]:
     """Returns multiply-accumulates by node (its first output's name); nodes without any left out.
 
     Convolutions, matrix products and recurrent layers count, in float and integer forms;
     element-wise work does not. A node whose shapes cannot be inferred counts as nothing.
     """
-    shapes = tensor_shapes(graph)
+    shapes = tensor_shapes(graph, sizes)
     found = {}
     for node in graph.graph.node:
         rule = _RULES.get(node.op_type)
@@ -39,7 +49,21 @@ def node_macs(graph: onnx.ModelProto) -> dict[str, int]:
     return found
 
 
-def tensor_shapes(graph: onnx.ModelProto) -> dict[str, tuple[int, ...]]:
+def free_sizes(graph: onnx.ModelProto, sample: Batch) -> dict[str, int]:
+    """Returns the sizes that the graph's free dimensions have in a sample, by name."""
+    feeds = feeds_of(graph, sample)
+    return {
+        dim.dim_param: size
+        for item in graph.graph.input
+        if item.name in feeds
+        for dim, size in zip(
+            item.type.tensor_type.shape.dim[1:], feeds[item.name].shape[1:], strict=False
+        )
+        if dim.dim_param
+    }
+
+
+def tensor_shapes(graph: onnx.ModelProto, sizes: Sizes = NO_SIZES) -> dict[str, tuple[int, ...]]:
     """Returns the shape of each tensor whose shape is known once the batch size is 1."""
     inference = optional.require("onnx.shape_inference", for_=_FOR)
     twin = strip(copy_graph(graph))
@@ -49,7 +73,7 @@ def tensor_shapes(graph: onnx.ModelProto) -> dict[str, tuple[int, ...]]:
     for value in (*twin.graph.input, *twin.graph.output):
         for index, size in enumerate(value.type.tensor_type.shape.dim):
             if index == 0 or not size.HasField("dim_value"):
-                size.dim_value = 1
+                size.dim_value = sizes.get(size.dim_param, 1) if index else 1
     inferred = inference.infer_shapes(twin, data_prop=True).graph
     shapes = {item.name: tuple(item.dims) for item in inferred.initializer}
     for value in (*inferred.input, *inferred.value_info, *inferred.output):

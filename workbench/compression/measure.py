@@ -10,6 +10,7 @@ import numpy as np
 
 from workbench.compression.tools import Split
 from workbench.core import optional
+from workbench.core.batch import Batch, count
 from workbench.core.energy import metered
 from workbench.core.host import FileLock
 from workbench.core.own_folder import own_folder
@@ -75,14 +76,14 @@ def stored_bytes(data: bytes) -> int:
 
 
 def time_pair(
-    baseline: Path, variant: Path, batch: np.ndarray, *, threads: int, budget_s: float
+    baseline: Path, variant: Path, batch: Batch, *, threads: int, budget_s: float
 ) -> TimedPair:
     """Times two files in turns, alone on this host; profiles both where the second is no faster.
 
     Args:
         baseline: The file to compare with.
         variant: The file to measure; may be the same one.
-        batch: Input, float32 [N, …].
+        batch: Samples [N, …].
         threads: Threads inside an operator.
         budget_s: About how long to measure.
     """
@@ -106,7 +107,7 @@ def time_pair(
     )
 
 
-def _spent(session: Session, batch: np.ndarray, call_ms: float) -> tuple[float, float | None]:
+def _spent(session: Session, batch: Batch, call_ms: float) -> tuple[float, float | None]:
     """Returns processor seconds and joules of 1,000 samples; the latter need longer."""
     for about_ms in (_CLOCKED_MS, _METERED_MS):
         calls = int(min(max(about_ms / max(call_ms, 1e-6), 3), 2000))
@@ -115,6 +116,6 @@ def _spent(session: Session, batch: np.ndarray, call_ms: float) -> tuple[float, 
                 session.run(batch)
         if spent.energy_j is None:
             break
-    thousands = calls * len(batch) / 1000
+    thousands = calls * count(batch) / 1000
     joules = None if spent.energy_j is None else spent.energy_j / thousands
     return spent.cpu_seconds / thousands, joules

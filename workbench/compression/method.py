@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from workbench.core.plugins import Plugin
+from workbench.core.signature import is_plain
 
 if TYPE_CHECKING:
     import numpy as np
@@ -50,9 +51,11 @@ class StructureMethod(Method):
     stage: ClassVar[Stage] = "structure"
 
     def supports(self, subject: Subject, config: Any) -> str | None:
-        """Refuses a model that lives as ONNX only."""
+        """Refuses a model that lives as ONNX only, or whose samples are not one fixed tensor."""
         if not subject.has_module:
             return f"'{self.key}' needs the PyTorch module; this model lives as ONNX only"
+        if not is_plain(subject.description.signature.inputs):
+            return f"'{self.key}' needs a model that takes one tensor of floats of a fixed size"
         return None
 
     @abstractmethod

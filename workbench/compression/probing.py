@@ -22,10 +22,11 @@ from workbench.compression.effects import (
     group_key,
     shared_key,
 )
+from workbench.compression.feeding import feeds_of
 from workbench.compression.gauss_newton import Projections
 from workbench.compression.look_repair import Repair
 from workbench.compression.look_runner import LookRunner
-from workbench.compression.macs import count_macs, tensor_shapes
+from workbench.compression.macs import count_macs, free_sizes, tensor_shapes
 from workbench.compression.moments import Moments, moments_of
 from workbench.compression.sensitivity import (
     COMMON,
@@ -38,6 +39,7 @@ from workbench.compression.subject import Layer, Subject
 from workbench.compression.suffix import Probes, run_graph
 from workbench.compression.tools import Tools, spread
 from workbench.compression.treatments import Treatment, changes_weights, key_of
+from workbench.core.batch import count, rows
 from workbench.exporting.graph import with_initializers
 
 if TYPE_CHECKING:
@@ -71,7 +73,9 @@ class Prober:
         self._folder = Path(tempfile.mkdtemp(prefix="workbench-probe-"))
         weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
         self.layers = [layer for layer in subject.layers if layer.node and layer.initializer]
-        few = int(np.clip(_QUICK_MACS // max(count_macs(subject.graph), 1), *_SAMPLES))
+        self._free = free_sizes(subject.graph, spread(tools.data.val, 1))
+        macs = count_macs(subject.graph, self._free)
+        few = int(np.clip(_QUICK_MACS // max(macs, 1), *_SAMPLES))
         self._inputs = spread(tools.data.val, self.fitting(samples or few, _MOST_BYTES))
         self._plain = self._world("plain", subject, {})
         self._changed: tuple[Probes, Effects] | None = None
@@ -89,7 +93,7 @@ class Prober:
     @property
     def samples(self) -> int:
         """How many held-out samples are used."""
-        return len(self._inputs)
+        return count(self._inputs)
 
     def effects(self, chosen: Mapping[str, Treatment]) -> dict[str, Effect]:
         """Returns the effect on each layer of its treatment, remembered where it was probed.
@@ -159,13 +163,13 @@ class Prober:
         if self._projections is None:
             sizes = sum(self.plain.base[layer.initializer].size for layer in self.layers)
             quick = int(np.clip(_PROJECTED_MACS // max(self.plain.macs, 1), *_PROJECTED))
-            most = min(quick, len(self._inputs))
-            count = int(np.clip(_MOST_GRADIENTS // max(sizes, 1), min(4, most), most))
+            most = min(quick, self.samples)
+            taken = int(np.clip(_MOST_GRADIENTS // max(sizes, 1), min(4, most), most))
             self._projections = Projections(
                 self.subject,
                 self.layers,
-                self._inputs[:count],
-                self._plain[0].outputs[:count],
+                rows(self._inputs, slice(taken)),
+                self._plain[0].outputs[:taken],
                 self._tools.seed,
             )
         return self._projections
@@ -236,8 +240,8 @@ class Prober:
 
     def _answers_of(self, effect: Effect) -> np.ndarray:
         graph = effect.graph if effect.graph is not None else self.subject.graph
-        source = graph.graph.input[0].name
-        found = run_graph(graph, {source: self._inputs}, self._folder)
+        feeds = feeds_of(graph, self._inputs)
+        found = run_graph(graph, feeds, self._folder)
         return found[graph.graph.output[0].name]
 
     def _vector(self, change: np.ndarray, projected: bool) -> np.ndarray:
@@ -345,9 +349,10 @@ class Prober:
         return int(np.clip(most // max(size, 1), _FEWEST, samples))
 
     def _input_shapes(self) -> list[tuple[int, ...]]:
-        shapes = tensor_shapes(self.subject.graph)
+        shapes = tensor_shapes(self.subject.graph, self._free)
         nodes = {node.name: node for node in self.subject.graph.graph.node}
-        return [shapes.get(nodes[layer.node].input[0], (0,)) for layer in self.layers]
+        read = [nodes[la.node].input[la.data_place(nodes[la.node])] for la in self.layers]
+        return [shapes.get(name, (0,)) for name in read]
 
 
 def _standing_in(effect: Effect) -> Effect:

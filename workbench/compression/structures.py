@@ -18,6 +18,7 @@ from workbench.compression.recipe import Step
 from workbench.compression.subject import Layer, Subject, find_layers, torch_weights
 from workbench.compression.tools import Tools, spread
 from workbench.core import optional
+from workbench.core.batch import Batch
 from workbench.core.errors import IntegrityError
 from workbench.core.ids import digest_json
 from workbench.core.records import Description
@@ -168,7 +169,7 @@ def _itself(module: Any) -> Any:
     return module
 
 
-def imported_subject(path: Path, description: Description, samples: np.ndarray) -> Subject:
+def imported_subject(path: Path, description: Description, samples: Batch) -> Subject:
     """Returns the subject of an ONNX file that has no torch module, prepared for compression."""
     prepared = prepare(path, samples)
     graph = prepared.graph

@@ -10,6 +10,7 @@ import numpy as np
 from workbench.compression.subject import Subject
 from workbench.compression.tools import Tools
 from workbench.core import optional
+from workbench.core.batch import tensors
 from workbench.core.config import Config, saved_config
 from workbench.core.errors import InputError, UnsupportedError
 from workbench.families import FAMILIES, Family
@@ -175,7 +176,7 @@ def _statistics(subject: Subject, tools: Tools) -> dict[str, Any] | None:
     """Returns mean and spread of the training data where the teacher does not hold them."""
     if hasattr(subject.module, "mean") and hasattr(subject.module, "std"):
         return None
-    inputs = tools.train_inputs(_SAMPLES)
+    (inputs,) = tensors(tools.train_inputs(_SAMPLES))
     found: dict[str, Any] = {"mean": float(inputs.mean()), "std": float(inputs.std())}
     targets = np.asarray(tools.data.train.targets)
     scale = TASKS.get(subject.description.task).scale(targets)

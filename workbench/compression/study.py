@@ -290,7 +290,8 @@ class StudyEngine:
             "parent": self.model.digest,
             "recipe": str(recipe),
         }
-        return self.store.artifacts.save("onnx", {MODEL_FILE: path}, meta)
+        beside = self.model.files if self.model.kind == "onnx" else {}
+        return self.store.artifacts.save("onnx", {**beside, MODEL_FILE: path}, meta)
 
     def _notes(self, subject: Subject, outputs: np.ndarray) -> tuple[str, ...]:
         notes = list(subject.notes)
@@ -321,7 +322,7 @@ class StudyEngine:
         return self._module
 
     def _model_path(self) -> Path:
-        return self.store.artifacts.path(self.model, MODEL_FILE)
+        return self.store.model_path(self.model.files)
 
     @property
     def scored_by(self) -> dict[str, str]:

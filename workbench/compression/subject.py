@@ -20,6 +20,11 @@ if TYPE_CHECKING:
 
 _WEIGHT_INPUT = 1
 _WEIGHTED = frozenset({"Conv", "ConvTranspose", "Gemm", "MatMul"})
+_EMBEDDING = "Gather"
+RECURRENT = frozenset({"LSTM", "GRU", "RNN"})
+_RECURRENT_WEIGHTS = {"W": 1, "R": 2}
+_FLOAT = 1  # onnx.TensorProto.FLOAT
+_TABLE_RANK = 2
 
 
 @dataclass(frozen=True)
@@ -28,7 +33,8 @@ class Layer:
 
     Attributes:
         name: The torch name ("net.0") where there is a module, else the node's name.
-        node: Name of its ONNX node; empty if it is not one node.
+        node: Name of its ONNX node; empty if it is not one node, or one of several weights of it
+            (as in an LSTM), so that what the layer does cannot be looked at alone.
         initializer: Name of its weight in the graph; empty if it is not one initializer.
         parameter: Name of its weight in the torch state; empty without a module.
         op_type: ONNX operator, or the torch class where there is no single node.
@@ -39,6 +45,14 @@ class Layer:
     initializer: str
     parameter: str
     op_type: str
+
+    def weight_place(self, node: onnx.NodeProto) -> int:
+        """Returns which input of its node is the weight."""
+        return 0 if node.op_type == _EMBEDDING else _WEIGHT_INPUT
+
+    def data_place(self, node: onnx.NodeProto) -> int:
+        """Returns which input of its node comes from the samples."""
+        return 1 if node.op_type == _EMBEDDING else 0
 
 
 @dataclass(frozen=True)
@@ -129,7 +143,8 @@ def find_layers(
     """
     nodes = _weighted_nodes(graph)
     if weights is None:
-        return tuple(Layer(n.name, n.name, w, "", n.op_type) for w, n in nodes.items())
+        own = [Layer(n.name, n.name, w, "", n.op_type) for w, n in nodes.items()]
+        return _ordered([*own, *_recurrent_layers(graph)], graph)
     fold_map = fold_map or FoldMap()
     layers = []
     for parameter, kind in weights:
@@ -148,6 +163,12 @@ def find_layers(
     return tuple(sorted(layers, key=lambda layer: order.get(layer.initializer, len(order))))
 
 
+def _ordered(layers: Sequence[Layer], graph: onnx.ModelProto) -> tuple[Layer, ...]:
+    """Returns layers in the order in which the graph first reads their weights."""
+    read = [name for node in graph.graph.node for name in node.input]
+    return tuple(sorted(layers, key=lambda layer: read.index(layer.initializer)))
+
+
 def _weighted_nodes(graph: onnx.ModelProto) -> dict[str, onnx.NodeProto]:
     names = {item.name for item in graph.graph.initializer}
     found: dict[str, onnx.NodeProto] = {}
@@ -156,7 +177,36 @@ def _weighted_nodes(graph: onnx.ModelProto) -> dict[str, onnx.NodeProto]:
             weight = node.input[_WEIGHT_INPUT]
             if weight in names:
                 found.setdefault(weight, node)
+    for table, node in _embeddings(graph).items():
+        found.setdefault(table, node)
     return found
+
+
+def _embeddings(graph: onnx.ModelProto) -> dict[str, onnx.NodeProto]:
+    """Returns the nodes that look up rows of a constant table of floats, by its name."""
+    fixed = {item.name: item for item in graph.graph.initializer}
+    found: dict[str, onnx.NodeProto] = {}
+    for node in graph.graph.node:
+        if node.op_type != _EMBEDDING or any(a.name == "axis" and a.i for a in node.attribute):
+            continue
+        table = fixed.get(node.input[0])
+        if table is None or node.input[1] in fixed:
+            continue
+        if table.data_type == _FLOAT and len(table.dims) == _TABLE_RANK:
+            found.setdefault(node.input[0], node)
+    return found
+
+
+def _recurrent_layers(graph: onnx.ModelProto) -> list[Layer]:
+    """Returns the weights of recurrent operators: of inputs (W) and of the state before (R)."""
+    fixed = {item.name for item in graph.graph.initializer}
+    return [
+        Layer(f"{node.name}.{letter}", "", node.input[place], "", node.op_type)
+        for node in graph.graph.node
+        if node.op_type in RECURRENT
+        for letter, place in _RECURRENT_WEIGHTS.items()
+        if node.input[place] in fixed
+    ]
 
 
 def torch_weights(module: Any) -> list[tuple[str, str]]:
@@ -166,7 +216,7 @@ def torch_weights(module: Any) -> list[tuple[str, str]]:
     found = []
     for name, part in module.named_modules():
         prefix = f"{name}." if name else ""
-        if isinstance(part, conv | nn.Linear):
+        if isinstance(part, conv | nn.Linear | nn.Embedding):
             found.append((f"{prefix}weight", type(part).__name__))
         elif isinstance(part, nn.RNNBase):
             own = (key for key, value in part.named_parameters() if value.ndim > 1)

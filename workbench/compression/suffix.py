@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from workbench.compression.feeding import feeds_of
 from workbench.compression.ordering import ordered_nodes
 from workbench.core import optional
+from workbench.core.batch import Batch
 from workbench.exporting.graph import copy_graph
 from workbench.runtime.session import Session, open_session
 
@@ -32,12 +34,12 @@ class Probes:
     Args:
         graph: The float graph, batch size free.
         layers: Layers to change; each one node with one constant weight.
-        inputs: Samples, float32 [N, …].
+        inputs: Samples [N, …].
         folder: Where the parts of the graph may be written.
     """
 
     def __init__(
-        self, graph: onnx.ModelProto, layers: Sequence[Layer], inputs: np.ndarray, folder: Path
+        self, graph: onnx.ModelProto, layers: Sequence[Layer], inputs: Batch, folder: Path
     ) -> None:
         self._graph = graph
         self._folder = folder
@@ -47,11 +49,13 @@ class Probes:
         self._layers = {layer.name: layer for layer in layers}
         self._sessions: dict[str, Session] = {}
         self._known = self._run_whole(inputs)
-        self.outputs = self._known[graph.graph.output[0].name]
+        self._output = graph.graph.output[0]
+        self.outputs = self._known[self._output.name]
 
     def layer_input(self, name: str) -> np.ndarray:
         """Returns the activations that a layer reads."""
-        return self._known[self._node(name).input[0]]
+        node = self._node(name)
+        return self._known[node.input[self._layers[name].data_place(node)]]
 
     def changed(
         self, name: str, weight: np.ndarray, bias: np.ndarray | None, values: np.ndarray
@@ -64,6 +68,8 @@ class Probes:
             bias: Likewise; None for none.
             values: The layer's input.
         """
+        if not self._reaches(name):
+            return self.outputs
         session = self._session(name)
         feeds = {_X: values, _W: weight}
         for spec in session.signature.inputs:
@@ -71,7 +77,12 @@ class Probes:
                 feeds[_B] = self._zeros(name, weight) if bias is None else bias
             elif spec.name not in feeds:
                 feeds[spec.name] = self._known[spec.name]
-        return session.run_named(feeds)[self._graph.graph.output[0].name]
+        return session.run_named(feeds)[self._output.name]
+
+    def _reaches(self, name: str) -> bool:
+        """Returns whether the output is computed after a layer: others are for other outputs."""
+        later = self._nodes[self._places[self._layers[name].node] :]
+        return any(self._output.name in node.output for node in later)
 
     def _zeros(self, name: str, weight: np.ndarray) -> np.ndarray:
         node = self._node(name)
@@ -83,17 +94,17 @@ class Probes:
     def _node(self, name: str) -> Any:
         return self._nodes[self._places[self._layers[name].node]]
 
-    def _run_whole(self, inputs: np.ndarray) -> dict[str, np.ndarray]:
+    def _run_whole(self, inputs: Batch) -> dict[str, np.ndarray]:
         wanted = {name for layer in self._layers.values() for name in self._cut(layer.name)}
-        source = self._graph.graph.input[0].name
+        feeds = feeds_of(self._graph, inputs)
         twin = copy_graph(self._graph)
-        output = twin.graph.output[0].name
-        names = sorted(wanted - {source, output})
+        given = {item.name for item in twin.graph.output}
+        names = sorted(wanted - set(feeds) - given)
         helper = optional.require("onnx.helper", for_=_FOR)
         for name in names:
             twin.graph.output.append(helper.make_empty_tensor_value_info(name))
-        found = self._open(twin, "whole").run_named({source: inputs})
-        return {source: inputs, **found}
+        found = self._open(twin, "whole").run_named(feeds)
+        return {**feeds, **found}
 
     def _cut(self, name: str) -> set[str]:
         """Returns the tensors computed before a layer that it or a later node reads."""
@@ -113,7 +124,9 @@ class Probes:
         place = self._places[self._layers[name].node]
         first = type(self._nodes[place])()
         first.CopyFrom(self._nodes[place])
-        first.input[0], first.input[1] = _X, _W
+        layer = self._layers[name]
+        source, weight = layer.data_place(first), layer.weight_place(first)
+        first.input[source], first.input[weight] = _X, _W
         if first.op_type in _BIASED:
             del first.input[2:]
             first.input.append(_B)
@@ -127,9 +140,9 @@ class Probes:
         part.graph.name = "part"
         part.graph.node.extend(nodes)
         part.graph.initializer.extend(item for key, item in self._constants.items() if key in read)
-        part.graph.output.extend(self._graph.graph.output)
+        part.graph.output.append(self._output)
         for key in sorted(read - made - set(self._constants)):
-            value = self._known.get(key)
+            value = self.layer_input(name) if key == _X else self._known.get(key)
             dtype = np.dtype(np.float32) if value is None else value.dtype
             kind = helper.np_dtype_to_tensor_dtype(dtype)
             part.graph.input.append(helper.make_tensor_value_info(key, kind, None))

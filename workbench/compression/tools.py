@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from workbench.core.batch import Batch
 from workbench.runtime.cpu import Cpu
 from workbench.store import Context
 
@@ -29,13 +30,13 @@ class Split(Protocol):
         """All targets."""
         ...
 
-    def batch(self, indices: Any) -> tuple[np.ndarray, np.ndarray]:
-        """Returns prepared inputs, float32 [n, …], not augmented, and targets."""
+    def batch(self, indices: Any) -> tuple[Batch, np.ndarray]:
+        """Returns prepared inputs [n, …], not augmented, and targets."""
         ...
 
     def batches(
         self, batch_size: int, *, seed: int | None = None
-    ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    ) -> Iterator[tuple[Batch, np.ndarray]]:
         """Returns batches; in order if `seed` is None, else shuffled (and augmented on train)."""
         ...
 
@@ -99,13 +100,13 @@ class Tools:
     seed: int = 0
     loss: Any = None
 
-    def train_inputs(self, count: int) -> np.ndarray:
+    def train_inputs(self, count: int) -> Batch:
         """Returns `count` training inputs (or all there are), spread evenly over the split."""
         return spread(self.data.train, count)
 
 
-def spread(split: Split, count: int) -> np.ndarray:
-    """Returns `count` prepared inputs spread evenly over `split`, float32 [count, …]."""
+def spread(split: Split, count: int) -> Batch:
+    """Returns `count` prepared inputs spread evenly over `split` [count, …]."""
     total = len(split)
     indices = np.linspace(0, total - 1, min(count, total)).round().astype(int)
     return split.batch(np.unique(indices))[0]

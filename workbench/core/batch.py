@@ -18,12 +18,16 @@ Batch = Tensor | Mapping[str, Tensor]
 def named(batch: Batch, names: Sequence[str]) -> dict[str, Tensor]:
     """Returns the tensors of a batch by `names`, in their order; a single one takes the only name.
 
+    What the batch has beside them is left out: a network need not take all that its data have.
+
     Raises:
-        InputError: The names of the batch are others.
+        InputError: The batch lacks a name.
     """
+    if type(batch) is np.ndarray and len(names) == 1:  # the common case, and what is timed
+        return {names[0]: batch}
     if not isinstance(batch, Mapping):
         batch = {names[0]: batch}
-    if set(batch) == set(names):
+    if set(batch) >= set(names):
         return {name: batch[name] for name in names}
     got, wanted = ", ".join(map(repr, batch)), ", ".join(map(repr, names))
     raise InputError(f"Got {got}; the tensors {wanted} are needed.")

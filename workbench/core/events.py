@@ -1,4 +1,8 @@
-"""Event logs: append-only JSON lines that a step writes and any number of views follow."""
+"""Event logs: append-only JSON lines that a step writes and any number of views follow.
+
+They are for showing only, and not sealed: nothing is decided by what they say. What counts of a run
+(its config, metrics and outputs) is in the database, under a seal.
+"""
 
 from __future__ import annotations
 

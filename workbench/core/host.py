@@ -22,6 +22,7 @@ else:
     import resource
 
 _PROC = Path("/proc")
+_KIB = 1024
 
 
 class FileLock:
@@ -176,6 +177,30 @@ def open_files(wanted: int) -> int:
     except (OSError, ValueError):
         return soft
     return raised
+
+
+def peak_bytes() -> int:
+    """Returns the most memory that this process has occupied so far; 0 where that is not told.
+
+    On Linux not `getrusage`: a program started by a large process inherits that one's peak there.
+    """
+    if sys.platform == "win32":
+        return 0
+    if not _PROC.is_dir():
+        unit = 1 if sys.platform == "darwin" else _KIB
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+    lines = (_PROC / "self" / "status").read_text().splitlines()
+    return next((int(x.split()[1]) * _KIB for x in lines if x.startswith("VmHWM:")), 0)
+
+
+def free_bytes() -> int | None:
+    """Returns how much memory new work may take without swapping; None where that is not told."""
+    try:
+        lines = (_PROC / "meminfo").read_text().splitlines()
+    except OSError:
+        return None
+    found = (int(line.split()[1]) * _KIB for line in lines if line.startswith("MemAvailable:"))
+    return next(found, None)
 
 
 def process_start(pid: int) -> str | None:

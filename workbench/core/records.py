@@ -52,7 +52,7 @@ class Description:
     """What a model artifact says of itself: enough to serve it without its training code.
 
     Attributes:
-        task: Key of what it predicts.
+        task: Key of what it predicts; empty if nothing is known but its tensors.
         output: What its first output tensor holds.
         labels: Names in the order of the output; empty where values are predicted.
         signature: Its tensors.
@@ -105,6 +105,7 @@ class Prediction:
         value: A number; an array in the output's own shape where there are several.
         labels: Every label that is likelier than not, of labels that may hold together.
         label_map: The index of the likeliest label at every place.
+        outputs: What the model's further outputs hold for this sample, by name.
     """
 
     label: str | None = None
@@ -112,6 +113,7 @@ class Prediction:
     value: Any = None
     labels: tuple[str, ...] = ()
     label_map: Any = None
+    outputs: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def words(self) -> str:
@@ -131,6 +133,7 @@ class Prediction:
             "scores": dict(self.scores) or None,
             "value": _listed(self.value),
             "label_map": _listed(self.label_map),
+            "outputs": {name: _listed(value) for name, value in self.outputs.items()} or None,
         }
         return {name: value for name, value in fields.items() if value is not None}
 

@@ -9,10 +9,13 @@ from typing import Any
 from workbench.core.errors import InputError, NotFoundError, did_you_mean
 from workbench.data.collected import Progress, no_progress
 from workbench.data.dataset import Dataset, open_dataset
+from workbench.data.file_kinds import known_suffixes, modality_of
+from workbench.data.folder_reader import FolderSource
 from workbench.data.prepare import prepare
 from workbench.data.sources import SOURCES
 from workbench.store import Store
 
+_FOLDER = "folder"
 _TABLES = (".csv", ".tsv", ".txt", ".parquet", ".pq")
 
 
@@ -22,8 +25,8 @@ def load(store: Store, source: Any, *, progress: Progress | None = None, **confi
     Args:
         store: The workspace that keeps it.
         source: The key of a source ("digits", "arrays", "images", "table", …), a CSV or Parquet
-            file, a folder of images, a DataFrame, a torch `Dataset` or `DataLoader`, the ref of a
-            dataset, or a `Dataset`, which passes through.
+            file, a folder of pictures or clips by class, a DataFrame, a torch `Dataset` or
+            `DataLoader`, the ref of a dataset, or a `Dataset`, which passes through.
         progress: Called with done, total and a note.
         config: Options of the source.
 
@@ -75,18 +78,32 @@ def _sniff_path(source: str | Path) -> tuple[str, dict[str, Any]]:
         return source, {}
     path = Path(source).expanduser()
     if path.is_dir():
-        return "images", {"path": path}
+        return _folder_source(path), {"path": path}
     if path.suffix.lower() in _TABLES:
         return "table", {"path": path}
     if path.is_file():
         raise InputError(
             f"The file '{path.name}' is no table that can be read.",
-            hint=f"Known suffixes: {', '.join(_TABLES)}; a folder is read as images.",
+            hint=f"Known suffixes: {', '.join(_TABLES)}; a folder may hold {known_suffixes()}.",
         )
     raise NotFoundError(
         f"'{source}' is neither a source nor a path{did_you_mean(str(source), SOURCES.keys())}",
-        hint=f"Sources: {', '.join(SOURCES)}; or a CSV or Parquet file, or a folder of images.",
+        hint=f"Sources: {', '.join(SOURCES)}; or a CSV or Parquet file, or a folder by class.",
     )
+
+
+def _folder_source(path: Path) -> str:
+    """Returns the source of the modality that most files of a folder belong to."""
+    modality = modality_of(path)
+    own = (
+        key
+        for key in SOURCES
+        if SOURCES.info(key).summary
+        and isinstance(plugin := SOURCES.get(key), FolderSource)
+        and plugin.modality is not None
+        and plugin.modality == modality
+    )
+    return next(own, _FOLDER)
 
 
 def _refuse_options(config: Mapping[str, Any]) -> None:

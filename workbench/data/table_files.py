@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from workbench.core.errors import InputError
-from workbench.core.optional import require
 from workbench.core.records import Finding
 from workbench.data.cells import plain
 from workbench.data.number_style import Decimal, rewrite_numbers
+from workbench.data.parquet_file import is_parquet, read_parquet
 from workbench.data.problems import Problems
+from workbench.data.table_size import Room
 
-_PARQUET = (".parquet", ".pq")
 _MARKS = ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
 _TRIED = ("utf-8", "gb18030")
 _SEPARATORS = ",;\t|"
@@ -39,7 +39,11 @@ class RawTable:
 
 
 def read_table(
-    path: Path, encoding: str | None, separator: str | None, decimal: Decimal | None = None
+    path: Path,
+    encoding: str | None,
+    separator: str | None,
+    decimal: Decimal | None = None,
+    max_memory: float | None = None,
 ) -> RawTable:
     """Returns the cells of a file: text from CSV, typed values from Parquet.
 
@@ -48,16 +52,18 @@ def read_table(
         encoding: None tells UTF-8 (with or without mark), UTF-16 and GB18030 apart.
         separator: None takes the one of , ; tab | that the header has most of.
         decimal: The mark before decimals in CSV; None finds it out (see `number_style`).
+        max_memory: Most bytes that the cells may take in memory; None takes half of what is free.
 
     Raises:
-        InputError: It is no such file.
+        InputError: It is no such file, or holds more than that.
     """
-    if path.suffix.lower() in _PARQUET:
-        return _read_parquet(path)
+    room = Room(path.name, max_memory)
+    if is_parquet(path):
+        return from_columns(read_parquet(path, room), f"{path.name} row")
     if encoding is None:
         with path.open("rb") as file:
             encoding = find_encoding(file, path.name)
-    return _read_csv(path, encoding, separator, decimal)
+    return _read_csv(path, encoding, separator, decimal, room)
 
 
 def find_encoding(file: BinaryIO, name: str) -> str:
@@ -100,21 +106,22 @@ def _first_bad(file: BinaryIO, encoding: str) -> int | None:
 
 
 def _read_csv(
-    path: Path, encoding: str, separator: str | None, decimal: Decimal | None
+    path: Path, encoding: str, separator: str | None, decimal: Decimal | None, room: Room
 ) -> RawTable:
     try:
         with path.open(encoding=encoding, newline="") as text:
             first = text.readline()
             text.seek(0)
             sep = separator or max(_SEPARATORS, key=first.count)
-            table = _filled(csv.reader(text, delimiter=sep), path.name, encoding)
+            table = _filled(csv.reader(text, delimiter=sep), path, encoding, room)
     except (LookupError, TypeError, UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"'{path.name}' cannot be read as {encoding} text: {error}.") from error
     table.findings += rewrite_numbers(table.columns, sep, decimal)
     return table
 
 
-def _filled(reader: Any, name: str, encoding: str) -> RawTable:
+def _filled(reader: Any, path: Path, encoding: str, room: Room) -> RawTable:
+    name = path.name
     header = next((row for row in reader if row), None)
     if header is None:
         raise InputError(f"'{name}' is empty.", hint="Its first line must name the columns.")
@@ -122,8 +129,11 @@ def _filled(reader: Any, name: str, encoding: str) -> RawTable:
     table = RawTable({}, [], f"{name} line")
     table.problems.extend(_twice(names))
     cells: list[list[str]] = []
+    most = room.rows(len(names), path.stat().st_size)
     for line, row in _numbered(reader):
         if len(row) == len(names):
+            if len(cells) >= most:
+                room.refuse(f"more than {most:,} rows, too many")
             cells.append(row)
             table.lines.append(line)
         else:
@@ -150,15 +160,6 @@ def _twice(names: list[str]) -> list[str]:
         for name in dict.fromkeys(names)
         if names.count(name) > 1
     ]
-
-
-def _read_parquet(path: Path) -> RawTable:
-    parquet = require("pyarrow.parquet", for_="reading Parquet files")
-    try:
-        columns = parquet.read_table(path).to_pydict()
-    except (OSError, ValueError) as error:
-        raise InputError(f"'{path.name}' is no readable Parquet file: {error}.") from error
-    return from_columns(columns, f"{path.name} row")
 
 
 def from_columns(columns: dict[str, list[Any]], unit: str) -> RawTable:

@@ -19,6 +19,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from workbench.core.energy import metered
 from workbench.core.errors import CancelledError, InputError, RunFailedError
+from workbench.core.module_call import call
 from workbench.engine.callbacks import BatchReport, Callback, Control, EpochReport, FitState
 from workbench.engine.config import FitConfig
 from workbench.engine.losses import Loss, default_loss
@@ -29,7 +30,7 @@ from workbench.engine.optimizers import (
     set_rate,
 )
 from workbench.engine.schedules import rate_factor
-from workbench.engine.tensors import device_of, input_tensor, output_tensor, target_tensor
+from workbench.engine.tensors import device_of, model_inputs, output_tensor, target_tensor
 from workbench.engine.threads import torch_threads
 from workbench.tasks import METRICS, TASKS
 
@@ -81,7 +82,8 @@ def fit(
     threads: going on from the `state` of any epoch gives bit-equal weights.
 
     Args:
-        model: Takes float32 [N, *sample_shape]; gives what the task wants [N, …].
+        model: Takes a batch's tensors, one [N, *sample_shape] or those it names of several; gives
+            what the task wants [N, …], alone or among several outputs.
         train_batches: Called with the epoch (from 0), gives (inputs, targets) in NumPy or torch.
             To be resumable, its order must depend on the epoch only: see `epoch_seed`.
         val_batches: Gives the validation batches; without, the last weights count as the best.
@@ -148,7 +150,7 @@ def outputs_of(model: nn.Module, inputs: Any) -> NDArray[np.float32]:
     model.eval()
     try:
         with torch.inference_mode():
-            output = output_tensor(model(input_tensor(inputs, device_of(model))))
+            output = output_tensor(call(model, model_inputs(inputs, model)))
     finally:
         model.train(was_training)
     array: NDArray[np.float32] = output.float().cpu().numpy()
@@ -264,7 +266,7 @@ class _Fit:
         set_rate(self.optimizer, self.last_rate)
         wanted = target_tensor(targets, self.task, self.device)
         with self.autocast():
-            output = output_tensor(self.model(input_tensor(inputs, self.device)))
+            output = output_tensor(call(self.model, model_inputs(inputs, self.model)))
         loss = self.loss(output.float(), wanted)
         value = loss.item()
         if not math.isfinite(value):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -9,12 +10,30 @@ import torch
 from torch import nn
 
 from workbench.core.errors import InputError
+from workbench.core.module_call import OUTPUT, named_outputs
 from workbench.tasks import TASKS
 
 
-def input_tensor(array: Any, device: torch.device) -> torch.Tensor:
-    """Returns float32 inputs on `device`; shares memory with a writeable float32 array."""
-    return _tensor(array, torch.float32).to(device)
+def input_tensors(batch: Any, device: torch.device) -> Any:
+    """Returns a batch's tensors on `device`, one or several by name, each of its own type.
+
+    They share memory with writeable arrays. Texts stay arrays: no network takes them.
+    """
+    if isinstance(batch, Mapping):
+        return {name: input_tensors(tensor, device) for name, tensor in batch.items()}
+    is_text = getattr(getattr(batch, "dtype", None), "kind", "") == "U"
+    return batch if is_text else _tensor(batch).to(device)
+
+
+def model_inputs(batch: Any, model: nn.Module) -> Any:
+    """Returns what `input_tensors` does, where `model` lies; a single tensor of floats in its type.
+
+    So an array of float64, as NumPy makes them, goes into a network of float32 weights.
+    """
+    tensors = input_tensors(batch, device_of(model))
+    if isinstance(tensors, torch.Tensor) and tensors.is_floating_point():
+        return tensors.to(_float_type(model))
+    return tensors
 
 
 def target_tensor(array: Any, task: str, device: torch.device) -> torch.Tensor:
@@ -28,16 +47,16 @@ def target_tensor(array: Any, task: str, device: torch.device) -> torch.Tensor:
 
 
 def output_tensor(output: Any) -> torch.Tensor:
-    """Returns the tensor a model gave; an object with `.logits` (transformers) gives those.
+    """Returns the tensor that the task scores, of what a model gave: see `named_outputs`.
 
     Raises:
-        InputError: The model gave something else.
+        InputError: It is no tensor.
     """
-    output = getattr(output, "logits", output)
+    output = output if isinstance(output, torch.Tensor) else named_outputs(output)[OUTPUT]
     if not isinstance(output, torch.Tensor):
         raise InputError(
             f"The model's forward gave a {type(output).__name__}, not a tensor.",
-            hint="Wrap the model in a module whose forward returns one tensor (N, outputs).",
+            hint="Return a tensor (N, outputs), alone or as the first of several.",
         )
     return output
 
@@ -49,10 +68,16 @@ def device_of(model: nn.Module) -> torch.device:
     return torch.device("cpu")
 
 
-def _tensor(array: Any, dtype: torch.dtype) -> torch.Tensor:
-    if isinstance(array, torch.Tensor):
-        return array.to(dtype)
-    array = np.asarray(array)
-    if not array.flags.writeable or not array.flags.c_contiguous:
-        array = array.copy()
-    return torch.from_numpy(array).to(dtype)
+def _float_type(model: nn.Module) -> torch.dtype:
+    floats = (p.dtype for p in model.parameters() if p.is_floating_point())
+    return next(floats, torch.float32)
+
+
+def _tensor(array: Any, dtype: torch.dtype | None = None) -> torch.Tensor:
+    if not isinstance(array, torch.Tensor):
+        array = np.asarray(array)
+        if not array.flags.writeable or not array.flags.c_contiguous:
+            array = array.copy()
+        array = torch.from_numpy(array)
+    tensor: torch.Tensor = array if dtype is None else array.to(dtype)
+    return tensor

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from workbench.data import Dataset, Split
 
 SplitName = Literal["train", "val", "test"]
-Predict = Callable[[NDArray[np.float32]], NDArray[np.floating]]
+Predict = Callable[[Any], NDArray[np.floating]]
 _BATCH = 256
 
 
@@ -71,8 +71,8 @@ def evaluate(
     """Evaluates a model on a whole split.
 
     Args:
-        model: A torch module, or a function from float32 [N, *sample_shape] to outputs (the `run`
-            of an ONNX session).
+        model: A torch module, or a function from a batch, one tensor [N, *sample_shape] or several
+            by name, to outputs (the `run` of an ONNX session).
         dataset: Where the samples are.
         split: Which of its splits. Nothing should be chosen by "test".
         metrics: Keys of metrics; by default all that judge the dataset's task.
@@ -99,13 +99,13 @@ def predict_split(
     predict: Predict, split: Split, batch_size: int | None = None
 ) -> tuple[NDArray[np.floating], NDArray[Any]]:
     """Returns outputs float [N, …] and targets [N] over a whole split, in its order."""
-    size = batch_size or affordable_batch(split.inputs.shape[1:], _BATCH)
+    size = batch_size or affordable_batch((split.sample_size,), _BATCH)
     outputs = [np.asarray(predict(inputs)) for inputs, _ in split.batches(size)]
     return np.concatenate(outputs), np.asarray(split.targets)
 
 
 def as_predict(model: Predict | nn.Module) -> Predict:
-    """Returns `model` as a function on arrays; a torch module runs in evaluation mode."""
+    """Returns `model` as a function on batches; a torch module runs in evaluation mode."""
     if hasattr(model, "state_dict") and hasattr(model, "eval"):
         loop = require("workbench.engine.loop", for_="evaluating a torch module")
         return lambda inputs: loop.outputs_of(model, inputs)

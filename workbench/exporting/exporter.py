@@ -12,8 +12,9 @@ from workbench.core.plugins import Plugin
 from workbench.core.records import Description
 
 if TYPE_CHECKING:
-    import numpy as np
     from torch import nn
+
+    from workbench.core.batch import Batch
 
 
 @dataclass(frozen=True)
@@ -45,14 +46,14 @@ class Exporter(Plugin):
 
     @abstractmethod
     def write(
-        self, module: nn.Module, description: Description, samples: np.ndarray, path: Path
+        self, module: nn.Module, description: Description, samples: Batch, path: Path
     ) -> Written:
         """Writes `module` to `path`.
 
         Args:
             module: In evaluation mode.
             description: Names and shapes of its tensors.
-            samples: At least two inputs, float32 [N, …].
+            samples: Inputs of at least two rows.
             path: The file to write.
 
         Raises:

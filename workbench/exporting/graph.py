@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -113,6 +113,27 @@ def with_initializers(model: onnx.ModelProto, values: Mapping[str, np.ndarray]) 
     for name, value in values.items():
         by_name[name].CopyFrom(helper.from_array(np.ascontiguousarray(value), name))
     return twin
+
+
+def without_prefix(model: onnx.ModelProto, prefix: str) -> onnx.ModelProto:
+    """Takes, in place, a prefix off the names of initializers, so that they are torch's own."""
+    names = {item.name: item.name.removeprefix(prefix) for item in model.graph.initializer}
+    for item in model.graph.initializer:
+        item.name = names[item.name]
+    for node in _all_nodes(model.graph.node):
+        changed = [names.get(name, name) for name in node.input]
+        del node.input[:]
+        node.input.extend(changed)
+    return model
+
+
+def _all_nodes(nodes: Iterable[onnx.NodeProto]) -> Iterator[onnx.NodeProto]:
+    """Yields nodes and those of the graphs inside them."""
+    for node in nodes:
+        yield node
+        for attribute in node.attribute:
+            for graph in (*([attribute.g] if attribute.HasField("g") else ()), *attribute.graphs):
+                yield from _all_nodes(graph.node)
 
 
 def _mismatch(item: onnx.TensorProto | None, name: str, value: np.ndarray, helper: object) -> str:

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 
+from workbench.core.batch import Batch, count, rows, tensors
 from workbench.core.errors import InputError, WorkbenchError
 
 BATCH_SIZES = (1, 2, 7, 32)
 TOLERANCE = 1e-4
 _BATCH_HINT = "Does the model reshape with a fixed batch size? Use x.shape[0] or flatten(1)."
 
-Predict = Callable[[np.ndarray], np.ndarray]
+Predict = Callable[[Any], Any]
+"""A batch → the output of N rows, or several by name."""
 
 
 class ParityError(WorkbenchError):
@@ -30,6 +33,7 @@ class Parity:
     Attributes:
         max_error: Largest absolute difference of any output.
         scale: Largest absolute output of the reference, at least 1; errors are judged against it.
+            Of several outputs, that with the largest share of error counts.
         tolerance: Allowed `max_error / scale`.
         samples: Inputs compared.
         batch_sizes: Sizes of the batches they came in.
@@ -49,7 +53,7 @@ class Parity:
 def check_parity(
     reference: Predict,
     candidate: Predict,
-    samples: np.ndarray,
+    samples: Batch,
     *,
     tolerance: float = TOLERANCE,
     batch_sizes: Sequence[int] = BATCH_SIZES,
@@ -58,9 +62,9 @@ def check_parity(
     """Compares two implementations on several batches of several sizes, 1 among them.
 
     Args:
-        reference: float32 [N, …] → outputs, usually the torch module.
+        reference: A batch → one output or several in order, usually the torch module.
         candidate: The same, usually an ONNX Runtime session.
-        samples: Inputs, float32 [N, …]; used again from the start when there are too few.
+        samples: Inputs, N rows; used again from the start when there are too few.
         tolerance: Allowed largest error, relative to the largest reference output (at least 1).
         batch_sizes: Sizes to try.
         what: Subject of the error message.
@@ -69,27 +73,51 @@ def check_parity(
         ParityError: Shapes differ, an output is not a number, or the error is too large; names the
             sample, both answers and the error.
     """
-    if not len(samples):
+    if not count(samples):
         raise InputError("There are no samples to compare; at least one would be right.")
-    worst, scale, count = 0.0, 1.0, 0
-    for indices in _batches(len(samples), batch_sizes):
-        expected, got = reference(samples[indices]), candidate(samples[indices])
-        _check_shapes(expected, got, len(indices), what)
-        scale = max(scale, float(np.abs(expected[np.isfinite(expected)]).max(initial=0.0)))
-        errors = _errors(expected, got)
-        row = int(errors.argmax())
-        if not errors[row] <= tolerance * scale:
-            raise _failure(
-                what,
-                expected[row],
-                got[row],
-                float(errors[row]),
-                tolerance * scale,
-                int(indices[row]),
-                len(indices),
-            )
-        worst, count = max(worst, float(errors.max())), count + len(indices)
-    return Parity(worst, scale, tolerance, count, tuple(batch_sizes))
+    errors, scales = defaultdict[int, float](float), defaultdict[int, float](lambda: 1.0)
+    for indices in _batches(count(samples), batch_sizes):
+        batch = rows(samples, indices)
+        pairs = output_pairs(reference(batch), candidate(batch), what)
+        for output, (expected, got) in enumerate(pairs):
+            _check_shapes(expected, got, len(indices), what)
+            scales[output] = max(scales[output], _scale(expected))
+            error = _check_values(expected, got, tolerance * scales[output], indices, what)
+            errors[output] = max(errors[output], error)
+    worst = max(errors, key=lambda output: errors[output] / scales[output])
+    sizes = tuple(batch_sizes)
+    return Parity(errors[worst], scales[worst], tolerance, sum(sizes), sizes)
+
+
+def output_pairs(expected: Batch, got: Batch, what: str) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Returns the outputs of two implementations side by side.
+
+    Raises:
+        ParityError: One has more than the other.
+    """
+    wanted, found = tensors(expected), tensors(got)
+    if len(wanted) != len(found):
+        raise ParityError(f"{what} gives {len(found)} outputs; the model gives {len(wanted)}.")
+    return list(zip(wanted, found, strict=True))
+
+
+def _scale(expected: np.ndarray) -> float:
+    finite = expected[np.isfinite(expected)].astype(np.float64)
+    return float(np.abs(finite).max(initial=0.0))
+
+
+def _check_values(
+    expected: np.ndarray, got: np.ndarray, allowed: float, indices: np.ndarray, what: str
+) -> float:
+    """Returns the largest error."""
+    errors = _errors(expected, got)
+    row = int(errors.argmax())
+    if not errors[row] <= allowed:
+        raise _failure(
+            what, expected[row], got[row], float(errors[row]), allowed, int(indices[row]),
+            len(indices),
+        )  # fmt: skip
+    return float(errors.max())
 
 
 def _batches(count: int, batch_sizes: Sequence[int]) -> Iterator[np.ndarray]:

@@ -15,8 +15,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from workbench.core import optional
+from workbench.core.batch import Batch, count, each, rows
 from workbench.core.errors import UnsupportedError
 from workbench.exporting.graph import copy_graph, load_graph, strip
+from workbench.exporting.model_files import check_fits_one_graph
 from workbench.exporting.parity import ParityError, Predict, check_parity
 from workbench.runtime.session import Session, open_session
 
@@ -42,14 +44,18 @@ class Prepared:
 _Change = Callable[["onnx.ModelProto"], "onnx.ModelProto | None"]
 
 
-def prepare(path: Path, samples: np.ndarray) -> Prepared:
+def prepare(path: Path, samples: Batch) -> Prepared:
     """Returns the graph of the file at `path`, prepared step by step; each step is proven.
 
     Args:
-        path: An ONNX file with one input.
-        samples: Inputs, float32 [N, …]; a few are enough.
+        path: An ONNX file.
+        samples: Inputs [N, …]; a few are enough.
+
+    Raises:
+        UnsupportedError: Its weights lie beside it and are too large.
     """
-    samples = np.ascontiguousarray(samples[:_SAMPLES], np.float32)
+    check_fits_one_graph(path)
+    samples = each(np.ascontiguousarray, rows(samples, slice(_SAMPLES)))
     reference = one_by_one(open_session(path))
     graph = _with_names(_with_initializers(strip(load_graph(path))))
     notes: list[str] = []
@@ -74,18 +80,18 @@ def one_by_one(session: Session) -> Predict:
     if not isinstance(size, int):
         return session.run
 
-    def predict(batch: np.ndarray) -> np.ndarray:
+    def predict(batch: Batch) -> np.ndarray:
         parts = []
-        for start in range(0, len(batch), size):
-            rows = np.arange(start, start + size) % len(batch)
-            parts.append(session.run(np.ascontiguousarray(batch[rows])))
-        return np.concatenate(parts)[: len(batch)]
+        for start in range(0, count(batch), size):
+            own = np.arange(start, start + size) % count(batch)
+            parts.append(session.run(each(np.ascontiguousarray, rows(batch, own))))
+        return np.concatenate(parts)[: count(batch)]
 
     return predict
 
 
 def _proven(
-    graph: onnx.ModelProto, change: _Change, reference: Predict, samples: np.ndarray
+    graph: onnx.ModelProto, change: _Change, reference: Predict, samples: Batch
 ) -> tuple[onnx.ModelProto | None, str]:
     """Returns the changed graph if there was something to do and it answers alike, else why not."""
     try:

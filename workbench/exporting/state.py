@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from workbench.core import optional
+from workbench.core.batch import Batch, each
+from workbench.core.module_call import OUTPUT, arguments, named_outputs
 
 if TYPE_CHECKING:
     from torch import nn
@@ -36,20 +38,32 @@ def batch_norms_of(module: nn.Module) -> dict[str, float]:
 def predictor(
     module: nn.Module, state: Mapping[str, np.ndarray] | None = None
 ) -> Callable[[np.ndarray], np.ndarray]:
-    """Returns `module`, optionally with other weights, as a function of arrays."""
+    """Returns `module`, optionally with other weights, as a function of batches to one output.
+
+    That is the one which its task scores.
+    """
+    every = answerer(module, state)
+    return lambda batch: every(batch)[OUTPUT]
+
+
+def answerer(
+    module: nn.Module, state: Mapping[str, np.ndarray] | None = None
+) -> Callable[[Batch], dict[str, np.ndarray]]:
+    """Returns `module`, optionally with other weights, as a function of batches to all outputs."""
     torch = optional.require("torch", for_=_FOR)
-    call = optional.require("torch.func", for_=_FOR).functional_call
-    tensors = (
+    functional_call = optional.require("torch.func", for_=_FOR).functional_call
+    weights = (
         None if state is None else {k: torch.from_numpy(np.array(v)) for k, v in state.items()}
     )
 
-    def predict(batch: np.ndarray) -> np.ndarray:
+    def answer(batch: Batch) -> dict[str, np.ndarray]:
+        tensors: Any = each(lambda array: torch.from_numpy(np.ascontiguousarray(array)), batch)
+        args, kwargs = arguments(module, tensors)
         with torch.inference_mode(), evaluating(module):
-            inputs = torch.from_numpy(np.ascontiguousarray(batch))
-            outputs = module(inputs) if tensors is None else call(module, tensors, (inputs,))
-        return np.asarray(_first(outputs).numpy())
+            given = functional_call(module, weights or {}, args, kwargs)
+        return {name: np.asarray(value.numpy()) for name, value in named_outputs(given).items()}
 
-    return predict
+    return answer
 
 
 @contextmanager
@@ -78,9 +92,3 @@ def _perturb(name: str, value: np.ndarray, rng: np.random.Generator) -> np.ndarr
     if not name.endswith("running_var"):
         shift = rng.normal(size=value.shape) * 0.05 * (float(value.std()) or 0.5)
     return np.asarray(value * factor + shift, value.dtype)
-
-
-def _first(outputs: Any) -> Any:
-    while isinstance(outputs, tuple | list):
-        outputs = outputs[0]
-    return outputs

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import tempfile
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from workbench.core.batch import Batch, count, joined, named
 from workbench.core.records import Description
+from workbench.core.signature import free_dimensions
 from workbench.exporting.exporters import EXPORTERS
 from workbench.exporting.fold_map import FoldMap, find_rules
 from workbench.exporting.graph import (
@@ -19,9 +22,11 @@ from workbench.exporting.graph import (
     structure_digest,
     with_initializers,
 )
-from workbench.exporting.parity import Parity, ParityError, check_parity
-from workbench.exporting.state import batch_norms_of, evaluating, perturbed, predictor, state_of
-from workbench.runtime.session import open_session
+from workbench.exporting.padding import Rows, padding_notes
+from workbench.exporting.parity import Parity, ParityError, Predict, check_parity
+from workbench.exporting.sizes import check_sizes
+from workbench.exporting.state import answerer, batch_norms_of, evaluating, perturbed, state_of
+from workbench.runtime.session import Session, open_session
 
 if TYPE_CHECKING:
     from torch import nn
@@ -33,14 +38,9 @@ _PROOF_SEEDS = (0, 1)
 _PROOF_TOLERANCE = 1e-3
 
 
-class _Split(Protocol):
-    def __len__(self) -> int: ...
-    def batch(self, indices: Any) -> tuple[np.ndarray, np.ndarray]: ...
-
-
 class _Data(Protocol):
     @property
-    def val(self) -> _Split: ...
+    def val(self) -> Rows: ...
 
 
 @dataclass(frozen=True)
@@ -79,36 +79,38 @@ def export(
         ExportError: It cannot be exported; the message names the line of the module's code.
         ParityError: The file answers differently.
     """
-    count = min(_SAMPLES, len(dataset.val))
-    samples, _ = dataset.val.batch(np.arange(count))
-    return export_samples(module, description, samples, directory, exporter=exporter, name=name)
+    samples, _ = next(dataset.val.batches(_SAMPLES))
+    done = export_samples(module, description, samples, directory, exporter=exporter, name=name)
+    if not free_dimensions(description.signature.inputs):
+        return done
+    return replace(done, notes=(*done.notes, *padding_notes(answerer(module), dataset.val)))
 
 
 def export_samples(
     module: nn.Module,
     description: Description,
-    samples: np.ndarray,
+    samples: Batch,
     directory: Path,
     *,
     exporter: str = "onnx",
     name: str = "model",
 ) -> Exported:
-    """Does what `export` does, checked on `samples`, float32 [N, …]."""
+    """Does what `export` does, checked on `samples`, N rows of what the module takes."""
     plugin = EXPORTERS.get(exporter)
     directory.mkdir(parents=True, exist_ok=True)
-    samples = _at_least_two(np.ascontiguousarray(samples, dtype=np.float32))
+    samples = _at_least_two(_taken(samples, description))
     with evaluating(module):
         written = plugin.write(module, description, samples, directory / f"{name}{plugin.suffix}")
-    parity = _check_written(module, written, samples)
+    parity, unproven = _check_written(module, written, samples, description)
     fold_map = prove_fold_map(module, written, samples)
     structure = structure_digest(load_graph(written.path))
-    notes = written.notes
+    notes = (*written.notes, *unproven)
     if not fold_map.is_proven:
         notes = (*notes, f"each variant is exported anew, which is slower: {fold_map.reason}")
     return Exported(written.path, written.exporter, parity, fold_map, structure, notes)
 
 
-def prove_fold_map(module: nn.Module, written: Written, samples: np.ndarray) -> FoldMap:
+def prove_fold_map(module: nn.Module, written: Written, samples: Batch) -> FoldMap:
     """Finds the rules, then proves them together on other weights.
 
     Bits on the baseline prove each rule; that no initializer was missed, and that no two tensors
@@ -128,9 +130,14 @@ def prove_fold_map(module: nn.Module, written: Written, samples: np.ndarray) -> 
     return FoldMap(found.rules, found.constants, "")
 
 
-def _check_written(module: nn.Module, written: Written, samples: np.ndarray) -> Parity:
+def _check_written(
+    module: nn.Module, written: Written, samples: Batch, description: Description
+) -> tuple[Parity, tuple[str, ...]]:
+    """Returns how far the file is from the module, and what could not be proven."""
+    answers = answerer(module), _answers(open_session(written.path))
     try:
-        return check_parity(predictor(module), open_session(written.path).run, samples)
+        parity = check_parity(*answers, samples)
+        return parity, check_sizes(*answers, samples, description.signature.inputs)
     except ParityError as error:
         problems = (*error.problems, *written.notes)
         raise ParityError(
@@ -138,16 +145,21 @@ def _check_written(module: nn.Module, written: Written, samples: np.ndarray) -> 
         ) from error
 
 
+def _answers(session: Session) -> Predict:
+    """Returns a session as a function of batches to all its outputs."""
+    names = [spec.name for spec in session.signature.inputs]
+    return lambda batch: session.run_named(named(batch, names))
+
+
 def _check_patched(
-    module: nn.Module, graph: Any, found: FoldMap, state: dict[str, np.ndarray], samples: np.ndarray
+    module: nn.Module, graph: Any, found: FoldMap, state: dict[str, np.ndarray], samples: Batch
 ) -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "patched.onnx"
         save_graph(with_initializers(graph, found.compute_unproven(state)), path)
-        session = open_session(path)
         check_parity(
-            predictor(module, state),
-            session.run,
+            answerer(module, state),
+            _answers(open_session(path)),
             samples,
             tolerance=_PROOF_TOLERANCE,
             batch_sizes=(1, 8),
@@ -167,5 +179,17 @@ def _size(error: ParityError) -> str:
     return "more than any number" if value is None else f"{value:.2g}"
 
 
-def _at_least_two(samples: np.ndarray) -> np.ndarray:
-    return samples if len(samples) > 1 else np.concatenate([samples, samples])
+def _taken(samples: Batch, description: Description) -> Batch:
+    """Returns those tensors that the model takes, each of its own type."""
+    specs = description.signature.inputs
+    found = {
+        name: np.ascontiguousarray(tensor, spec.dtype)
+        for spec, (name, tensor) in zip(
+            specs, named(samples, [spec.name for spec in specs]).items(), strict=True
+        )
+    }
+    return found if isinstance(samples, Mapping) else next(iter(found.values()))
+
+
+def _at_least_two(samples: Batch) -> Batch:
+    return samples if count(samples) > 1 else joined([samples, samples])

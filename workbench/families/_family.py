@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from workbench.core.plugins import Plugin
+from workbench.core.signature import TensorSpec, is_plain
 from workbench.tasks import TASKS
 from workbench.tasks._task import Form
 
@@ -27,6 +29,13 @@ class Family(Plugin):
 
     rate: ClassVar[float] = 2e-3
     form: ClassVar[Form] = "vector"
+
+    def fits(self, inputs: Sequence[TensorSpec], task: str) -> str | None:
+        """Returns why data with these tensors, or the task, do not fit; None if they fit."""
+        if is_plain(inputs):
+            return self.supports(inputs[0].sample_shape, task)  # type: ignore[arg-type]
+        got = ", ".join(f"{spec.name} {spec.words}" for spec in inputs)
+        return f"{self.key} takes one float32 tensor of one shape, got {got}."
 
     def supports(self, sample_shape: tuple[int, ...], task: str) -> str | None:
         """Returns why samples of this shape, or the task, do not fit; None if they fit."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from workbench.core.errors import InputError
 from workbench.core.records import Description
+from workbench.core.signature import TensorSpec
 from workbench.evaluation.step import evaluate as evaluate_predictor
 from workbench.flow.exports import Export
 from workbench.runtime.session import open_session
@@ -20,20 +22,47 @@ def evaluate(export: Export, dataset: Dataset, split: str) -> dict[str, Any]:
     return dict(evaluate_predictor(session.run, dataset, split).metrics)  # type: ignore[arg-type]
 
 
+def tensor_problems(takes: Sequence[TensorSpec], gives: Sequence[TensorSpec]) -> list[str]:
+    """Returns every way in which the tensors of data are not those that a model takes, in words.
+
+    Tensors go by their names; a single one goes to a single one, whatever they are called. A model
+    may leave out some of the data's tensors.
+    """
+    given = {spec.name: spec for spec in gives}
+    if len(takes) == len(gives) == 1:
+        given = {takes[0].name: gives[0]}
+    if any(spec.name not in given for spec in takes):
+        return [f"the model takes the tensors {_names(takes)}, the data gives {_names(gives)}"]
+    found = [_tensor_problem(spec, given[spec.name]) for spec in takes]
+    return [problem for problem in found if problem]
+
+
+def _tensor_problem(takes: TensorSpec, gives: TensorSpec) -> str:
+    wanted, got = takes.shape[1:], gives.shape[1:]
+    fits = len(wanted) == len(got) and all(
+        isinstance(want, str) or want == size for want, size in zip(wanted, got, strict=False)
+    )
+    if not fits:
+        return f"'{takes.name}': the model takes samples of shape {wanted}, not {got}"
+    if takes.dtype != gives.dtype:
+        return f"'{takes.name}': the model takes {takes.dtype}, the data gives {gives.dtype}"
+    return ""
+
+
+def _names(specs: Sequence[TensorSpec]) -> str:
+    return ", ".join(spec.name for spec in specs)
+
+
 def check_fit(description: Description, dataset: Dataset) -> None:
     """Checks that a model takes the samples of a dataset and answers its labels.
 
     Raises:
         InputError: It does not, with everything that differs.
     """
-    takes = description.signature.inputs[0].shape[1:]
-    problems = []
-    if len(takes) != len(dataset.sample_shape) or any(
-        isinstance(want, int) and want != got
-        for want, got in zip(takes, dataset.sample_shape, strict=False)
-    ):
-        problems.append(f"the model takes samples of shape {takes}, not {dataset.sample_shape}")
-    if description.task != dataset.task:
+    problems = tensor_problems(description.signature.inputs, dataset.signature)
+    if not description.task:
+        problems.append("it is not known what the model predicts: import it with the data")
+    elif description.task != dataset.task:
         problems.append(f"the model does {description.task}, the data is for {dataset.task}")
     elif description.labels and dataset.labels and description.labels != dataset.labels:
         problems.append("the labels of model and data differ in number, name or order")

@@ -96,7 +96,7 @@ def as_export(store: Store, artifact: Artifact) -> Export:
     """Returns an ONNX artifact as an export."""
     return Export(
         artifact=artifact,
-        path=store.artifacts.path(artifact, MODEL_FILE),
+        path=store.model_path(artifact.files),
         parity=artifact.meta.get("parity"),
         notes=tuple(artifact.meta.get("notes") or ()),
     )
@@ -108,13 +108,17 @@ def is_network(model: Model) -> bool:
 
 
 def copied(export: Export, path: Path) -> Export:
-    """Copies an export's file to a path of the user's and returns it with that path.
+    """Copies an export's files to a path of the user's and returns it with that path.
+
+    The graph takes the name that was given; what belongs to it lies beside it.
 
     Raises:
         InputError: The path cannot be written.
     """
     target = path / MODEL_FILE if path.is_dir() else path
     with writing(target):
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(export.path, target)
+        for name in export.artifact.files:
+            place = target if name == MODEL_FILE else target.parent / name
+            place.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(export.path if name == MODEL_FILE else export.path.parent / name, place)
     return replace(export, path=target)

@@ -3,40 +3,41 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from workbench.core.config import saved_config
 from workbench.core.errors import InputError, NotFoundError
 from workbench.core.lazy import lazy
 from workbench.core.records import Description
-from workbench.core.signature import Signature, TensorSpec
+from workbench.core.signature import Signature, TensorSpec, is_plain
 from workbench.evaluation.step import evaluate as evaluate_predictor
 from workbench.evaluation.step import predict_split
 from workbench.flow import exports
-from workbench.flow.evaluating import check_fit
+from workbench.flow.evaluating import check_fit, tensor_problems
 from workbench.flow.resolve import ONNX, looks_like_file
 from workbench.flow.run import Run
 from workbench.runtime.session import Session, open_session
-from workbench.store import MODEL_FILE, Artifact, Context, RunRecord, Store
+from workbench.store import Artifact, Context, RunRecord, Store
 from workbench.tasks import METRICS, TASKS, primary_metric
 
 if TYPE_CHECKING:
     from workbench.data.dataset import Dataset
-    from workbench.exporting import one_file
+    from workbench.exporting import model_files
     from workbench.flow import own_module
     from workbench.training import module_check
     from workbench.training import step as training_step
 else:
-    one_file = lazy("workbench.exporting.one_file")
+    model_files = lazy("workbench.exporting.model_files")
     module_check = lazy("workbench.training.module_check")
     own_module = lazy("workbench.flow.own_module")
     training_step = lazy("workbench.training.step")
 
 _PROBES = 32
+_PADDED, _ROUNDING = 8, 1e-3
 
 
 def import_model(
@@ -59,7 +60,7 @@ def import_model(
             "A module says neither the shape nor the labels of what it takes.",
             hint="Give the data it works on: wb.import_model(module, data).",
         )
-    if is_file and not Path(model).expanduser().is_file():
+    if is_file and not _is_there(Path(model).expanduser()):
         raise NotFoundError(f"There is no file '{model}'.", hint="Give the path of an ONNX file.")
     if isinstance(metric, str):
         METRICS.get(metric)
@@ -73,6 +74,10 @@ def import_model(
     work = _Import(dataset=dataset, metric=metric, model=model)
     run = Run(store, record.id, work).run_inline()
     return Run(store, run.id, None if is_file else model, loss)
+
+
+def _is_there(path: Path) -> bool:
+    return path.is_file() or path.is_dir()
 
 
 class _Import:
@@ -99,9 +104,10 @@ def _import_module(store: Store, context: Context, work: _Import) -> Artifact:
         raise InputError("A module cannot be imported without data.")
     context.progress(0, 2, "exporting")
     module = own_module.trained(store, work.model, None)
-    outputs = training_step.output_shape(work.dataset)
-    module_check.check_module(module, work.dataset.sample_shape, outputs)
-    description = training_step.describe(work.dataset, None)
+    if is_plain(work.dataset.signature):
+        outputs = training_step.output_shape(work.dataset)
+        module_check.check_module(module, work.dataset.sample_shape, outputs)
+    description = training_step.describe_module(module, work.dataset)
     artifact = own_module.save_own(store, context, module, description, work.dataset)
     context.progress(1, 2, "scoring")
     session = open_session(exports.as_export(store, artifact).path)
@@ -114,19 +120,22 @@ def _import_module(store: Store, context: Context, work: _Import) -> Artifact:
 def _import_file(store: Store, context: Context, path: Path, dataset: Dataset | None) -> Artifact:
     context.progress(0, 2, "checking")
     with tempfile.TemporaryDirectory(dir=store.home.scratch) as folder:
-        session = open_session(one_file.in_one_file(path.expanduser(), Path(folder)))
+        files = model_files.find_model_files(path.expanduser(), Path(folder))
+        session = open_session(files.graph)
         if dataset is None:
             description = _bare(session)
         else:
-            _check_tensors(session, path)
+            _check_tensors(session, path, dataset)
             description = _described(session, dataset)
             check_fit(description, dataset)
         artifact = store.artifacts.save(
             ONNX,
-            {MODEL_FILE: session.path},
+            files.files,
             {"description": description.to_json(), "parity": None, "source": path.name},
         )
     context.output("model", artifact)
+    if files.left_out:
+        context.event("left_out", files=list(files.left_out))
     context.progress(1, 2, "scoring")
     return artifact
 
@@ -157,14 +166,9 @@ def _score(context: Context, path: Path, work: _Import) -> None:
     context.event("score", metric=shown, value=metrics[f"val_{shown}"], samples=evaluation.samples)
 
 
-def _check_tensors(session: Session, path: Path) -> None:
+def _check_tensors(session: Session, path: Path, dataset: Dataset) -> None:
     signature = session.signature
-    problems = []
-    if len(signature.inputs) != 1:
-        names = ", ".join(t.name for t in signature.inputs)
-        problems.append(f"it takes {len(signature.inputs)} tensors ({names}); one is supported")
-    elif signature.inputs[0].dtype != "float32":
-        problems.append(f"its input is {signature.inputs[0].dtype}; float32 is supported")
+    problems = tensor_problems(signature.inputs, dataset.signature)
     if not signature.outputs[0].dtype.startswith("float"):
         problems.append(
             f"its first output is {signature.outputs[0].dtype}; scores or a value in floats are "
@@ -172,43 +176,90 @@ def _check_tensors(session: Session, path: Path) -> None:
         )
     if problems:
         raise InputError(
-            f"The file '{path.name}' cannot be imported as a model.",
+            f"The file '{path.name}' cannot be imported as a model of {dataset.ref}.",
             problems=problems,
-            hint="Without data it can be imported and served as it is: wb.import_model(path).",
+            hint="Load the data as the model takes it, or export the model anew. Without data it "
+            "can be imported and served as it is: wb.import_model(path).",
         )
 
 
 def _bare(session: Session) -> Description:
-    return Description(task="regression", output="value", labels=(), signature=session.signature)
+    """Returns what is known of a file without data: its tensors, and nothing of their meaning."""
+    return Description(task="", output="value", labels=(), signature=session.signature)
 
 
 def _described(session: Session, dataset: Dataset) -> Description:
     """Returns the description of a file that works on `dataset`, judged by what it answers."""
     count = min(_PROBES, len(dataset.val))
-    outputs = _try_run(session, dataset.val.batch(np.arange(count))[0], dataset)
+    outputs = _tried(session, dataset, np.arange(count))
     task = TASKS.get(dataset.task)
     task.check(outputs, dataset.labels)
+    if any(isinstance(dim, str) for spec in dataset.signature for dim in spec.shape[1:]):
+        _check_padding(session, dataset, outputs)
     kind = task.output_kind(outputs, dataset.labels)
-    base = training_step.describe(dataset, None)
-    return replace(base, output=kind, signature=_batched(session.signature, outputs))
+    free = _free(session.signature.inputs, dataset.signature)
+    return Description(
+        task=dataset.task,
+        output=kind,
+        labels=tuple(dataset.labels),
+        signature=_batched(session.signature, outputs, free),
+        modality=dataset.modality,
+        preprocessing=saved_config(dataset.modality, dataset.preprocessing),
+    )
 
 
-def _try_run(session: Session, inputs: np.ndarray, dataset: Dataset) -> np.ndarray:
-    check_shape = session.signature.inputs[0].shape[1:]
-    fixed = [(a, b) for a, b in zip(check_shape, dataset.sample_shape, strict=False)]
-    if len(check_shape) != len(dataset.sample_shape) or any(
-        isinstance(a, int) and a != b for a, b in fixed
-    ):
+def _tried(session: Session, dataset: Dataset, rows: np.ndarray) -> np.ndarray:
+    """Returns the answers to some validation samples.
+
+    Raises:
+        InputError: The model fails on them, although their types and shapes are right.
+    """
+    batch = dataset.val.batch(rows)[0]
+    try:
+        return session.run(batch)
+    except Exception as error:
+        reason = str(error).strip().split("\n")[0]
         raise InputError(
-            f"The model takes samples of shape {check_shape}, "
-            f"{dataset.ref} has {dataset.sample_shape}.",
-            hint="Load the data in the shape the model takes, or export the model with a reshape.",
-        )
-    return session.run(inputs)
+            f"The model fails on samples of {dataset.ref}: {reason}",
+            hint="Are its codes within the model's table, and its sizes those that it can take?",
+        ) from error
 
 
-def _batched(signature: Signature, outputs: np.ndarray) -> Signature:
-    first = signature.outputs[0]
-    shape = (first.shape[0] if first.shape else "batch", *(int(n) for n in outputs.shape[1:]))
-    named = TensorSpec(first.name, first.dtype, shape)
+def _check_padding(session: Session, dataset: Dataset, together: np.ndarray) -> None:
+    """Checks that samples padded in one batch are answered as each alone.
+
+    Raises:
+        InputError: They are not: the model is not told, or passes over, their true sizes.
+    """
+    for row in range(min(_PADDED, len(together))):
+        alone = _tried(session, dataset, np.array([row]))[0]
+        cut = together[row][tuple(slice(size) for size in alone.shape)]
+        if not np.allclose(cut, alone, rtol=_ROUNDING, atol=_ROUNDING):
+            error = float(np.abs(cut - alone).max())
+            raise InputError(
+                "The model answers a sample otherwise when it is padded beside longer ones: error "
+                f"{error:.3g} at val sample {row}.",
+                hint="Let it take the true sizes (inputs such as 'time_lengths') and pass over "
+                "what lies behind, or load samples of one size.",
+            )
+
+
+def _free(takes: Sequence[TensorSpec], gives: Sequence[TensorSpec]) -> set[str]:
+    """Returns the model's names of dimensions that are free in the data, too."""
+    given = {spec.name: spec for spec in gives}
+    pairs = [(spec, given[spec.name] if len(gives) > 1 else gives[0]) for spec in takes]
+    return {
+        dim
+        for own, other in pairs
+        for dim, size in zip(own.shape[1:], other.shape[1:], strict=True)
+        if isinstance(dim, str) and isinstance(size, str)
+    }
+
+
+def _batched(signature: Signature, outputs: np.ndarray, free: set[str]) -> Signature:
+    """Returns the signature with the sizes of the first output as they came."""
+    first, sizes = signature.outputs[0], outputs.shape[1:]
+    names = first.shape[1:] if len(first.shape) == outputs.ndim else sizes
+    rest = [n if n in free else int(size) for n, size in zip(names, sizes, strict=True)]
+    named = TensorSpec(first.name, first.dtype, (first.shape[0] if first.shape else "batch", *rest))
     return Signature(signature.inputs, (named, *signature.outputs[1:]))

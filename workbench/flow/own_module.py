@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import safetensors.torch
 
 from workbench.core.ids import digest_bytes
+from workbench.core.module_call import Taken
 from workbench.core.optional import require
 from workbench.core.records import Description
-from workbench.families.network import Normalized
+from workbench.families.network import Answering, Named, Normalized
 from workbench.flow.exports import export_module
 from workbench.store import Artifact, Context, Store
 
@@ -35,7 +37,8 @@ def save_own(
     artifact = export_module(store, network, description, dataset, meta)
     context.output("model", artifact)
     state = {k: v.detach().cpu().contiguous().clone() for k, v in network.state_dict().items()}
-    weights = store.artifacts.save("weights", {_WEIGHTS: safetensors.torch.save(state)}, {})
+    content = {_WEIGHTS: safetensors.torch.save(state)}
+    weights = store.artifacts.save("weights", content, _meta(network))
     context.output("weights", weights)
     return artifact
 
@@ -57,12 +60,29 @@ def trained(store: Store, module: nn.Module, weights: str | None) -> nn.Module:
     own = copy.deepcopy(module)
     if weights is None:
         return own.eval()
-    path = store.artifacts.path(store.artifacts.get(weights), _WEIGHTS)
-    state = safetensors.torch.load_file(path)
-    if not isinstance(own, Normalized) and "mean" in state and "mean" not in own.state_dict():
-        own = Normalized(own, **{k: state[k].numpy() for k in _NORMALIZATION if k in state})
+    artifact = store.artifacts.get(weights)
+    state = safetensors.torch.load_file(store.artifacts.path(artifact, _WEIGHTS))
+    if not isinstance(own, Answering):
+        own = _wrapped(own, state, artifact.meta)
     own.load_state_dict(state)
     return own.eval()
 
 
-_NORMALIZATION = ("mean", "std", "target_mean", "target_std")
+_TAKES = "takes"
+_TARGETS = ("target_mean", "target_std")
+_NORMALIZATION = ("mean", "std", *_TARGETS)
+
+
+def _meta(network: nn.Module) -> dict[str, Any]:
+    """Returns what must be known beside the weights to wrap the user's module again."""
+    return {_TAKES: asdict(network.inner)} if isinstance(network, Named) else {}
+
+
+def _wrapped(own: nn.Module, state: Mapping[str, Any], meta: Mapping[str, Any]) -> nn.Module:
+    """Returns the module in the wrapper that it was trained in, if it was."""
+    if _TAKES in meta:
+        takes = Taken(tuple(meta[_TAKES]["names"]), meta[_TAKES]["by_name"])
+        return Named(own, takes, **{k: state[k].numpy() for k in _TARGETS if k in state})
+    if "mean" in state and "mean" not in own.state_dict():
+        return Normalized(own, **{k: state[k].numpy() for k in _NORMALIZATION if k in state})
+    return own

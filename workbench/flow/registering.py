@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from workbench.core.energy import COUNTED, NO_COUNTER
 from workbench.flow.exports import Export
 from workbench.flow.resolve import Model
-from workbench.store import MODEL_FILE, Store
+from workbench.store import Store
 
 if TYPE_CHECKING:
     from workbench.data.dataset import Dataset
@@ -27,7 +27,7 @@ def manifest_of(
     run = _producing_run(store, model)
     return {
         "format": 1,
-        "files": {MODEL_FILE: export.artifact.files[MODEL_FILE].to_json()},
+        "files": {name: blob.to_json() for name, blob in export.artifact.files.items()},
         "description": dict(export.artifact.meta["description"]),
         "data": _data(dataset),
         "metrics": {k: v for k, v in sorted((model.metrics or {}).items()) if _is_plain(v)},

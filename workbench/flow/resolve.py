@@ -143,7 +143,7 @@ def _of_version(store: Store, version: Version) -> Model:
     meta = {"description": version.manifest["description"]}
     return Model(
         ref=version.ref,
-        artifact=store.artifacts.save(ONNX, {MODEL_FILE: blobs[MODEL_FILE]}, meta),
+        artifact=store.artifacts.save(ONNX, blobs, meta),
         data=(version.manifest.get("data") or {}).get("artifact"),
         parent=version.ref,
         recipe=version.manifest.get("recipe"),

@@ -11,7 +11,7 @@ from workbench.core.records import Interval
 from workbench.core.shown import Shown
 from workbench.core.storage import bordered
 from workbench.flow.resolve import Model
-from workbench.store import MODEL_FILE, Store
+from workbench.store import Store
 from workbench.store.studies import StudyRecord, VariantRecord
 
 if TYPE_CHECKING:
@@ -168,7 +168,7 @@ class Variant(Shown):
     @property
     def path(self) -> Path:
         """Its ONNX file; read-only."""
-        return self._store.artifacts.path(self._store.artifacts.get(self.digest), MODEL_FILE)
+        return self._store.model_path(self._store.artifacts.get(self.digest).files)
 
     def as_model(self) -> Model:
         """Returns it as every verb takes it."""

@@ -8,7 +8,7 @@ from typing import Any
 
 from workbench.core.shown import Shown
 from workbench.core.storage import bordered
-from workbench.store import MODEL_FILE, Store, Version
+from workbench.store import Store, Version
 
 
 @bordered(root=lambda version: version._store.home.root)
@@ -68,7 +68,7 @@ class ModelVersion(Shown):
     @property
     def path(self) -> Path:
         """Its ONNX file; read-only."""
-        return self._store.blobs.path(self._version.files[MODEL_FILE])
+        return self._store.model_path(self._version.files)
 
     @property
     def aliases(self) -> list[str]:

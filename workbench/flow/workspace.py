@@ -19,6 +19,7 @@ from workbench.flow.tidying import tidy
 from workbench.flow.variant import Variant
 from workbench.flow.version import ModelVersion
 from workbench.store import Store, open_store
+from workbench.store.in_use import refuse_if_served
 
 if TYPE_CHECKING:
     from workbench import data as data_floor
@@ -337,15 +338,23 @@ class Workspace:
         """Returns the runs, newest first."""
         return [Run(self.store, record.id) for record in self.store.runs.list(kind)]
 
-    def delete(self, ref: str) -> None:
+    def delete(self, ref: str, *, force: bool = False) -> None:
         """Deletes a version or an ended run; its files go with `gc`.
 
+        Args:
+            ref: A version as `model:name@3`, or a run.
+            force: Also a version that a running endpoint serves by its number.
+
         Raises:
-            StateError: An alias points at the version, or the run has not ended.
+            StateError: An alias points at the version, an endpoint serves it, or the run has not
+                ended.
         """
         parsed = parse_ref(ref)
         if parsed.kind == "model" and parsed.selector and parsed.selector.isdecimal():
-            self.store.models.delete(parsed.name, version_number(parsed.selector))
+            number = version_number(parsed.selector)
+            if not force:
+                refuse_if_served(self.store, parsed.name, number)
+            self.store.models.delete(parsed.name, number)
         elif parsed.kind == "run":
             self._delete_run(parsed.name)
         else:
@@ -353,17 +362,23 @@ class Workspace:
                 f"'{ref}' cannot be deleted.", hint="Give a version (model:name@3) or a run."
             )
 
-    def gc(self, *, dry_run: bool = False) -> dict[str, int]:
+    def gc(self, *, dry_run: bool = False, accept_loss: bool = False) -> dict[str, int]:
         """Removes files that nothing needs, and what ended processes left behind.
 
         Needed is what a version, run, study, dataset or running endpoint refers to.
+
+        Args:
+            dry_run: Only tells what would go.
+            accept_loss: Where records are gone or broken for good, so that what is needed cannot
+                be known: names each in the audit log as "lose", forgets it and goes on. A version
+                is never forgotten: it stays listed, as broken.
 
         Returns:
             How many files and bytes were (or would be) freed; how many left-overs of ended
             processes (scratch files, folders and discovery files of endpoints) with their bytes;
             and how many files stay only since a running endpoint serves them ("in_use").
         """
-        return tidy(self.store, dry_run=dry_run)
+        return tidy(self.store, dry_run=dry_run, accept_loss=accept_loss)
 
     def _remembered(self, kind: str, config: dict[str, Any], inputs: dict[str, str]) -> Run:
         """Returns the batch step done before with the same content, or does or resumes it."""

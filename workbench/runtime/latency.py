@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from workbench.core.batch import Batch, count
 from workbench.core.errors import InputError
 from workbench.core.records import Interval
 from workbench.runtime.session import Session
@@ -59,7 +60,7 @@ def is_slower(ratio: Interval) -> bool:
 
 def measure_interleaved(
     sessions: Mapping[str, Session],
-    batch: np.ndarray,
+    batch: Batch,
     *,
     budget_s: float = 0.4,
     clock: Callable[[], int] = time.perf_counter_ns,
@@ -74,7 +75,7 @@ def measure_interleaved(
 
     Args:
         sessions: By name; the first is the one the ratios refer to.
-        batch: Input, float32 [N, …].
+        batch: Samples [N, …]: one tensor, or one for each input.
         budget_s: About how long to measure at most, in seconds; at least 3 calls a block are made.
         clock: Nanoseconds.
     """
@@ -85,11 +86,11 @@ def measure_interleaved(
     ms = _blocks(sessions, batch, part, clock)
     while ms.shape[2] + part <= runs and not _is_settled(ms):
         ms = np.concatenate([ms, _blocks(sessions, batch, part, clock)], axis=2)
-    return _summary(sessions, ms, len(batch))
+    return _summary(sessions, ms, count(batch))
 
 
 def _blocks(
-    sessions: Mapping[str, Session], batch: np.ndarray, runs: int, clock: Callable[[], int]
+    sessions: Mapping[str, Session], batch: Batch, runs: int, clock: Callable[[], int]
 ) -> np.ndarray:
     """Returns the milliseconds of each call [sessions, blocks, runs]."""
     names = list(sessions)
@@ -119,7 +120,7 @@ def ratio_interval(elapsed: np.ndarray, reference: np.ndarray) -> Interval:
 
 
 def _runs_in_block(
-    sessions: Mapping[str, Session], batch: np.ndarray, budget_s: float, clock: Callable[[], int]
+    sessions: Mapping[str, Session], batch: Batch, budget_s: float, clock: Callable[[], int]
 ) -> int:
     start = clock()
     for session in sessions.values():

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from workbench.core.batch import Batch
 from workbench.runtime.session import open_session
 
 _US_PER_MS = 1000.0
@@ -28,13 +29,13 @@ class OperatorTime:
 
 
 def profile_session(
-    path: Path, batch: np.ndarray, *, threads: int = 1, runs: int = 20
+    path: Path, batch: Batch, *, threads: int = 1, runs: int = 20
 ) -> list[OperatorTime]:
     """Returns the operators of the optimized graph with milliseconds a call, slowest first.
 
     Args:
         path: The ONNX file.
-        batch: Input, float32 [N, …].
+        batch: Samples [N, …]: one tensor, or one for each input.
         threads: Threads inside an operator.
         runs: Calls to take the median of, after two for warming up.
     """

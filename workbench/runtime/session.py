@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from workbench.core import optional
+from workbench.core.batch import Batch, named
 from workbench.core.errors import InputError, UnsupportedError
 from workbench.core.signature import Signature, TensorSpec
 
@@ -19,10 +20,8 @@ _DTYPES = {
     "tensor(float)": "float32",
     "tensor(float16)": "float16",
     "tensor(double)": "float64",
-    "tensor(int64)": "int64",
-    "tensor(int32)": "int32",
-    "tensor(int8)": "int8",
-    "tensor(uint8)": "uint8",
+    **{f"tensor(int{bits})": f"int{bits}" for bits in (8, 16, 32, 64)},
+    **{f"tensor(uint{bits})": f"uint{bits}" for bits in (8, 16, 32, 64)},
     "tensor(bool)": "bool",
     "tensor(string)": "str",
 }
@@ -46,12 +45,20 @@ class Session:
             tuple(_spec(item) for item in self.ort.get_inputs()),
             tuple(_spec(item) for item in self.ort.get_outputs()),
         )
-        self._input = self.signature.inputs[0].name
+        self._inputs = [spec.name for spec in self.signature.inputs]
         self._outputs = [self.signature.outputs[0].name]
 
-    def run(self, batch: np.ndarray) -> np.ndarray:
-        """Returns the first output for `batch` [N, …], which goes to the first input."""
-        output: np.ndarray = self.ort.run(self._outputs, {self._input: batch})[0]
+    def feeds(self, batch: Batch) -> dict[str, np.ndarray]:
+        """Returns the tensors of `batch` by the names of the inputs.
+
+        Raises:
+            InputError: The model takes others.
+        """
+        return named(batch, self._inputs)
+
+    def run(self, batch: Batch) -> np.ndarray:
+        """Returns the first output for `batch` [N, …]: one tensor, or one for each input."""
+        output: np.ndarray = self.ort.run(self._outputs, named(batch, self._inputs))[0]
         return output
 
     def run_named(self, feeds: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -59,11 +66,11 @@ class Session:
         names = [spec.name for spec in self.signature.outputs]
         return dict(zip(names, self.ort.run(names, dict(feeds)), strict=True))
 
-    def predict(self, batches: Iterable[np.ndarray]) -> np.ndarray:
+    def predict(self, batches: Iterable[Batch]) -> np.ndarray:
         """Returns the first output for all `batches`, joined along dim 0."""
         return np.concatenate([self.run(batch) for batch in batches])
 
-    def warm(self, batch: np.ndarray, runs: int = 2) -> Session:
+    def warm(self, batch: Batch, runs: int = 2) -> Session:
         """Runs `batch` a few times, so that the first counted run is like the others."""
         for _ in range(runs):
             self.run(batch)

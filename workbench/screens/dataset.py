@@ -12,6 +12,8 @@ from pydantic import Strict
 
 from workbench.core.errors import InputError, StateError, WorkbenchError
 from workbench.data.dataset import Dataset
+from workbench.data.file_kinds import file_kinds
+from workbench.data.load import sniff
 from workbench.data.sources import SOURCES
 from workbench.flow.workspace import Workspace
 from workbench.screens import forms, uploads
@@ -102,7 +104,8 @@ class DatasetScreen(Screen):
             for r in self._workspace.store.datasets.list()[: forms.MOST]
         ]
         sources = [_source(key) for key in SOURCES if key not in _NEEDS_PYTHON]
-        self.form = {"loaded": loaded, "sources": sources}
+        files = " or ".join(f"{kind.noun}s" for kind in file_kinds().values())
+        self.form = {"loaded": loaded, "sources": sources, "files": files}
 
     @command(is_for_visitors=True)
     def do_look_at(self, part: str, label: int | None = None, order: str = "class") -> None:
@@ -124,6 +127,12 @@ class DatasetScreen(Screen):
             return
         if text.strip():
             self.did(f'wb.load("{self._shown.name}", augment="{text.strip()}")')
+
+    @command(is_for_visitors=True)
+    def do_play(self, part: str, index: int) -> dict[str, Any]:
+        """Tells one sample to the caller, to be heard or watched; it is not kept."""
+        _check_part(part)
+        return {"sample": view.media(self._shown, part, index)}
 
     @command()
     def do_upload_begin(self, id: str, files: list[FileSize]) -> None:
@@ -167,7 +176,10 @@ class DatasetScreen(Screen):
         options = {k: _typed(k, v) for k, v in values.items() if v not in ("", None)}
         given: Any = source
         if "path" in options:
-            given = Path(str(options.pop("path"))).expanduser()
+            path = Path(str(options.pop("path"))).expanduser()
+            is_usual = sniff(path)[0] == source
+            given = path if is_usual else source
+            options |= {} if is_usual else {"path": str(path)}
         dataset = self._workspace.load(given, **options)
         words = "".join(f", {k}={v!r}" for k, v in options.items())
         self.did(f"wb.load({str(given)!r}{words})", f"loaded {dataset.ref}")

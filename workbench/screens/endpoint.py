@@ -118,8 +118,8 @@ class EndpointScreen(Screen):
         self.look()
 
     @command()
-    def do_try_sample(self) -> None:
-        """Sends a validation sample of the data that the model was made from."""
+    def do_try_sample(self) -> dict[str, Any]:
+        """Sends a validation sample of the model's data; tells the caller what it sounds like."""
         found = view.dataset_behind(self._workspace, self._shown.info.refs[0])
         if found is None:
             raise StateError(
@@ -131,6 +131,7 @@ class EndpointScreen(Screen):
         if data_view.has_tiles(found):
             png = data_view.gallery_of(found, "val", [index])["png"]
         self._ask(value, truth=truth, png=png, source=f"data.val[{index}].input")
+        return {"sample": data_view.playable(found, value)}
 
     @command()
     def do_try_file(self, name: str, data: str) -> None:
@@ -239,9 +240,7 @@ class EndpointScreen(Screen):
         if self._endpoint is None or not self._about:
             return {}
         found = view.dataset_behind(self._workspace, self._endpoint.info.refs[0])
-        sample = None if found is None else found.val[0].input
-        is_row = isinstance(sample, Mapping) and not any(map(np.ndim, sample.values()))
-        return view.plain_row(sample) if is_row else {}
+        return {} if found is None else view.example_row(found)
 
     def _measure(self, endpoint: Endpoint) -> None:
         moment = time.monotonic()

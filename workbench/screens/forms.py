@@ -16,7 +16,7 @@ from workbench.training.config import TrainConfig
 _COMMON = ("epochs", "lr", "batch_size", "seed")
 _PREFERRED = ("cnn", "mlp")
 MOST = 100  # entries of a list to choose from, newest first: a page cannot show more
-_NOT_SHOWN = ("frame", "dataset", "inputs", "targets", "transform")
+_NOT_SHOWN = ("frame", "dataset", "inputs", "targets", "transform", "options")
 
 
 def knobs_of(config: type[Config], names: tuple[str, ...] | None = None) -> list[dict[str, Any]]:
@@ -101,7 +101,7 @@ def _data(workspace: Workspace, record: DatasetRecord) -> dict[str, Any]:
     """Returns a dataset for the form, with the families that cannot learn it and why."""
     data = open_dataset(workspace.store, record.artifact)
     usable = (key for key in FAMILIES if FAMILIES.info(key).reason is None)
-    reasons = {key: FAMILIES.get(key).supports(data.sample_shape, data.task) for key in usable}
+    reasons = {key: FAMILIES.get(key).fits(data.signature, data.task) for key in usable}
     return {
         "ref": record.ref,
         "label": record.ref.removeprefix("dataset:"),

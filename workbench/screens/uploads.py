@@ -12,12 +12,16 @@ from typing import Any
 
 from workbench.core.errors import InputError
 from workbench.core.files import open_private, private_folder, writing
-from workbench.data.picture_file import SUFFIXES
+from workbench.data.file_kinds import file_kinds
+from workbench.data.load import sniff
+from workbench.data.parquet_file import check_parquet, is_parquet
+from workbench.data.table_size import Room
 
 TABLES = (".csv", ".tsv", ".txt", ".parquet", ".pq")
 _ID = re.compile(r"[0-9a-f]{8,32}")
 _STRANGE = re.compile(r"[\x00-\x1f\x7f\\:*?\"<>|]")
 _MOST_BYTES, _MOST_FILES, _DEEPEST, _LONGEST = 200_000_000, 20_000, 4, 200
+_MOST_MEMORY = 2_000_000_000  # of a table that is a few bytes as a file
 _SHOWN = 20
 
 
@@ -28,7 +32,7 @@ class Upload:
     Attributes:
         folder: Where its files lie.
         sizes: Announced bytes by relative path.
-        skipped: Files of a folder that are no pictures and are left out, as its notes.
+        skipped: Files of a folder that no modality reads and are left out, as its notes.
         received: Bytes so far.
     """
 
@@ -75,13 +79,20 @@ class Upload:
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def found(self) -> dict[str, Any]:
-        """Returns what can be loaded: source, path and, for a table, its columns."""
+        """Returns what can be loaded: source, path and, for a table, its columns.
+
+        Raises:
+            InputError: It unpacks to more than an upload may.
+        """
         names = list(self.sizes)
         if len(names) == 1 and Path(names[0]).suffix.lower() in TABLES:
             path = self.folder / names[0]
+            if is_parquet(path):
+                check_parquet(path, Room(path.name, _MOST_MEMORY))
             return {"source": "table", "path": str(path), "columns": _columns(path)}
         top = PurePosixPath(names[0]).parts[0]
-        return {"source": "images", "path": str(self.folder / top), "columns": []}
+        source, _ = sniff(self.folder / top)
+        return {"source": source, "path": str(self.folder / top), "columns": []}
 
 
 def begin(root: Path, id_: str, files: Sequence[Sequence[Any]]) -> Upload:
@@ -96,7 +107,7 @@ def begin(root: Path, id_: str, files: Sequence[Sequence[Any]]) -> Upload:
         InputError: All that is wrong with names, kinds, number and sizes.
     """
     sizes = {str(path): int(size) for path, size in files}
-    skipped = _beside_pictures(sizes)
+    skipped = _beside_samples(sizes)
     sizes = {path: size for path, size in sizes.items() if path not in skipped}
     problems = [p for path in sizes for p in _path_problems(path)]
     problems += _set_problems(sizes)
@@ -107,7 +118,7 @@ def begin(root: Path, id_: str, files: Sequence[Sequence[Any]]) -> Upload:
         raise InputError(
             "These files cannot be uploaded.",
             problems=[*problems[:_SHOWN], *([f"… and {more} more"] if more > 0 else [])],
-            hint="One CSV or Parquet file, or a folder with a folder of pictures for each class. "
+            hint="One CSV or Parquet file, or a folder with a folder of files for each class. "
             "What is larger is loaded by its path.",
         )
     folder = root / "uploads" / id_
@@ -117,11 +128,17 @@ def begin(root: Path, id_: str, files: Sequence[Sequence[Any]]) -> Upload:
     return Upload(folder, sizes, skipped)
 
 
-def _beside_pictures(paths: Iterable[str]) -> tuple[str, ...]:
-    """Returns the files of a folder of pictures that are none."""
+def _beside_samples(paths: Iterable[str]) -> tuple[str, ...]:
+    """Returns the files of a folder of pictures or clips that are none."""
+    suffixes = _suffixes()
     inside = [path for path in paths if "/" in path]
-    strange = [p for p in inside if PurePosixPath(p).suffix.lower() not in SUFFIXES]
+    strange = [p for p in inside if PurePosixPath(p).suffix.lower() not in suffixes]
     return tuple(strange) if len(strange) < len(inside) else ()
+
+
+def _suffixes() -> frozenset[str]:
+    """Returns those of all files that a modality reads."""
+    return frozenset().union(*(kind.suffixes for kind in file_kinds().values()))
 
 
 def _path_problems(path: str) -> list[str]:
@@ -133,7 +150,7 @@ def _path_problems(path: str) -> list[str]:
         return [f"{shown}: lies too deep or is too long"]
     if any(part.startswith(".") for part in parts):
         return [f"{shown}: is hidden"]
-    wanted = SUFFIXES if len(parts) > 1 else TABLES
+    wanted = _suffixes() if len(parts) > 1 else frozenset(TABLES)
     if PurePosixPath(path).suffix.lower() not in wanted:
         return [f"{shown}: got '{PurePosixPath(path).suffix}', {' '.join(sorted(wanted))} are read"]
     return []

@@ -21,6 +21,7 @@ from workbench.core.errors import CancelledError, OverloadedError, WorkbenchErro
 from workbench.serving.engine import LoadedModel, Tensors
 from workbench.serving.errors import DeadlineError, ModelError
 from workbench.serving.isolation import each
+from workbench.serving.padding import Padding
 
 Outputs = dict[str, NDArray[Any]]
 Done = Callable[["Job"], None]
@@ -79,6 +80,7 @@ class Batcher:
         model: Runs in the batcher's thread only, from `start` on.
         can_batch: Whether requests may share a run.
         is_fixed: Whether the tensors of all requests differ in their number of rows alone.
+        padding: Puts requests together whose free dimensions differ; None keeps them apart.
         check: Raises if inputs, perhaps of several requests, cannot go to the model.
         limits: Bounds.
         on_batch: Called on the event loop after each run, with its jobs.
@@ -90,6 +92,7 @@ class Batcher:
         *,
         can_batch: bool,
         is_fixed: bool = False,
+        padding: Padding | None = None,
         check: Callable[[Tensors], None] = lambda inputs: None,
         limits: BatchLimits | None = None,
         on_batch: Callable[[Sequence[Job]], None] | None = None,
@@ -99,6 +102,7 @@ class Batcher:
         self.pending = 0
         self._began: float | None = None
         self._is_fixed = is_fixed
+        self._padding = padding
         self._check = check
         self._model = model
         self._on_batch = on_batch
@@ -126,7 +130,7 @@ class Batcher:
             self.check_room(self.pending)
         job = Job(inputs, rows, done)
         if not self._is_fixed:
-            job.key = tuple((v.shape[1:], v.dtype) for v in inputs.values())
+            job.key = _key(inputs) if self._padding is None else self._padding.key(inputs)
         if not self.pending:
             self._idle.clear()
         self.pending += 1
@@ -193,9 +197,12 @@ class Batcher:
             pass
         first = self._backlog.popleft()
         batch, rows = [first], first.rows
+        waste = None if self._padding is None else _Waste(self._padding, first)
         while self.can_batch and self._backlog:
             job = self._backlog[0]
             if job.key != first.key or rows + job.rows > self.limits.rows:
+                break
+            if waste is not None and not waste.takes(job):
                 break
             batch.append(self._backlog.popleft())
             rows += job.rows
@@ -240,7 +247,7 @@ class Batcher:
             jobs[0].has_run = True
             jobs[0].outputs = self._model.predict(jobs[0].inputs)
             return
-        joined = {name: np.concatenate([j.inputs[name] for j in jobs]) for name in jobs[0].inputs}
+        joined = self._joined(jobs)
         self._check(joined)
         for job in jobs:
             job.has_run = True
@@ -252,7 +259,14 @@ class Batcher:
         for job in jobs:
             end = begin + job.rows
             job.outputs = {name: value[begin:end] for name, value in outputs.items()}
+            if self._padding is not None:
+                job.outputs = self._padding.cut(job.outputs, job.inputs)
             begin = end
+
+    def _joined(self, jobs: Sequence[Job]) -> Tensors:
+        if self._padding is not None:
+            return self._padding.joined([job.inputs for job in jobs])
+        return {name: np.concatenate([j.inputs[name] for j in jobs]) for name in jobs[0].inputs}
 
     def _is_wanted(self, job: Job, now: float) -> bool:
         if job.is_dropped:
@@ -280,6 +294,30 @@ class Batcher:
         if self._on_batch is not None:
             each((batch,), self._on_batch)
         each(batch, _tell)
+
+
+class _Waste:
+    """Keeps a run from being mostly padding, while requests are added to it."""
+
+    def __init__(self, padding: Padding, first: Job) -> None:
+        self._padding = padding
+        self._rows = first.rows
+        self._largest = padding.values(first.inputs)
+        self._sum = self._rows * self._largest
+
+    def takes(self, job: Job) -> bool:
+        """Returns whether a request may be added, and counts it then."""
+        values = self._padding.values(job.inputs)
+        rows, largest = self._rows + job.rows, max(self._largest, values)
+        total = self._sum + job.rows * values
+        if not self._padding.is_worth(rows, largest, total):
+            return False
+        self._rows, self._largest, self._sum = rows, largest, total
+        return True
+
+
+def _key(inputs: Tensors) -> tuple[Any, ...]:
+    return tuple((value.shape[1:], value.dtype) for value in inputs.values())
 
 
 def _tell(job: Job) -> None:

@@ -23,7 +23,6 @@ from numpy.typing import NDArray
 
 from workbench.core.errors import InputError, WorkbenchError, error_from_dict
 from workbench.core.records import Prediction
-from workbench.data.modalities import MODALITIES
 from workbench.serving.asker import reason_headers
 from workbench.serving.client_stream import PieceReader
 from workbench.serving.client_tensors import HEADER_LENGTH, v2_outputs, v2_request
@@ -89,7 +88,8 @@ class Client:
         Args:
             inputs: One sample or a batch. Arrays are told apart by rank; a list is always a batch
                 (of arrays, file paths, bytes, Pillow images, texts or dicts of columns); a
-                DataFrame is a batch of rows; a dict is one row.
+                DataFrame is a batch of rows; a dict is one row, or, for a model of several inputs,
+                its tensors by name.
             version: A version number or alias served beside the first.
 
         Raises:
@@ -247,14 +247,11 @@ class Client:
             return {str(key): self._jsonable(item) for key, item in value.items()}
         if isinstance(value, (list, tuple)):
             return [self._jsonable(item) for item in value]
-        return scalar(value)
+        return as_array(value).tolist() if is_array(value) else scalar(value)
 
     def _takes_files(self, value: Any) -> bool:
         """Whether a text names a file: for pictures and sounds it does, for texts and rows not."""
-        if isinstance(value, Path):
-            return True
-        modality = self.about()["modality"]
-        return modality in MODALITIES and MODALITIES.get(modality).takes_files
+        return isinstance(value, Path) or self.about()["files"] is not None
 
     def _path(self, version: str | None) -> str:
         if version is None:
@@ -281,7 +278,8 @@ class Client:
 
     def _post(self, path: str, body: bytes, content_type: str) -> list[Prediction]:
         answer = self._call("POST", path, body, {"content-type": content_type})
-        return [_prediction(item) for item in answer["predictions"]]
+        rows = enumerate(answer["predictions"])
+        return [_prediction(item, _further(answer, row)) for row, item in rows]
 
     def _call(
         self,
@@ -358,7 +356,15 @@ class _Connection(http.client.HTTPConnection):
         self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
 
-def _prediction(item: Mapping[str, Any]) -> Prediction:
+def _further(answer: Mapping[str, Any], row: int) -> dict[str, Any]:
+    """Returns what the model's further outputs hold for one sample, where they go by samples."""
+    count = len(answer["predictions"])
+    outputs = answer.get("outputs") or {}
+    by_sample = {n: v for n, v in outputs.items() if isinstance(v, list) and len(v) == count}
+    return {name: values[row] for name, values in by_sample.items()}
+
+
+def _prediction(item: Mapping[str, Any], outputs: Mapping[str, Any]) -> Prediction:
     places = item.get("label_map")
     return Prediction(
         label=item.get("label"),
@@ -366,6 +372,7 @@ def _prediction(item: Mapping[str, Any]) -> Prediction:
         value=_array_if_several(item.get("value")),
         labels=tuple(item.get("labels") or ()),
         label_map=None if places is None else np.asarray(places),
+        outputs={name: _array_if_several(value) for name, value in outputs.items()},
     )
 
 

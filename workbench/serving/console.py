@@ -13,7 +13,8 @@ _FOLDER = Path(__file__).parent / "static"
 _TYPES = {".html": b"text/html", ".js": b"text/javascript", ".css": b"text/css"}
 _POLICY = (
     b"default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
-    b"img-src blob: data:; base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
+    b"img-src blob: data:; media-src blob:; base-uri 'none'; form-action 'none'; "
+    b"frame-ancestors 'self'"
 )
 _HEADERS = (
     (b"content-security-policy", _POLICY),

@@ -16,10 +16,13 @@ Read = Callable[[], Inputs]
 BODY_TYPES = (
     "application/json",
     "image/*",
+    "audio/*",
+    "video/*",
     "application/octet-stream",
     "application/x-npy",
     "multipart/form-data",
 )
+_FILES = ("image/", "audio/", "video/")  # whatever it is, the model's modality says if it is right
 _JSON = ("application/json", "text/json")
 _NPY = ("application/x-npy", "application/npy")
 _FORM = "multipart/form-data"
@@ -44,7 +47,7 @@ def reader(content_type: str, body: bytes, decoder: Decoder, keys: Sequence[str]
         return lambda: decoder.from_json(json_value(body, keys))
     if media in _NPY:
         return lambda: decoder.from_array(read_npy(body))
-    if media.startswith("image/") or media in _UNSAID:
+    if media.startswith(_FILES) or media in _UNSAID:
         return lambda: decoder.from_files([body])
     raise MediaTypeError(
         f"Got a body of the type '{media[:60]}'.",
@@ -100,6 +103,6 @@ def read_form(content_type: str, body: bytes, keys: Sequence[str]) -> list[bytes
     if key is None:
         raise BadRequestError(
             f"Got a form without a file and without the field '{keys[0]}'.",
-            hint=f"curl -F {keys[0]}=@picture.png sends a file, -F {keys[0]}='[[…]]' JSON.",
+            hint=f"curl -F {keys[0]}=@FILE sends a file, -F {keys[0]}='[[…]]' JSON.",
         )
     return fields[key]

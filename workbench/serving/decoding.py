@@ -3,20 +3,30 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from workbench.core.batch import Batch, named
+from workbench.core.batch import tensors as tensors_of
 from workbench.core.errors import InputError, UnsupportedError
 from workbench.core.records import Description
 from workbench.core.signature import Signature, TensorSpec
 from workbench.data.modalities import MODALITIES
-from workbench.data.modality import Modality
+from workbench.data.modality import FileKind, Modality
 from workbench.serving.crew import while_wanted
 from workbench.serving.decoding_room import DecodingRoom
-from workbench.serving.tensors import as_tensor, cast_to, check_names, describe, input_error
+from workbench.serving.tensors import (
+    as_tensor,
+    cast_to,
+    check_names,
+    describe,
+    has_free_sizes,
+    input_error,
+)
 
 _LONG = 4096
 Inputs = dict[str, NDArray[Any]]
@@ -26,6 +36,11 @@ class Decoder(Protocol):
     """Makes tensors of one model from a person's input. Never reads a file of the server."""
 
     takes: str
+    files: FileKind | None
+    padding: Mapping[str, float] | None
+
+    def own_example(self) -> Inputs | None:
+        """Returns the tensors of a sample that the modality knows; None without a modality."""
 
     def example(self) -> Any:
         """Returns a JSON value of one sample; None if it would be long."""
@@ -69,15 +84,15 @@ def decoder_for(
         return TensorDecoder(signature)
     modality = MODALITIES.get(description.modality)
     config = modality_config(description.modality, description.preprocessing)
-    spec = signature.inputs[0]
-    shape = modality.sample_shape(config)
-    if len(signature.inputs) != 1 or spec.dtype != "float32" or not _accepts(spec, shape):
+    given = modality.signature(config)
+    if not _accept(signature.inputs, given):
         raise UnsupportedError(
-            f"The model's preprocessing ({description.modality}) gives float32 {list(shape)} a "
-            f"sample, but its file takes {', '.join(describe(s) for s in signature.inputs)}.",
+            f"The model's preprocessing ({description.modality}) gives "
+            f"{', '.join(map(_sample_words, given))} a sample, but its file takes "
+            f"{', '.join(describe(spec) for spec in signature.inputs)}.",
             hint="Export and register the model again with the data it was trained on.",
         )
-    return ModalityDecoder(modality, config, spec, room or DecodingRoom())
+    return ModalityDecoder(modality, config, signature.inputs, room or DecodingRoom())
 
 
 def modality_config(key: str, saved: Mapping[str, Any]) -> Any:
@@ -90,19 +105,34 @@ class ModalityDecoder:
     """The same decoding that prepared the training data."""
 
     def __init__(
-        self, modality: Modality, config: Any, spec: TensorSpec, room: DecodingRoom
+        self,
+        modality: Modality,
+        config: Any,
+        specs: Sequence[TensorSpec],
+        room: DecodingRoom,
     ) -> None:
         self._modality = modality
         self._room = room
         self._config = config
-        self._spec = spec
+        self._specs = tuple(specs)
+        self._names = [spec.name for spec in specs]
+        self._given = modality.signature(config)
+        self._may_pad = {spec.name for spec in self._given} <= set(self._names)
+        self.padding = modality.padding(config) if self._may_pad else None
+        self.files = modality.files
         modality.prepare()
-        shape = ", ".join(str(size) for size in modality.sample_shape(config))
-        self.takes = f"{modality.key}: {modality.summary}; prepared to float32 [{shape}]"
+        prepared = _sample_words(self._given[0])
+        if len(self._given) > 1:
+            prepared = ", ".join(f"{spec.name}: {_sample_words(spec)}" for spec in self._given)
+        self.takes = f"{modality.key}: {modality.summary}; prepared to {prepared}"
+
+    def own_example(self) -> Inputs | None:
+        """Returns the tensors of the sample that the modality shows."""
+        return self.from_json(self._modality.example(self._config))
 
     def example(self) -> Any:
         """Returns one sample as the modality writes it."""
-        size = math.prod(self._modality.sample_shape(self._config))
+        size = sum(math.prod(_sizes(spec)[1:]) for spec in self._given)
         return self._modality.example(self._config) if size <= _LONG else None
 
     def from_json(self, value: Any) -> Inputs:
@@ -123,11 +153,15 @@ class ModalityDecoder:
     def raw(self, inputs: Inputs, value: Any) -> NDArray[Any] | list[dict[str, Any]] | None:
         """Returns arrays as the data set had them, or the rows of a table with named columns."""
         modality, config = self._modality, self._config
+        if modality.keeps_raw(config) and not modality.is_row:
+            return None
         if modality.keeps_raw(config):
             rows = [] if value is None else modality.split_batch(self._plain(value), config)
             is_named = bool(rows) and all(isinstance(row, Mapping) for row in rows)
             return [dict(row) for row in rows] if is_named else None
-        batch = inputs[self._spec.name]
+        if len(self._given) > 1 or has_free_sizes(Signature(self._given, ())):
+            return None
+        batch = inputs[self._specs[0].name]
         if batch.ndim == len(modality.sample_shape(config)):
             batch = batch[np.newaxis]
         return np.stack([modality.raw(sample, config) for sample in batch])
@@ -143,10 +177,24 @@ class ModalityDecoder:
         if not len(samples):
             raise InputError("Got no samples; at least one would be right.")
         with self._room.taken(self._modality, samples, self._config):
-            batch = self._modality.decode_batch(_wanted(samples), self._config)
-        if len(self._spec.shape) < batch.ndim and len(batch) == 1:
-            batch = batch[0]
-        return {self._spec.name: np.ascontiguousarray(batch, np.float32)}
+            batch = self._batch(_wanted(samples))
+        tensors = named(batch, self._names)
+        return {spec.name: _as_taken(tensors[spec.name], spec) for spec in self._specs}
+
+    def _batch(self, samples: Any) -> Batch:
+        """Returns samples as one batch, padded only if the model is told the true sizes."""
+        if self._may_pad:
+            return self._modality.decode_batch(samples, self._config)
+        parts = self._modality.decode_each(samples, self._config)
+        shapes = {tuple(tensor.shape for tensor in tensors_of(part)) for part in parts}
+        if len(shapes) > 1:
+            sizes = ", ".join(str([list(size) for size in shape]) for shape in sorted(shapes)[:4])
+            raise InputError(
+                f"Got samples of different sizes ({sizes}), and the model is not told the true "
+                "ones when they are padded.",
+                hint="Send one sample a request.",
+            )
+        return self._modality.collate(parts, self._config)
 
 
 class _Wanted(list[Any]):
@@ -165,13 +213,19 @@ class TensorDecoder:
 
     def __init__(self, signature: Signature) -> None:
         self._signature = signature
+        self.padding: Mapping[str, float] | None = None
+        self.files: FileKind | None = None
         shapes = "; ".join(f"{spec.name}: {describe(spec)}" for spec in signature.inputs)
         self.takes = f"tensors only, since the model declares no preprocessing ({shapes})"
+
+    def own_example(self) -> Inputs | None:
+        """Returns None: nothing is known of its samples."""
+        return None
 
     def example(self) -> Any:
         """Returns ones: nested lists for the only input, or an object of them."""
         specs = self._signature.inputs
-        shapes = {s.name: [1 if isinstance(d, str) else d for d in s.shape] for s in specs}
+        shapes = {spec.name: _sizes(spec) for spec in specs}
         if sum(math.prod(shape) for shape in shapes.values()) > _LONG:
             return None
         ones = {s.name: np.full(shapes[s.name], "" if s.dtype == "str" else 1) for s in specs}
@@ -225,6 +279,23 @@ class TensorDecoder:
         )
 
 
+def _sizes(spec: TensorSpec) -> list[int]:
+    """Returns the smallest sizes that a tensor can have."""
+    return [1 if isinstance(dim, str) else dim for dim in spec.shape]
+
+
+def _sample_words(spec: TensorSpec) -> str:
+    """Returns one sample's tensor in words, as in "float32 [1, 8, 8]"."""
+    return describe(replace(spec, shape=spec.shape[1:]))
+
+
+def _as_taken(value: NDArray[Any], spec: TensorSpec) -> NDArray[Any]:
+    """Returns a decoded tensor as the model takes it; one sample without an axis for the batch."""
+    if len(spec.shape) < value.ndim and len(value) == 1:
+        value = value[0]
+    return np.ascontiguousarray(value, object if spec.dtype == "str" else spec.dtype)
+
+
 def _batched(array: NDArray[Any], spec: TensorSpec) -> NDArray[Any]:
     """Adds the batch dimension to a single sample."""
     takes_batch = spec.is_batched or spec.shape[:1] == (1,)
@@ -233,9 +304,23 @@ def _batched(array: NDArray[Any], spec: TensorSpec) -> NDArray[Any]:
     return array
 
 
-def _accepts(spec: TensorSpec, sample_shape: tuple[int, ...]) -> bool:
-    """Whether samples of this shape fit the tensor, as a batch or one alone."""
-    shape = spec.shape[1:] if len(spec.shape) == len(sample_shape) + 1 else spec.shape
-    return len(shape) == len(sample_shape) and all(
-        isinstance(dim, str) or dim == size for dim, size in zip(shape, sample_shape, strict=True)
+def _accept(specs: Sequence[TensorSpec], given: Sequence[TensorSpec]) -> bool:
+    """Whether a model takes a modality's tensors: by name, or the only one as the only one."""
+    known = {spec.name: spec for spec in given}
+    if len(specs) == len(given) == 1:
+        known = {specs[0].name: given[0]}
+    return all(spec.name in known and _accepts(spec, known[spec.name]) for spec in specs)
+
+
+def _accepts(spec: TensorSpec, given: TensorSpec) -> bool:
+    """Whether samples fit the tensor, as a batch or one alone; what is free is seen later."""
+    sample = given.shape[1:]
+    shape = spec.shape[1:] if len(spec.shape) == len(given.shape) else spec.shape
+    return (
+        spec.dtype == given.dtype
+        and len(shape) == len(sample)
+        and all(
+            isinstance(dim, str) or isinstance(size, str) or dim == size
+            for dim, size in zip(shape, sample, strict=True)
+        )
     )

@@ -89,7 +89,7 @@ class DecodingRoom:
         if isinstance(samples, np.ndarray):
             return 0
         weights = self._weights(modality, samples, config)
-        result = _COPIES * _FLOAT32 * math.prod(modality.sample_shape(config)) * len(samples)
+        result = _COPIES * _FLOAT32 * _values(modality, config) * len(samples)
         if sum(weights) and sum(weights) + result > self.limits.request_bytes:
             raise InputError(
                 f"Decoding these {len(samples):,} inputs takes {_mb(sum(weights) + result)}; "
@@ -111,6 +111,14 @@ class DecodingRoom:
             hint = _HINT if is_limit else ""
             raise InputError(cannot_be_read(count, "input"), problems=problems, hint=hint)
         return weights
+
+
+def _values(modality: Modality, config: Any) -> int:
+    """Returns how many values a decoded sample has at least: free sizes count as 1."""
+    return sum(
+        math.prod(dim for dim in spec.shape if isinstance(dim, int))
+        for spec in modality.signature(config)
+    )
 
 
 def _mb(count: int) -> str:

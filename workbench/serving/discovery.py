@@ -2,6 +2,9 @@
 
 One file an endpoint, readable by its owner only, in the Jupyter runtime directory. The rules for
 that directory are jupyter_core's, repeated here since an endpoint does not import Jupyter.
+
+They bear no seal: they hold the clear token, so who can write one as this user is this user, and an
+endpoint of a file has no workspace and no key. A file of another user, or a link, is not read.
 """
 
 from __future__ import annotations

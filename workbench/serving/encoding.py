@@ -2,18 +2,36 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, cast
 
 import orjson
 from numpy.typing import NDArray
 
+from workbench.core.signature import Signature
 from workbench.serving.messages import Response
 
 Arrays = Mapping[str, NDArray[Any]]
 Encode = Callable[[dict[str, NDArray[Any]]], Response]
 _INLINE_VALUES = 50_000
 _PIECE = 65_536
+
+
+def inline_rows(signature: Signature) -> int:
+    """Returns up to how many rows a model's outputs are never large; 0 if that is not told."""
+    rows = [spec.shape[:1] for spec in signature.inputs[:1]]
+    values = 0
+    for spec in signature.outputs:
+        sizes = spec.shape[1:]
+        if [spec.shape[:1]] != rows or not all(map(_is_size, sizes)):
+            return 0
+        values += math.prod(cast(tuple[int, ...], sizes))
+    return _INLINE_VALUES // max(1, values)
+
+
+def _is_size(dim: int | str) -> bool:
+    return isinstance(dim, int)
 
 
 def is_large(outputs: Arrays) -> bool:

@@ -15,6 +15,7 @@ from workbench.core.config import Config
 from workbench.core.plugins import Plugin
 from workbench.core.signature import Signature
 
+FREE = 4
 _GOLDEN = (math.sqrt(5) - 1) / 2
 Tensors = Mapping[str, NDArray[Any]]
 
@@ -59,7 +60,7 @@ class Engine(Plugin):
 
 
 def example_inputs(
-    signature: Signature, rows: int, *, seed: int = 0, free: int = 4
+    signature: Signature, rows: int, *, seed: int = 0, free: int = FREE
 ) -> dict[str, NDArray[Any]]:
     """Returns made-up inputs that fit a signature, each row on another scale.
 
@@ -84,24 +85,27 @@ def is_batchable(signature: Signature) -> bool:
     return all(t.is_batched for t in tensors) and len({t.shape[0] for t in tensors}) == 1
 
 
-def batches_faithfully(model: LoadedModel, *, rows: int = 3, seed: int = 0) -> bool:
+def batches_faithfully(
+    model: LoadedModel, *, rows: int = 3, seed: int = 0, free: int = FREE
+) -> bool:
     """Returns whether a row's answer does not depend on its neighbours in the batch.
 
     A dynamically quantized model fails this: its scale is taken over the whole batch.
     """
     if not is_batchable(model.signature):
         return False
-    inputs = example_inputs(model.signature, rows, seed=seed)
+    inputs = example_inputs(model.signature, rows, seed=seed, free=free)
     together = model.predict(inputs)
     for row in range(rows):
         alone = model.predict({name: value[row : row + 1] for name, value in inputs.items()})
         for name, value in alone.items():
-            if len(together[name]) != rows or not _close(together[name][row : row + 1], value):
+            if len(together[name]) != rows or not close_to(together[name][row : row + 1], value):
                 return False
     return True
 
 
-def _close(one: NDArray[Any], other: NDArray[Any]) -> bool:
+def close_to(one: NDArray[Any], other: NDArray[Any]) -> bool:
+    """Returns whether two answers are the same but for rounding."""
     if one.shape != other.shape:
         return False
     if one.dtype.kind != "f":

@@ -43,9 +43,9 @@ class Call(NamedTuple):
     """
 
     inputs: Tensors
-    id: str | None
-    wanted: tuple[str, ...]
-    binary: frozenset[str]
+    id: str | None = None
+    wanted: tuple[str, ...] = ()
+    binary: frozenset[str] = frozenset()
     timeout_s: float | None = None
 
 
@@ -149,14 +149,23 @@ def parse_call(header: bytes, blobs: bytes | memoryview, signature: Signature) -
             problems.add(error.message)
     if blobs:
         problems.add(f"the body has {len(blobs)} bytes more than its tensors need")
-    wanted, binary = _outputs(body, signature, problems)
-    timeout_s, id_ = read_parameter(body.get("parameters"), problems), _id(body.get("id"), problems)
+    is_plain = len(body) == 1
+    call = Call(inputs) if is_plain else _asked(inputs, body, signature, problems)
     if problems:
         raise input_error(problems, signature)
-    return Call(inputs, id_, wanted, binary, timeout_s)
+    return call
 
 
 _NONE: frozenset[str] = frozenset()
+
+
+def _asked(
+    inputs: Tensors, body: Mapping[str, Any], signature: Signature, problems: Problems
+) -> Call:
+    """Returns what a request asks beside its inputs."""
+    wanted, binary = _outputs(body, signature, problems)
+    timeout_s = read_parameter(body.get("parameters"), problems)
+    return Call(inputs, _id(body.get("id"), problems), wanted, binary, timeout_s)
 
 
 def _id(value: Any, problems: Problems) -> str | None:

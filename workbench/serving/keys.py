@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
-from workbench.core.errors import InputError, unknown_name
+from workbench.core.errors import InputError, NotFoundError, unknown_name
 from workbench.serving.asker import Asker
 from workbench.serving.follow import Registry
 from workbench.serving.security import Gate
@@ -98,7 +98,11 @@ class Keys:
                 raise unknown_name("token", name, [token.name for token in self._gate.tokens()])
             return state.model_copy(update={"tokens": kept})
 
-        late = await self._change(change)
+        try:
+            late = await self._change(change)
+        except NotFoundError:  # by a worker that was lost before it could tell the others?
+            await self.followed(await self.take_up())
+            raise
         return Change(late, await self._note("token_revoked", {"name": name}, by))
 
     def adopt(self, state: State) -> None:

@@ -34,14 +34,15 @@ from workbench.serving.repository import load_source
 from workbench.serving.security import Gate
 from workbench.serving.served import Source
 from workbench.serving.service import Service
-from workbench.serving.sources import StoreRegistry, find_source
+from workbench.serving.sources import StoreRegistry, find_source, fixed_ref
 from workbench.serving.team import Team
 from workbench.serving.tls import Certificate, find_certificate
 from workbench.serving.tokens import hash_token
 from workbench.serving.traffic import Traffic
 from workbench.store import Store, open_store
 from workbench.store.home import find_home
-from workbench.store.in_use import hold
+from workbench.store.in_use import hold, note
+from workbench.store.seals import Seals
 
 if TYPE_CHECKING:
     from workbench.serving import jwks
@@ -79,6 +80,14 @@ class Place:
     def home(self) -> str:
         """The workspace's folder; empty without one."""
         return "" if self.store is None else str(self.store.home.root)
+
+    @property
+    def seals(self) -> Seals | None:
+        """For what is kept in the workspace; a folder that goes with its process needs none."""
+        if self.store is None or self.folder is None:
+            return None
+        is_kept = self.folder.parent.resolve() == self.store.home.endpoints.resolve()
+        return self.store.seals if is_kept else None
 
 
 def find_place(options: Options) -> Place:
@@ -140,6 +149,8 @@ def build(options: Options, place: Place, token: str, team: Team | None = None) 
         raise InputError("Got --name for several models; one would be right.")
     store, settings = place.store, options.settings
     sources = [find_source(ref, store, options.name) for ref in options.refs]
+    if place.alive is not None and place.folder is not None:
+        note(place.folder, [fixed_ref(source) for source in sources])
     hosts = (*options.allowed_hosts, options.host)
     tokens = [hash_token(token, "main")]
     jwts = None if options.provider is None else jwks.JwtVerifier(options.provider)
@@ -161,6 +172,7 @@ def build(options: Options, place: Place, token: str, team: Team | None = None) 
         folder=place.folder,
         team=team,
         certificate=place.certificate,
+        seals=place.seals,
     )
     service.models.on_change = partial(discovery.tell_models, place.id)
     return service

@@ -161,6 +161,11 @@ class ModelControl:
                     await self._try(ref, source.name)
             self._explain()
 
+    @property
+    def state_problem(self) -> str:
+        """Why what is kept on disk is not believed; "" if it is."""
+        return self._state.problem
+
     def index(self, token: Token | None, *, only_ready: bool = False) -> list[IndexRow]:
         """Returns the state of each version that a caller may know of."""
         rows = [IndexRow(s.name, s.version, READY) for s in self._router.visible(token)]

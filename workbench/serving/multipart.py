@@ -42,7 +42,7 @@ def parse_form(content_type: str, body: bytes) -> list[Part]:
     if len(marks) < 2 or not body.startswith(b"--", marks[-1][1]):
         raise BadRequestError(
             "Got a multipart body that is cut off or whose boundary does not match.",
-            hint="curl -F inputs=@picture.png builds a right one.",
+            hint="curl -F inputs=@FILE builds a right one.",
         )
     return [
         _part(body, before[1], after[0], place)

@@ -23,7 +23,7 @@ from workbench.serving.crew import Crews
 from workbench.serving.deadlines import pass_on
 from workbench.serving.decoding import Decoder, decoder_for
 from workbench.serving.decoding_room import DecodingRoom
-from workbench.serving.encoding import Encode, is_large
+from workbench.serving.encoding import Encode, inline_rows, is_large
 from workbench.serving.engine import (
     Engine,
     LoadedModel,
@@ -36,10 +36,13 @@ from workbench.serving.errors import ModelError
 from workbench.serving.extremes import blamed
 from workbench.serving.messages import Response
 from workbench.serving.metrics import ModelMetrics
+from workbench.serving.padding import Padding, padding_for
 from workbench.serving.piece_check import checked
 from workbench.serving.security import check_values
 from workbench.serving.streams import Stream, Streams, WritePiece
-from workbench.serving.tensors import TensorCheck
+from workbench.serving.tensors import TensorCheck, has_free_sizes
+
+_FREE_SIZES = (4, 16, 64, 256)
 
 
 @dataclass(frozen=True)
@@ -72,6 +75,7 @@ class Loaded:
     can_batch: bool
     decoder: Decoder
     rows: int = 1
+    padding: Padding | None = None
 
 
 def load(
@@ -96,20 +100,43 @@ def load(
     """
     model = engine.load(source.path, config)
     try:
-        model.predict(made_inputs(model.signature, 1))
-        rows = _rows(model, most_rows)
         decoder = decoder_for(source.description, model.signature, room)
+        free = _answered_size(model, decoder)
+        rows = _rows(model, most_rows, free)
+        padding = padding_for(model, decoder.padding, free) if rows else None
     except BaseException:
         model.close()
         raise
-    return Loaded(source, model, rows > 0, decoder, max(rows, 1))
+    return Loaded(source, model, rows > 0, decoder, max(rows, 1), padding)
 
 
-def _rows(model: LoadedModel, most: int) -> int:
+def _answered_size(model: LoadedModel, decoder: Decoder) -> int:
+    """Returns a size of the free dimensions at which a model answers made-up inputs.
+
+    What has none of these sizes is asked for an example of its own modality.
+
+    Raises:
+        WorkbenchError: It does not answer.
+    """
+    sizes = _FREE_SIZES if has_free_sizes(model.signature) else _FREE_SIZES[:1]
+    for size in sizes:
+        try:
+            model.predict(made_inputs(model.signature, 1, free=size))
+            return size
+        except WorkbenchError as error:
+            failure = error
+    example = decoder.own_example()
+    if example is None:
+        raise failure
+    model.predict(example)
+    return sizes[0]
+
+
+def _rows(model: LoadedModel, most: int, free: int) -> int:
     """Returns how many rows to put into one run; 0 if requests may not share one."""
     try:
-        return best_rows(model, most) if batches_faithfully(model) else 0
-    except ModelError:
+        return best_rows(model, most, free) if batches_faithfully(model, free=free) else 0
+    except WorkbenchError:
         return 0
 
 
@@ -138,6 +165,7 @@ class Served:
         self.description = loaded.source.description
         self.signature: Signature = loaded.model.signature
         self._fits = TensorCheck(self.signature)
+        self._inline_rows = inline_rows(self.signature)
         self.decoder = loaded.decoder
         self.metrics = metrics
         self.since = now()
@@ -146,6 +174,7 @@ class Served:
             loaded.model,
             can_batch=loaded.can_batch,
             is_fixed=self._fits.is_fixed,
+            padding=loaded.padding,
             check=self._fits.finite,
             limits=replace(limits, rows=min(limits.rows, loaded.rows)),
             on_batch=self._count,
@@ -176,7 +205,7 @@ class Served:
         def done(job: Job) -> None:
             if job.error is not None or job.outputs is None:
                 answer.fail(job.error or ModelError("The model gave nothing."))
-            elif is_large(job.outputs):
+            elif job.rows > self._inline_rows and is_large(job.outputs):
                 work = self._send_later(answer, job, encode, job.outputs)
                 answer.task = asyncio.get_running_loop().create_task(work)
             else:
@@ -303,7 +332,7 @@ class Served:
 
     def about(self) -> dict[str, Any]:
         """Returns what a caller may know of it, as JSON-able values."""
-        description = self.description
+        description, files = self.description, self.decoder.files
         return {
             "model": self.name,
             "version": self.version,
@@ -311,6 +340,7 @@ class Served:
             "alias": self.source.alias,
             "task": description.task if description else None,
             "modality": description.modality if description else None,
+            "files": None if files is None else files.to_json(),
             "labels": list(description.labels) if description else [],
             "signature": self.signature.to_json(),
             "is_batched": self.batcher.can_batch,

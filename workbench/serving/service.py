@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -10,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from workbench.core.errors import IntegrityError
 from workbench.core.lazy import lazy
 from workbench.serving.apart import Apart
 from workbench.serving.asker import ENDPOINT
@@ -37,11 +39,14 @@ from workbench.serving.state import State, StateFile
 from workbench.serving.team import FIGURES, KEYS, PULSE, REVISION, Answers, Team
 from workbench.serving.tls import Certificate
 from workbench.serving.traffic import Traffic
+from workbench.store.seals import Seals
 
 if TYPE_CHECKING:
     from workbench.serving import rpc
 else:
     rpc = lazy("workbench.serving.rpc")
+
+_LOGGER = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -93,6 +98,7 @@ class Service:
         folder: Of the endpoint, for what is kept over a restart; None keeps nothing.
         team: The other workers behind the same port; None if there are none.
         certificate: None speaks without TLS.
+        seals: Of the workspace, for what is kept in `folder`; None seals nothing.
 
     Attributes:
         grpc_port: Where gRPC is answered, once started; None if it is not.
@@ -110,6 +116,7 @@ class Service:
         folder: Path | None = None,
         team: Team | None = None,
         certificate: Certificate | None = None,
+        seals: Seals | None = None,
     ) -> None:
         self.settings = settings = settings or Settings()
         self.metrics = Metrics()
@@ -120,7 +127,7 @@ class Service:
         self._team = team
         self._certificate = certificate
         self._tls = None if certificate is None else certificate.context()
-        self._state = StateFile(folder)
+        self._state = StateFile(folder, seals)
         self.control = TrafficControl(self.repository, self._state, registry, self.metrics)
         self.models = ModelControl(
             self.repository, self._state, registry, self.control, [item.source for item in loaded]
@@ -256,7 +263,12 @@ class Service:
         if not self._state.is_news():
             return
         try:
-            work = self._adopt(self._state.read())
+            state = self._state.read()
+        except IntegrityError as error:  # the next file is news again
+            _LOGGER.error("%s What was in force stays so. %s", error.message, error.hint)
+            return
+        try:
+            work = self._adopt(state)
             asyncio.run_coroutine_threadsafe(work, loop).result()
         except Exception:
             self._state.forget()

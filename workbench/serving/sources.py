@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,13 @@ def find_source(ref: str, store: Store | None, name: str | None = None) -> Sourc
     return _from_artifact(ref, store, name)
 
 
+def fixed_ref(source: Source) -> str:
+    """Returns what a source was asked for by, with the number where no alias is followed."""
+    if source.alias is not None or not source.ref.startswith("model:"):
+        return source.ref
+    return f"model:{parse_ref(source.ref).name}@{source.version}"
+
+
 def version_source(
     store: Store, version: Version, *, ref: str, alias: str | None, name: str
 ) -> Source:
@@ -55,8 +63,8 @@ def version_source(
     return Source(
         name=name,
         version=str(verified.number),
-        path=store.blobs.path(verified.files[MODEL_FILE]),
-        description=None if stored is None else Description.from_json(stored),
+        path=store.model_path(verified.files),
+        description=_said(stored),
         ref=ref,
         alias=alias,
     )
@@ -80,16 +88,20 @@ def _from_artifact(ref: str, store: Store, name: str | None) -> Source:
             f"The artifact {artifact.digest[:12]} is a '{artifact.kind}'; only ONNX can be served.",
             hint="Serve the exported model: wb.export(model).",
         )
-    blob = artifact.files[MODEL_FILE]
-    store.blobs.verify(blob)
+    store.artifacts.verify(artifact)
     stored = artifact.meta.get("description")
     return Source(
         name=name or artifact.digest[:12],
         version="1",
-        path=store.blobs.path(blob),
-        description=None if stored is None else Description.from_json(stored),
+        path=store.model_path(artifact.files),
+        description=_said(stored),
         ref=ref,
     )
+
+
+def _said(stored: Mapping[str, Any] | None) -> Description | None:
+    """Returns what a model says of itself; None if nothing is known but its tensors."""
+    return Description.from_json(stored) if stored and stored.get("task") else None
 
 
 def _from_file(path: Path, name: str | None) -> Source:

@@ -1,12 +1,15 @@
 """What an endpoint keeps over a restart, and shares with the other workers behind its port.
 
 A small JSON file beside the endpoint's log, readable by its owner only, written whole at once, also
-on a full disk: a token can always be revoked. It holds hashes of tokens, never their text.
+on a full disk: a token can always be revoked. It holds hashes of tokens, never their text. In a
+workspace it is sealed: what somebody else wrote into it is not believed, and who runs goes on with
+what was in force.
 """
 
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,9 +24,11 @@ from workbench.core.host import FileLock
 from workbench.serving.reserved import ReservedFile
 from workbench.serving.tokens import Token
 from workbench.serving.traffic import Traffic
+from workbench.store.endpoint_state import FILE, LOCK, read_state, refusal, seal_state
+from workbench.store.seals import Seals
 
 READY, LOADING, UNAVAILABLE = "READY", "LOADING", "UNAVAILABLE"
-_FILE, _LOCK = "state.json", "state.lock"
+_LOGGER = logging.getLogger(__name__)
 
 
 class ModelState(Config):
@@ -93,23 +98,28 @@ class StateFile:
 
     Args:
         folder: Of the endpoint; None keeps the state in memory only.
+        seals: Of the workspace; None for a folder that goes with its process.
 
     Attributes:
         revision: Of the last change made here; an older state read meanwhile is outdated.
+        problem: Why the file is not believed; "" if it is.
     """
 
-    def __init__(self, folder: Path | None) -> None:
+    def __init__(self, folder: Path | None, seals: Seals | None = None) -> None:
         self._folder = folder
-        self._path = None if folder is None else folder / _FILE
+        self._path = None if folder is None else folder / FILE
+        self._seals = seals
         self._memory = State()
+        self._believed: State | None = None
         self.revision = 0
+        self.problem = ""
         self._seen: tuple[int, ...] = ()
 
     def read(self) -> State:
         """Returns the state; an empty one if none was ever written.
 
         Raises:
-            IntegrityError: The file is not what was written.
+            IntegrityError: The file is not what was written, or an earlier one was put back.
         """
         if self._path is None:
             return self._memory
@@ -120,15 +130,16 @@ class StateFile:
         """Returns the state as `read` does, but it stays news."""
         if self._path is None:
             return self._memory
+        stamp = self._stamp()
         try:
-            values = json.loads(self._path.read_text(encoding="utf-8"))
-        except FileNotFoundError:
-            return State()
-        except ValueError as error:
-            raise IntegrityError(
-                f"The endpoint's state {self._path} is not JSON.", hint="Delete it to start anew."
-            ) from error
-        return State.parse(values, what="the endpoint's state")
+            state = self._checked(self._path, self._believed)
+        except IntegrityError as error:
+            if self._stamp() != stamp:  # the file read was being written anew under another name
+                return self.peek()
+            self.problem = error.message
+            raise
+        self._believed, self.problem = state, ""
+        return state
 
     def is_news(self) -> bool:
         """Returns whether another process changed the state since it was last read here."""
@@ -141,7 +152,7 @@ class StateFile:
             OSError: There is none.
         """
         if self._path is not None:
-            with FileLock(self._path.with_name(_LOCK)):
+            with FileLock(self._path.with_name(LOCK)):
                 ReservedFile(self._path).reserve(json.dumps(State().to_json()))
 
     def forget(self) -> None:
@@ -151,7 +162,10 @@ class StateFile:
     def update(self, change: Callable[[State], State]) -> State:
         """Replaces the state by `change(state)` and returns it.
 
+        A file that is not believed is replaced, too, by who has read or written it before.
+
         Raises:
+            IntegrityError: The file is not what was written, and was never read here before.
             StorageError: The disk is full, or read-only; nothing is changed then.
             StateError: The workspace is not where it was; nothing is made at its old place.
         """
@@ -159,13 +173,39 @@ class StateFile:
             self._memory = state = _next(self._memory, change)
         else:
             self._check_place()
-            with storing("The endpoint's state"), FileLock(self._path.with_name(_LOCK)):
-                state = _next(self.read(), change)
-                text = json.dumps(state.to_json(), ensure_ascii=False)
-                ReservedFile(self._path).write(text)
+            with storing("The endpoint's state"), FileLock(self._path.with_name(LOCK)):
+                state = _next(self._latest(), change)
+                ReservedFile(self._path).write(self._text(state))
                 self._seen = self._stamp()
+            self._believed, self.problem = state, ""
         self.revision = state.revision
         return state
+
+    def _checked(self, path: Path, before: State | None) -> State:
+        """Returns what the file says, if it is no earlier state than one seen `before`."""
+        try:
+            state = State.parse(read_state(path, self._seals), what="the endpoint's state")
+        except FileNotFoundError:
+            state = State()
+        if before is not None and state.revision < before.revision:
+            what = "was removed" if not path.exists() else "is an earlier one that was put back"
+            raise refusal(path, what)
+        return state
+
+    def _latest(self) -> State:
+        try:
+            return self.read()
+        except IntegrityError as error:
+            if self._believed is None:
+                raise
+            _LOGGER.error("%s It is written anew, from what was in force.", error.message)
+            return self._believed
+
+    def _text(self, state: State) -> str:
+        values = json.loads(json.dumps(state.to_json()))
+        if self._seals is not None and self._folder is not None:
+            values = seal_state(self._seals, self._folder.name, values)
+        return json.dumps(values, ensure_ascii=False)
 
     def _check_place(self) -> None:
         if self._folder is not None and not self._folder.is_dir():

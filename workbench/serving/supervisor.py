@@ -143,9 +143,14 @@ class Supervisor:
     async def _go(self, slot: _Slot, *, sets_traffic: bool = False) -> list[str]:
         if slot.process is None:
             return []
-        ready = await slot.process.go(
-            slot.index, sets_traffic=sets_traffic, answers_s=self._patience.loop_s
-        )
+        slot.is_beginning = True
+        self._tell()
+        try:
+            ready = await slot.process.go(
+                slot.index, sets_traffic=sets_traffic, answers_s=self._patience.loop_s
+            )
+        finally:
+            slot.is_beginning = False
         pid = slot.process.pid
         slot.member = Member(index=slot.index, pid=pid, port=ready["port"], since=now())
         return list(ready["models"])
@@ -252,7 +257,12 @@ class Supervisor:
     def _tell(self) -> None:
         """Lets the workers know of each other, and everybody if there are none."""
         alive = tuple(slot.member for slot in self._slots if slot.member is not None)
-        members = Members(wanted=len(self._slots), restarts=self._restarts, alive=alive)
+        members = Members(
+            wanted=len(self._slots),
+            restarts=self._restarts,
+            alive=alive,
+            beginning=tuple(slot.index for slot in self._slots if slot.is_beginning),
+        )
         try:
             write_members(self._folder, members)
         except OSError as error:
@@ -280,4 +290,5 @@ class _Slot:
     index: int
     process: WorkerProcess | None = None
     member: Member | None = None
+    is_beginning: bool = False
     reason: str = ""

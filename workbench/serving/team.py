@@ -62,6 +62,7 @@ class Members(Config):
     wanted: int = Field(1, description="How many there should be")
     restarts: int = Field(0, description="How many were started again")
     alive: tuple[Member, ...] = Field((), description="Those that answer")
+    beginning: tuple[int, ...] = Field((), description="Numbers of those about to answer")
 
 
 def write_members(folder: Path, members: Members) -> None:
@@ -200,12 +201,14 @@ class Team:
         """Returns once the others have taken a state up; those that did not are named.
 
         One that does not answer is replaced before this returns, so that it cannot go on with an
-        old state; one that still loads models is waited for half a minute, and goes on.
+        old state; one that still loads models is waited for half a minute, and goes on. One that
+        was about to answer, perhaps with the state before, is asked as soon as it does.
 
         Args:
             revision: Of the state.
             what: KEYS asks for the tokens only, which need no loading.
         """
+        beginning = await self._begun()
         others = self._others()
         states = await together(self._follows(member, revision, what) for member in others)
         silent = [one for one, state in zip(others, states, strict=True) if state is None]
@@ -214,9 +217,22 @@ class Team:
             self.on_hung(member.pid)
         await self._replaced({member.pid for member in silent})
         late = [one.index for one, is_done in zip(others, states, strict=True) if not is_done]
+        late += beginning
         if late:
             _LOGGER.warning("workers %s have not confirmed the endpoint's new state", late)
         return tuple(late)
+
+    async def _begun(self) -> list[int]:
+        """Waits for those that are about to answer; returns the numbers of those that do not."""
+        began = time.monotonic()
+        while beginning := self._beginning():
+            if time.monotonic() - began > _LOADING_S:
+                break
+            await asyncio.sleep(_LOOK_S)
+        return beginning
+
+    def _beginning(self) -> list[int]:
+        return [index for index in self.members().beginning if index != self.index]
 
     def _others(self) -> list[Member]:
         return [member for member in self.members().alive if member.index != self.index]

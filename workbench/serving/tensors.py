@@ -74,6 +74,11 @@ class TensorCheck:
                 check_tensors(self._signature, inputs)
 
 
+def has_free_sizes(signature: Signature) -> bool:
+    """Returns whether a sample's inputs may differ in size from another's."""
+    return any(isinstance(dim, str) for spec in signature.inputs for dim in spec.shape[1:])
+
+
 def check_tensors(signature: Signature, inputs: Mapping[str, NDArray[Any]]) -> int:
     """Returns the number of rows: the common first dimension, or 1 if the model takes no batch.
 
@@ -321,7 +326,10 @@ def _problems(spec: TensorSpec, value: NDArray[Any], sizes: dict[str, int]) -> l
             f"{spec.name}: got shape {list(value.shape)}; [{wanted}] would be right{why}"
         )
     elif not value.size:
-        problems.append(f"{spec.name}: got no values (shape {list(value.shape)}); at least one row")
+        problems.append(
+            f"{spec.name}: got no values (shape {list(value.shape)}); "
+            "sizes of at least 1 would be right"
+        )
     if value.dtype.kind == "f" and not np.isfinite(value).all():
         count = int(value.size - np.count_nonzero(np.isfinite(value)))
         where = np.argwhere(~np.isfinite(value))[0].tolist()

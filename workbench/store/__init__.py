@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from workbench.store.checkpoints import Checkpoints
 from workbench.store.database import Database, check_not_lost
 from workbench.store.datasets import DatasetRecord, Datasets
 from workbench.store.home import Home, find_home
+from workbench.store.layout import model_path
 from workbench.store.models import Models, Version
 from workbench.store.reserve import Reserve
 from workbench.store.run_context import Context, NullContext, RunContext
@@ -55,6 +57,20 @@ class Store:
     checkpoints: Checkpoints
     datasets: Datasets
     studies: Studies
+
+    def model_path(self, files: Mapping[str, Blob]) -> Path:
+        """Returns the path of a model's graph, with its other files beside it under their names.
+
+        Each file is re-hashed when this process first asks for it.
+
+        Args:
+            files: Of an artifact or a version.
+
+        Raises:
+            NotFoundError: There is no graph among them.
+            IntegrityError: One is missing, or not what was stored.
+        """
+        return model_path(self.home, {name: self.blobs.proven(b) for name, b in files.items()})
 
 
 def open_store(root: Path | None = None) -> Store:

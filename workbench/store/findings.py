@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from workbench.core.errors import IntegrityError, WorkbenchError
+from workbench.store.endpoint_state import STATE, changed_states
 from workbench.store.reading import RESTORE, UNREADABLE
 from workbench.store.schema import HINT
 from workbench.store.seals import CHECKPOINT, FORGETTABLE, KINDS
@@ -18,6 +19,7 @@ from workbench.store.trail import VERSION_START
 if TYPE_CHECKING:
     from workbench.store import Artifact, Store
 
+_LIVES = f"'register', 'delete', 'lose', '{VERSION_START}'"
 _PUT_RIGHT = f"{RESTORE} Registering another version under the name puts it right, too."
 
 
@@ -98,18 +100,40 @@ def _aliases(store: Store) -> Iterator[IntegrityError]:
 
 def _versions(store: Store) -> Iterator[IntegrityError]:
     models = store.models
-    yield from _each_version(store, lambda *key: models.verify(models.proven(*key)))
-    yield from _lost_versions(store)
+    for _, error in _each_version(store, lambda *key: models.verify(models.proven(*key))):
+        yield error
+    for _, error in _lost_versions(store):
+        yield error
+
+
+def broken_versions(store: Store) -> Iterator[tuple[str, IntegrityError]]:
+    """Yields each version, by its ref, whose record is gone or not what was registered.
+
+    But for those whose loss was accepted: they are not what was registered still.
+    """
+    accepted = {
+        row["subject"]
+        for row in store.db.query(
+            f"SELECT subject, max(id) AS id, action FROM audit WHERE action IN ({_LIVES}) "
+            "GROUP BY subject HAVING action = 'lose'"
+        )
+    }
+    for ref, error in (*_each_version(store, store.models.proven), *_lost_versions(store)):
+        if ref not in accepted:
+            yield ref, error
 
 
 def _manifests(store: Store) -> Iterator[IntegrityError]:
-    yield from _each_version(store, store.models.proven)
-    yield from _lost_versions(store)
+    for _, error in broken_versions(store):
+        yield error
 
 
-def _each_version(store: Store, check: Callable[[str, int], object]) -> Iterator[IntegrityError]:
+def _each_version(
+    store: Store, check: Callable[[str, int], object]
+) -> Iterator[tuple[str, IntegrityError]]:
     for row in store.db.query("SELECT name, number FROM versions ORDER BY name, number"):
-        yield from _raised(check, row["name"], row["number"])
+        for error in _raised(check, row["name"], row["number"]):
+            yield f"model:{row['name']}@{row['number']}", error
 
 
 def _models(store: Store) -> Iterator[IntegrityError]:
@@ -126,19 +150,21 @@ def _models(store: Store) -> Iterator[IntegrityError]:
             yield IntegrityError(f"Model '{name}' {words}.", hint=_PUT_RIGHT)
 
 
-def _lost_versions(store: Store) -> Iterator[IntegrityError]:
+def _lost_versions(store: Store) -> Iterator[tuple[str, IntegrityError]]:
     """Yields versions that were registered, were not deleted, and are gone."""
     rows = store.db.query(
-        "SELECT subject, max(id) AS id, action FROM audit WHERE action IN ('register', 'delete', ?)"
-        " GROUP BY subject HAVING action != 'delete' AND subject NOT IN "
-        "(SELECT 'model:' || name || '@' || number FROM versions)",
-        VERSION_START,
+        f"SELECT subject, max(id) AS id, action FROM audit WHERE action IN ({_LIVES}) "
+        "GROUP BY subject HAVING action NOT IN ('delete', 'lose') AND subject NOT IN "
+        "(SELECT 'model:' || name || '@' || number FROM versions)"
     )
     for row in rows:
-        yield IntegrityError(
-            f"{row['subject']} was registered (audit entry {row['id']}) and never deleted, but is "
-            "gone.",
-            hint="Restore workbench.db from a backup.",
+        yield (
+            row["subject"],
+            IntegrityError(
+                f"{row['subject']} was registered (audit entry {row['id']}) and never deleted, "
+                "but is gone.",
+                hint="Restore workbench.db from a backup.",
+            ),
         )
 
 
@@ -166,6 +192,10 @@ def _checkpoints(store: Store) -> Iterator[IntegrityError]:
         yield IntegrityError(words, hint=RESTORE)
 
 
+def _states(store: Store) -> Iterator[IntegrityError]:
+    yield from changed_states(store.home, store.seals)
+
+
 def _raised(check: Callable[..., object], *values: object) -> Iterator[IntegrityError]:
     try:
         check(*values)
@@ -185,6 +215,7 @@ CHECKS: dict[str, Callable[[Store], Iterator[IntegrityError]]] = {
     "version": _versions,
     "file": _files,
     "checkpoint": _checkpoints,
+    STATE: _states,
 }
 _ROOTS: dict[str, Callable[[Store], Iterator[IntegrityError]]] = {
     "schema": _schema,

@@ -11,17 +11,20 @@ import json
 import sqlite3
 import time
 from collections.abc import Collection, Iterator, Sequence
+from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from workbench.core.errors import IntegrityError, StorageError
+from workbench.core.errors import InputError, IntegrityError, StorageError
 from workbench.core.host import is_read_only
 from workbench.store.blobs import Blob
 from workbench.store.checkpoints import FILE, forget_checkpoint
 from workbench.store.findings import untrusted_roots
 from workbench.store.in_use import in_use
 from workbench.store.leftovers import find_leftovers, remove, size_of
+from workbench.store.loss import accept_loss as accept
+from workbench.store.reading import UNREADABLE
 from workbench.store.reserve import Reserve
 from workbench.store.seals import CHECKPOINT, FORGETTABLE
 
@@ -38,6 +41,7 @@ def collect(
     dry_run: bool = False,
     young_s: float = _YOUNG_S,
     endpoints: Collection[str] = (),
+    accept_loss: bool = False,
 ) -> dict[str, int]:
     """Removes what nothing needs: first what ended processes left, which needs no space itself.
 
@@ -46,25 +50,33 @@ def collect(
         dry_run: Only tells what would go.
         young_s: Files younger than that are left.
         endpoints: Ids of those that run.
+        accept_loss: Forgets what is gone or broken for good, once the log names it, and goes on.
 
     Returns:
         Of files that nothing refers to "files" and "bytes" that were (or would be) freed, and
-        "artifacts"; of what processes left behind "leftovers" and "leftover_bytes".
+        "artifacts"; of what processes left behind "leftovers" and "leftover_bytes"; and "lost", how
+        much was accepted as lost.
 
     Raises:
         IntegrityError: Something that tells what is needed was changed behind the workspace's back.
         StorageError: The workspace can only be read, or was moved.
     """
     store.home.check()
+    if dry_run and accept_loss:
+        raise InputError(
+            "Got both a dry run and the acceptance of a loss.",
+            hint="`workbench doctor` lists what is lost.",
+        )
     if not dry_run and is_read_only(store.home.root):
         raise StorageError(
             f"Nothing can be removed from {store.home.root}: it can only be read.",
             hint="Ask its owner to run `workbench gc`; with --dry-run it tells what would go.",
             context={"reason": "read_only", "path": str(store.home.root)},
         )
+    lost = accept(store) if accept_loss else 0
     _refuse_untrusted(store)
     found = find_leftovers(store, young_s=young_s, endpoints=endpoints)
-    left = {"leftovers": len(found), "leftover_bytes": sum(map(size_of, found))}
+    left = {"leftovers": len(found), "leftover_bytes": sum(map(size_of, found)), "lost": lost}
     reserve = Reserve(store.home.root)
     if dry_run:
         return {**_collect(store, dry_run=True, young_s=young_s), **left}
@@ -81,7 +93,8 @@ def _refuse_untrusted(store: Store) -> None:
     for found in untrusted_roots(store):
         raise IntegrityError(
             f"Nothing was removed, since what is needed cannot be known: {found.words}",
-            hint=f"{found.remedy} `workbench doctor` lists all that is wrong.",
+            hint=f"{found.remedy} `workbench doctor` lists all that is wrong. If it is lost for "
+            "good, `workbench gc --accept-loss` notes that in the log, forgets it and goes on.",
             context={"kind": found.kind},
         )
 
@@ -204,7 +217,8 @@ def _roots(store: Store) -> Iterator[str]:
     for row in store.db.query("SELECT artifact FROM datasets"):
         yield row["artifact"]
     for row in store.db.query("SELECT manifest FROM versions"):
-        yield (json.loads(row["manifest"]).get("data") or {}).get("artifact") or ""
+        with suppress(*UNREADABLE):  # its loss was accepted, or nothing would be removed
+            yield (json.loads(row["manifest"]).get("data") or {}).get("artifact") or ""
 
 
 def _kept(store: Store, gone: set[str] | None = None) -> set[str]:
@@ -214,8 +228,9 @@ def _kept(store: Store, gone: set[str] | None = None) -> set[str]:
         if row["digest"] not in (gone or ()):
             kept.update(blob.digest for blob in _files(row))
     for row in store.db.query("SELECT manifest FROM versions"):
-        files = json.loads(row["manifest"])["files"]
-        kept.update(blob["digest"] for blob in files.values())
+        with suppress(*UNREADABLE):  # as above
+            files = json.loads(row["manifest"])["files"]
+            kept.update(blob["digest"] for blob in files.values())
     return kept
 
 

@@ -15,13 +15,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from workbench.core.host import is_locked
+from workbench.store.endpoint_state import FILE as _STATE
 from workbench.store.scratch import owner_of
 
 if TYPE_CHECKING:
     from workbench.store import Store
 
 ALIVE = "alive"  # a file in an endpoint's folder that its processes keep locked
-_STATE = "state.json"
 _KEPT_STATE = ("tokens", "revoked", "traffic", "models", "taken_back")
 _RESUMABLE = ("checkpoint.safetensors",)
 _PARTS = ("*.part", "*.tmp")

@@ -17,6 +17,7 @@ from workbench.core.files import write_private
 from workbench.store.audit import Audit
 from workbench.store.checkpoints import seal_checkpoints
 from workbench.store.database import Database
+from workbench.store.endpoint_state import begin_states, forget_states
 from workbench.store.home import Home
 from workbench.store.seals import Seals
 from workbench.store.signing import Signer
@@ -33,15 +34,23 @@ def begin(
     home: Home, db: Database, signer: Signer, seals: Seals, audit: Audit, trail: Trail
 ) -> None:
     """Makes the key and the seals of a workspace that has none, and notes that it has them."""
-    noted = _note(home)
-    if noted.exists() or db.schema_problems():
-        return
     with suppress(OSError, sqlite3.OperationalError, StorageError):  # it can only be read from here
-        with db.transaction() as connection:
-            is_sealed = seals.get("audit", "head") is not None
-            if not is_sealed and not _seal(home, connection, signer, seals, audit, trail):
-                return
-        write_private(noted, now() + "\n")
+        if _note(home).exists() or _begin_rows(home, db, signer, seals, audit, trail):
+            begin_states(home, db, seals, audit)
+
+
+def _begin_rows(
+    home: Home, db: Database, signer: Signer, seals: Seals, audit: Audit, trail: Trail
+) -> bool:
+    """Returns whether the rows are sealed now."""
+    if db.schema_problems():
+        return False
+    with db.transaction() as connection:
+        is_sealed = seals.get("audit", "head") is not None
+        if not is_sealed and not _seal(home, connection, signer, seals, audit, trail):
+            return False
+    write_private(_note(home), now() + "\n")
+    return True
 
 
 def leave_keyless(store: Store) -> None:
@@ -59,6 +68,7 @@ def leave_keyless(store: Store) -> None:
         connection.execute("DELETE FROM seals")
     for path in (*store.home.keys.glob("signing.*"), _note(store.home)):
         path.unlink(missing_ok=True)
+    forget_states(store.home)
 
 
 def _note(home: Home) -> Path:

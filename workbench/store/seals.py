@@ -148,6 +148,16 @@ class Seals:
         connection.execute(f"DELETE FROM {about.table} WHERE {where}", key)
         self.drop(connection, kind, *map(str, key))
 
+    def drop_lost(self, connection: sqlite3.Connection, kind: str) -> None:
+        """Takes the seals of rows away that are gone, and counts anew from what is left."""
+        about = KINDS[kind]
+        connection.execute(
+            "DELETE FROM seals WHERE kind = ? AND key NOT IN "
+            f"(SELECT {about.key_sql} FROM {about.table})",
+            (kind,),
+        )
+        self.census.renew(connection, kind)
+
     def query(self, kind: str, rest: str = "", *values: Any) -> list[sqlite3.Row]:
         """Returns rows with their seals, to be given to `checked`.
 

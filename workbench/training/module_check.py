@@ -59,7 +59,7 @@ def _output_shape(module: nn.Module, sample_shape: tuple[int, ...]) -> tuple[int
         if isinstance(error, InputError):
             raise
         raise InputError(
-            f"The module failed on {_BATCH} samples of shape {sample_shape}{_place(error)}: "
+            f"The module failed on {_BATCH} samples of shape {sample_shape}{place_of(error)}: "
             f"{error}",
             hint=f"It should take float32 tensors of shape (N, {str(sample_shape)[1:]}.",
         ) from error
@@ -67,7 +67,7 @@ def _output_shape(module: nn.Module, sample_shape: tuple[int, ...]) -> tuple[int
         module.train(was_training)
 
 
-def _place(error: Exception) -> str:
+def place_of(error: Exception) -> str:
     """Returns " in <file>, line <n>" for the deepest line that is not torch's own."""
     frames = traceback.extract_tb(error.__traceback__)
     own = [f for f in frames if _TORCH not in Path(f.filename).parents and f.filename != __file__]

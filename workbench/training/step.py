@@ -13,19 +13,21 @@ from torch import nn
 from workbench.core.config import Config, saved_config
 from workbench.core.errors import CancelledError, UnsupportedError
 from workbench.core.ids import digest_json
+from workbench.core.module_call import taken
 from workbench.core.records import Description
-from workbench.core.signature import Signature, TensorSpec
+from workbench.core.signature import Signature, TensorSpec, is_plain
 from workbench.engine.batch_size import affordable_batch
 from workbench.engine.callbacks import Callback, EpochReport, FitState, Reporter
 from workbench.engine.loop import epoch_seed, fit
 from workbench.engine.losses import Loss, balanced_weights, target_std
 from workbench.engine.threads import default_threads
 from workbench.families import FAMILIES
-from workbench.families.network import Normalized, save_network
+from workbench.families.network import Answering, Named, Normalized, save_network
 from workbench.tasks import TASKS, LossOptions
 from workbench.training.checkpoint import FILE, Checkpointer, resumable_state
 from workbench.training.config import TrainConfig, checked_class_weights
 from workbench.training.module_check import check_module
+from workbench.training.module_signature import signature_of
 
 if TYPE_CHECKING:
     from workbench.data import Dataset
@@ -48,7 +50,7 @@ class Trained:
         history: One row of metrics per epoch.
     """
 
-    module: Normalized
+    module: Answering
     description: Description
     artifact: Artifact | None
     metrics: Mapping[str, float]
@@ -76,7 +78,7 @@ def train(
         dataset: What to learn from.
         store: Where the network is saved; None saves nothing.
         module: A module of the user's own instead of a family's network; trained in place, inside
-            a `Normalized`, and not saved here.
+            a `Normalized` or `Named`, and not saved here.
         on_stop: Called with the best so far before a stop is passed on.
 
     Raises:
@@ -84,8 +86,8 @@ def train(
         UnsupportedError: The family cannot take this dataset, with the reason.
         DivergedError: The loss became infinite or NaN.
     """
-    network, family = _network(config, dataset, module)
-    description = describe(dataset, family)
+    network, description = _network(config, dataset, module)
+    family = description.family
     work = digest_json({"config": config.to_json(), "data": dataset.fingerprint})
     checkpoint = context.directory / FILE
     kept = None if store is None else store.checkpoints
@@ -112,25 +114,34 @@ def train(
     return trained
 
 
-def describe(dataset: Dataset, family: Mapping[str, Any] | None) -> Description:
+def describe(
+    dataset: Dataset, family: Mapping[str, Any] | None, tensors: Signature | None = None
+) -> Description:
     """Returns the description of a network for `dataset`.
 
     Args:
         dataset: What it is trained on.
         family: Saved config of its family; None if it has none.
+        tensors: What it takes and gives; by default all that the data have, and the task's answer.
     """
     return Description(
         task=dataset.task,
         output=TASKS.get(dataset.task).output_kind(None, dataset.labels),
         labels=tuple(dataset.labels),
-        signature=Signature(
-            inputs=(TensorSpec("input", "float32", ("batch", *dataset.sample_shape)),),
-            outputs=(TensorSpec("output", "float32", ("batch", *output_shape(dataset))),),
-        ),
+        signature=tensors or Signature(dataset.signature, (_answer(dataset),)),
         modality=dataset.modality,
         preprocessing=saved_config(dataset.modality, dataset.preprocessing),
         family=family,
     )
+
+
+def describe_module(module: nn.Module, dataset: Dataset) -> Description:
+    """Returns the description of a module of the user's own that works on `dataset`, tried on it.
+
+    Raises:
+        InputError: It fails, or answers in another shape than the task needs.
+    """
+    return describe(dataset, None, signature_of(module, dataset.train, output_shape(dataset)))
 
 
 def output_shape(dataset: Dataset) -> tuple[int, ...]:
@@ -140,12 +151,16 @@ def output_shape(dataset: Dataset) -> tuple[int, ...]:
 
 def default_family(dataset: Dataset) -> str:
     """Returns the family to start with: the first of a few that fits the data."""
-    fitting = (key for key in _FIRST if _fits(key, dataset))
+    fitting = (key for key in _FIRST if _misfit(key, dataset) is None)
     return next(fitting, _FIRST[-1])
 
 
-def _fits(key: str, dataset: Dataset) -> bool:
-    return FAMILIES.get(key).supports(dataset.sample_shape, dataset.task) is None
+def _misfit(key: str, dataset: Dataset) -> str | None:
+    return FAMILIES.get(key).fits(dataset.signature, dataset.task)
+
+
+def _answer(dataset: Dataset) -> TensorSpec:
+    return TensorSpec("output", "float32", ("batch", *output_shape(dataset)))
 
 
 class _Watch(Callback):
@@ -163,48 +178,68 @@ class _Watch(Callback):
 
 def _network(
     config: TrainConfig, dataset: Dataset, module: nn.Module | None
-) -> tuple[Normalized, Mapping[str, Any] | None]:
-    """Returns the network to train, and its family's saved config (None for the user's own)."""
+) -> tuple[Answering, Description]:
+    """Returns the network to train, and what it is (without a family if it is the user's own)."""
     if module is not None:
-        check_module(module, dataset.sample_shape, output_shape(dataset))
-        return module if isinstance(module, Normalized) else _wrapped(module, dataset), None
+        network = _own(module, dataset)
+        return network, describe_module(network, dataset)
     key = config.family or default_family(dataset)
     family = FAMILIES.get(key)
     options: Config = FAMILIES.parse(key, config.options)
-    reason = family.supports(dataset.sample_shape, dataset.task)
+    reason = _misfit(key, dataset)
     if reason is not None:
         raise UnsupportedError(
             f"The family '{key}' cannot learn from {dataset.ref}: {reason}",
-            hint="`workbench methods families` lists all families.",
+            hint=_fitting_words(dataset),
         )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
         net = family.build(options, dataset.sample_shape, output_shape(dataset)[0])
-    return _wrapped(net, dataset), saved_config(key, options)
+    return _wrapped(net, dataset), describe(dataset, saved_config(key, options))
 
 
-def _wrapped(net: nn.Module, dataset: Dataset) -> Normalized:
-    mean, std = dataset.normalization
-    scale = TASKS.get(dataset.task).scale(dataset.train.targets)
-    return Normalized(net, mean, std, *(scale or ()))
+def _fitting_words(dataset: Dataset) -> str:
+    fitting = [key for key in FAMILIES if _misfit(key, dataset) is None]
+    if fitting:
+        return f"Families that fit: {', '.join(fitting)}. `workbench methods families` lists all."
+    names = ", ".join(spec.name for spec in dataset.signature)
+    return (
+        "No family fits; a module of your own does: wb.train(data, module), whose forward takes "
+        f"some of {names} by name."
+    )
+
+
+def _own(module: nn.Module, dataset: Dataset) -> Answering:
+    if isinstance(module, Answering):
+        return module
+    if is_plain(dataset.signature):
+        check_module(module, dataset.sample_shape, output_shape(dataset))
+    return _wrapped(module, dataset)
+
+
+def _wrapped(net: nn.Module, dataset: Dataset) -> Answering:
+    scale = TASKS.get(dataset.task).scale(dataset.train.targets) or ()
+    if dataset.normalization is not None and is_plain(dataset.signature):
+        return Normalized(net, *dataset.normalization, *scale)
+    return Named(net, taken(net, [spec.name for spec in dataset.signature]), *scale)
 
 
 def _fit(
     context: Context,
     config: TrainConfig,
     dataset: Dataset,
-    network: Normalized,
+    network: Answering,
     rate: float | None,
     state: FitState | None,
     callbacks: list[Callback],
 ) -> None:
-    batch_size = config.batch_size_for(len(dataset.train), dataset.sample_shape)
+    batch_size = config.batch_size_for(len(dataset.train), (dataset.train.sample_size,))
 
     def train_batches(epoch: int) -> Iterable[tuple[Any, Any]]:
         return dataset.train.batches(batch_size, seed=epoch_seed(config.seed, epoch))
 
     def val_batches() -> Iterable[tuple[Any, Any]]:
-        return dataset.val.batches(affordable_batch(dataset.sample_shape, _VAL_BATCH))
+        return dataset.val.batches(affordable_batch((dataset.val.sample_size,), _VAL_BATCH))
 
     fit(
         network,
@@ -216,11 +251,13 @@ def _fit(
         loss=_loss(config, dataset, network),
         callbacks=callbacks,
         state=state,
-        steps_per_epoch=math.ceil(len(dataset.train) / batch_size),
+        steps_per_epoch=math.ceil(len(dataset.train) / batch_size)
+        if dataset.train.is_padded
+        else None,
     )
 
 
-def _loss(config: TrainConfig, dataset: Dataset, network: Normalized) -> Loss:
+def _loss(config: TrainConfig, dataset: Dataset, network: Answering) -> Loss:
     task, weights = TASKS.get(dataset.task), config.class_weights
     if weights == "balanced":
         weights = balanced_weights(task.counts(dataset.train.targets, dataset.labels))
@@ -229,7 +266,7 @@ def _loss(config: TrainConfig, dataset: Dataset, network: Normalized) -> Loss:
     return task.loss(LossOptions(weights, config.label_smoothing, target_std(network)))
 
 
-def _facts(config: TrainConfig, description: Description, network: Normalized) -> dict[str, Any]:
+def _facts(config: TrainConfig, description: Description, network: Answering) -> dict[str, Any]:
     family = description.family
     return {
         "family": None if family is None else family["kind"],
@@ -242,7 +279,7 @@ def _facts(config: TrainConfig, description: Description, network: Normalized) -
 
 def _finished(
     context: Context,
-    network: Normalized,
+    network: Answering,
     description: Description,
     watch: _Watch,
     store: Store | None,
@@ -261,7 +298,7 @@ def _finished(
     if watch.rows and all("energy_j" in row for row in watch.rows):
         metrics["train_energy_j"] = sum(row["energy_j"] for row in watch.rows)
     artifact = None
-    if store is not None and description.family is not None:
+    if store is not None and isinstance(network, Normalized) and description.family is not None:
         artifact = save_network(store, network, description)
         context.output(OUTPUT, artifact)
     context.set_metrics(**metrics)

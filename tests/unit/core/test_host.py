@@ -4,7 +4,7 @@ import sys
 import pytest
 
 from workbench.core.errors import ConflictError
-from workbench.core.host import FileLock, hold_or_refuse, is_locked, process_start
+from workbench.core.host import FileLock, hold_or_refuse, is_locked, peak_bytes, process_start
 
 HOLD = """
 import sys
@@ -42,3 +42,11 @@ def test_a_process_is_told_from_a_later_one_and_from_its_own_remains():
         while process_start(child.pid):  # until the system has ended it; it is not yet reaped
             pass
     assert process_start(child.pid) is None
+
+
+def test_the_peak_memory_of_a_process_is_its_own_and_not_that_of_who_started_it():
+    """`getrusage` tells the starter's, which is in force until the new program is loaded."""
+    occupied = bytearray(b"x") * 150_000_000
+    code = "from workbench.core.host import peak_bytes; print(peak_bytes())"
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
+    assert 1_000_000 < int(told.stdout) < len(occupied) < peak_bytes()

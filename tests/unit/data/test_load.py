@@ -54,10 +54,15 @@ def test_the_fingerprint_changes_with_each_byte_and_option(store, digits):
     assert fingerprint() == prints[0]
 
 
-def test_sources_are_told_by_what_is_given(tmp_path, wine):
+def test_sources_are_told_by_what_is_given(tmp_path, wine, picture_folder):
     assert sniff("digits") == ("digits", {})
     assert sniff(wine) == ("table", {"frame": wine})
-    assert sniff(tmp_path) == ("images", {"path": tmp_path})
+    pictures = picture_folder()
+    assert sniff(pictures) == ("images", {"path": pictures})
+    clips = tmp_path / "clips"
+    (clips / "dog").mkdir(parents=True)
+    (clips / "dog" / "1.WAV").touch()
+    assert sniff(clips) == ("folder", {"path": clips})
     assert sniff("流失.csv")[0] == "table"
     assert sniff("x.parquet")[0] == "table"
 

@@ -200,9 +200,9 @@ def test_what_cannot_be_trained_is_refused():
     with pytest.raises(InputError, match="no batch to evaluate"):
         evaluate(network(), [], "classification")
 
-    class Pair(nn.Module):
+    class Words(nn.Module):
         def forward(self, x):
-            return x, x
+            return "text", x
 
-    with pytest.raises(InputError, match="gave a tuple, not a tensor"):
-        outputs_of(Pair(), X[:2])
+    with pytest.raises(InputError, match="gave a str, not a tensor"):
+        outputs_of(Words(), X[:2])

@@ -18,10 +18,13 @@ from workbench.engine.callbacks import FitState
 from workbench.families.network import load_network
 from workbench.flow.workspace import Workspace
 from workbench.serving.sources import StoreRegistry, find_source
+from workbench.serving.state import StateFile
+from workbench.serving.tokens import hash_token, new_token
 from workbench.store.checkpoints import FILE
 from workbench.training.checkpoint import Checkpoint, resumable_state, save_checkpoint
 
 WORK = "w" * 64
+ENDPOINT, OTHER = "live", "other"
 _SCHEMA = "SELECT sql FROM sqlite_schema WHERE name = ?"
 _TRIGGERS = ("versions_never_change", "audit_never_changes", "audit_never_forgets")
 
@@ -60,6 +63,13 @@ def fill(root: Path, data: str, run: str) -> Filled:
         space.promote("digits", number)
     space.rollback("digits")
     space.promote("digits", 1, alias="old")
+    for id_ in (ENDPOINT, OTHER):
+        tokens = (hash_token(new_token(), "ci"),)
+        state_file(space, id_).update(
+            lambda found, tokens=tokens: found.model_copy(
+                update={"tokens": tokens, "revoked": ("0" * 64,)}
+            )
+        )
     filled = Filled(root, data, run, study.ref, study.baseline.ref, tuple(row))
     save_checkpoint(filled.checkpoint, Checkpoint(WORK, _state(0.5)), space.store.checkpoints)
     return filled
@@ -179,6 +189,39 @@ def cut_and_moved(filled: Filled) -> None:
     )
 
 
+def state_file(space: Workspace, id_: str) -> StateFile:
+    folder = space.store.home.endpoints / id_
+    folder.mkdir(parents=True, exist_ok=True)
+    return StateFile(folder, space.store.seals)
+
+
+def _state_path(filled: Filled, id_: str = ENDPOINT) -> Path:
+    return filled.root / "endpoints" / id_ / "state.json"
+
+
+def further_token(filled: Filled) -> None:
+    path = _state_path(filled)
+    values = json.loads(path.read_text())
+    values["tokens"].append({**values["tokens"][0], "name": "mine", "digest": "f" * 64})
+    path.write_text(json.dumps(values))
+
+
+def state(**changes: Any) -> Callable[[Filled], None]:
+    def change(filled: Filled) -> None:
+        path = _state_path(filled)
+        path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
+
+    return change
+
+
+def state_of_another(filled: Filled) -> None:
+    _state_path(filled).write_text(_state_path(filled, OTHER).read_text())
+
+
+def no_json(filled: Filled) -> None:
+    _state_path(filled).write_text("{")
+
+
 def statement(*statements: str) -> Callable[[Filled], None]:
     return lambda filled: sql(filled, *statements)
 
@@ -201,6 +244,7 @@ load = verb(lambda s, f: s.load(f.data))
 register_run = verb(lambda s, f: s.register(f.run, "again"))
 register_variant = verb(lambda s, f: s.register(f.variant, "again"))
 study = verb(lambda s, f: s.study(f.study).variants)
+endpoint = verb(lambda s, f: state_file(s, ENDPOINT).read())
 audit = verb(lambda s, f: s.store.audit.verify())
 serve = verb(lambda s, f: find_source("model:digits@champion", s.store))
 follow = verb(lambda s, f: StoreRegistry(s.store).number("digits", "champion"))

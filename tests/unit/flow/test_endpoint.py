@@ -10,7 +10,13 @@ import pytest
 from typer.testing import CliRunner
 
 from tests.unit.serving import models
-from workbench.core.errors import ConflictError, ForbiddenError, InputError, NotFoundError
+from workbench.core.errors import (
+    ConflictError,
+    ForbiddenError,
+    InputError,
+    NotFoundError,
+    StateError,
+)
 from workbench.flow.cli.main import app
 from workbench.flow.endpoint import expiry
 from workbench.flow.workspace import Workspace
@@ -36,6 +42,26 @@ def endpoint(space):
     found.stop()
 
 
+def test_a_version_is_not_deleted_while_it_is_served_by_its_number(space, endpoint, tmp_path):
+    models.register(space.store, "digits", models.save_digits(tmp_path / "m.onnx", shift=1.0))
+    endpoint.load("digits@3")
+    with pytest.raises(StateError, match="Version 3 of 'digits' is served by endpoint:prod"):
+        space.delete("model:digits@3")
+    endpoint.unload("digits@3")
+    space.delete("model:digits@3")
+    models.register(space.store, "plain", models.save_digits(tmp_path / "m.onnx"))
+    other = space.serve("model:plain", id="plain")  # the only version: there is no alias to follow
+    try:
+        with pytest.raises(StateError, match="served by endpoint:plain"):
+            space.delete("model:plain@1")
+        assert other.predict(ZEROS)
+        space.delete("model:plain@1", force=True)
+        assert space.store.audit.entries("model:plain@1")[-1].action == "delete"
+        assert other.predict(ZEROS), "what is in memory answers on"
+    finally:
+        other.stop()
+
+
 def command(*words):
     done = CliRunner().invoke(app, list(words), catch_exceptions=False)
     assert done.exit_code == 0, done.output
@@ -48,6 +74,8 @@ def test_traffic_and_tokens_come_back_with_the_endpoints_id(space, endpoint):
     report = endpoint.traffic({"champion": 9, "canary": 1}, budget={"errors": 0.1}, sticky="x-user")
     assert report.traffic.budget.errors == 0.1
     token = endpoint.add_token("ci", models=["digits"], expires="12h", rate=100)
+    kept = space.store.home.endpoints / "prod" / "state.json"
+    assert len(json.loads(kept.read_text())["seal"]) == 64
     with pytest.raises(ConflictError, match="running already"):
         space.serve(REF, id="prod")
     endpoint.stop()

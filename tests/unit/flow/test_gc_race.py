@@ -17,7 +17,7 @@ from workbench.flow.resolve import NETWORK, ONNX, Model
 from workbench.store import MODEL_FILE, gc, open_store
 from workbench.store.gc import collect
 
-_FEW, _MANY, _WORKERS = 60, 1000, 2
+_FEW, _MANY, _WORKERS = 20, 1000, 2
 _DESCRIPTION = Description("classification", "logits", (), Signature((), ()))
 
 

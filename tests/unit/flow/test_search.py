@@ -144,7 +144,7 @@ def test_kill_during_a_search_loses_no_measured_variant(ready):
         [sys.executable, "-P", "-c", ELSEWHERE, study.ref], stderr=subprocess.DEVNULL
     )
     try:
-        wait_for(lambda: len(study.variants) >= 4, 120)
+        wait_for(lambda: len(study.variants) >= 2, 120)
         kept = {v.recipe: v.to_json() for v in study.variants}
         os.kill(process.pid, signal.SIGKILL)
     finally:
@@ -152,7 +152,7 @@ def test_kill_during_a_search_loses_no_measured_variant(ready):
         process.wait(30)
     (run,) = ready.space.runs("search")
     assert run.status == "interrupted"
-    best = study.search(max_drop=0.05, budget=3)
+    best = study.search(max_drop=0.05, budget=1)
     after = {v.recipe: v.to_json() for v in study.variants}
     assert all(after[name]["score"] == value["score"] for name, value in kept.items())
     assert all(v.path.exists() for v in study.variants)

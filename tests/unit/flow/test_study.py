@@ -81,6 +81,7 @@ class Twice(nn.Module):
         return self.second(self.first(x.flatten(1)).relu())
 
 
+@pytest.mark.full  # by default `test_compress_takes_a_module_of_ones_own`
 def test_a_module_of_ones_own_is_compressed_by_the_worker(ready):
     run = wb.import_model(Twice(), ready.data)
     study = wb.study(run, ready.data)

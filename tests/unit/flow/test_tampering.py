@@ -19,7 +19,7 @@ from workbench.flow.doctor import examine
 from workbench.store.findings import CHECKS, tampered
 from workbench.store.seals import KINDS
 
-_FOLDERS_OF_NO_CONSEQUENCE = {"requests/", "scratch/", "endpoints/"}
+_FOLDERS_OF_NO_CONSEQUENCE = {"requests/", "scratch/"}
 
 
 @pytest.fixture(scope="session")

@@ -19,7 +19,7 @@ SCREENS = {
 }
 FOR_VISITORS = {
     "app": set(),
-    "dataset": {"look_at", "augment"},
+    "dataset": {"look_at", "augment", "play"},
     "endpoint": {"select"},
     "run": {"overlay"},
     "study": set(),

@@ -78,3 +78,18 @@ def test_a_bomb_is_the_callers_fault_however_it_comes(endpoint, name):
         answer = endpoint.http.post(PATH, **options)
         assert answer.status_code == 422, answer.text
         assert "not opened" in answer.text
+
+
+def test_clips_of_one_request_are_added_up_by_their_headers():
+    sounds = pytest.importorskip("tests.unit.data.sounds")
+    audio = MODALITIES.get("audio")
+    config, _ = audio.fit([], np.array([[16_000, 2, 16_000]] * 3), {})
+    clip = sounds.sound(np.zeros((160_000, 2)), 16_000, "FLAC")
+    weight = audio.weigh(clip, config, DecodeLimits().picture)
+    room = DecodingRoom(DecodeLimits(request_bytes=10 * weight, at_once_bytes=2 * weight))
+    with room.taken(audio, [clip] * 8, config), pytest.raises(OverloadedError):
+        room.taken(audio, [clip], config).__enter__()
+    with pytest.raises(InputError, match="Decoding these 11 inputs takes"):
+        room.taken(audio, [clip] * 11, config).__enter__()
+    with pytest.raises(InputError, match="input 1: a text is not opened"):
+        room.taken(audio, [clip, b"words"], config).__enter__()

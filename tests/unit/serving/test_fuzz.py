@@ -22,7 +22,7 @@ from tests.unit.serving.harness import running
 from workbench.serving.service import Settings
 
 CHECKS = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large]
-QUICK = settings(max_examples=80, deadline=None, derandomize=True, suppress_health_check=CHECKS)
+QUICK = settings(max_examples=40, deadline=None, derandomize=True, suppress_health_check=CHECKS)
 LONG = settings(QUICK, max_examples=4000, derandomize=False, database=None)
 
 

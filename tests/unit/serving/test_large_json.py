@@ -83,7 +83,7 @@ JSON = st.recursive(
 )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(st.dictionaries(st.sampled_from(["inputs", "outputs", "id", "parameters"]), JSON))
 def test_any_other_json_is_the_same_for_both_parsers(value):
     text = orjson.dumps(value)

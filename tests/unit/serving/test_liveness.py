@@ -106,7 +106,7 @@ def test_a_run_under_way_has_an_age():
 
 @pytest.fixture(scope="module")
 def found(digits_file, tmp_path_factory):
-    options = ("--hung-after", "1")
+    options = ("--hung-after", "2")  # a busy machine is slow to answer, too
     with workers(digits_file, tmp_path_factory.mktemp("hung"), options=options) as made:
         wait_for(lambda: len(made.children()) == 3)  # one waits to take a place
         yield made
@@ -158,6 +158,7 @@ def test_managing_waits_for_no_dead_worker_and_names_it(found):
     victim = found.pids()[0]
     with stopped(victim):
         told = asked(found, "DELETE", "/manage/tokens/lost")
+        assert told.status_code in (200, 404), told.text
         if told.status_code == 200:  # 404: the first try was ended with its worker
             assert told.json() in ({"revoked": "lost", "unconfirmed": [0]}, {"revoked": "lost"})
         wait_for(lambda: victim not in found.pids())
@@ -165,7 +166,8 @@ def test_managing_waits_for_no_dead_worker_and_names_it(found):
     headers = {"authorization": f"Bearer {made['token']}"}
     url = f"{found.ready['url']}/predict"
     for _ in range(12):
-        assert httpx.post(url, json=BODY, headers=headers, trust_env=False).status_code == 403
+        answer = httpx.post(url, json=BODY, headers=headers, trust_env=False)
+        assert answer.status_code == 403, answer.text
 
 
 @pytest.mark.full

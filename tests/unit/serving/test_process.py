@@ -171,6 +171,7 @@ def test_an_endpoint_is_started_found_again_and_stopped(local, store, digits_fil
     HOSTS.get("local").stop(info)  # again: nothing to do
 
 
+@pytest.mark.full  # by default for every host, in `tests/conformance/test_hosts.py`
 def test_the_caller_gets_the_endpoints_own_reason(local, store, digits_file):
     with pytest.raises(NotFoundError, match="No model 'none'"):
         local(Order(("model:none",), store.home.root))

@@ -85,7 +85,7 @@ def test_a_request_that_fails_is_told_and_the_call_goes_on(counted, talk):
     talk.ask()
     assert [talk.number() for _ in range(5)] == [1, 2, 3, 4, 5]
     metrics = counted.service.router.find("count", "1").metrics
-    assert metrics.requests == {("grpc", 500): 1, ("grpc", 200): 1}
+    wait_for(lambda: metrics.requests == {("grpc", 500): 1, ("grpc", 200): 1})
 
 
 def test_a_model_that_gives_all_at_once_gives_one_piece(counted, talk):

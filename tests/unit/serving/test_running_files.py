@@ -9,9 +9,10 @@ from workbench.core.errors import StateError
 from workbench.serving.launch import find_place
 from workbench.serving.options import Options
 from workbench.serving.sources import StoreRegistry
+from workbench.serving.state import State, StateFile
 from workbench.store import open_store
 from workbench.store.gc import collect
-from workbench.store.in_use import hold
+from workbench.store.in_use import hold, served_by
 
 
 def exported(store, file):
@@ -74,3 +75,23 @@ def test_a_worker_does_not_start_in_a_folder_that_is_gone(tmp_path, square_file)
     with pytest.raises(StateError, match="moved"):
         find_place(Options(refs=(str(square_file),), home=tmp_path / "home", folder=gone))
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("refs", "kept"),
+    [
+        (["model:digits@2"], {}),
+        (["model:digits"], {"models": {"model:digits@2": {"name": "d", "is_wanted": True}}}),
+        (["model:digits@champion"], {"traffic": {"digits": {"weights": {"champion": 9, "2": 1}}}}),
+        (["model:digits@champion"], {"traffic": {"digits": {"shadow": "2"}}}),
+    ],
+)
+def test_a_version_that_a_running_endpoint_serves_by_its_number_is_told(tmp_path, refs, kept):
+    store = open_store(tmp_path)
+    folder = store.home.endpoints / "prod"
+    lock = hold(folder, refs)
+    StateFile(folder, store.seals).update(lambda _: State.parse(kept, what="a state"))
+    assert served_by(store, "digits", 2) == ["prod"]
+    assert served_by(store, "digits", 1) == served_by(store, "digit", 2) == []
+    lock.release()
+    assert served_by(store, "digits", 2) == []

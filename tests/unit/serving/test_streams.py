@@ -275,7 +275,7 @@ def test_who_leaves_ends_the_work_within_a_piece(counted, how):
     assert counted.model.made <= 3
     reader.close()
     metrics = counted.service.router.find("count", "1").metrics
-    assert metrics.requests == {("v2", 499): 1}
+    wait_for(lambda: metrics.requests == {("v2", 499): 1})
 
 
 def test_a_caller_that_never_reads_is_let_go(counted):

@@ -151,6 +151,7 @@ def test_workers_end_when_their_supervisor_is_killed(fresh):
     wait_for(lambda: not any(process_start(pid) for pid in pids))
 
 
+@pytest.mark.full  # by default for every host, in `tests/conformance/test_hosts.py`
 def test_why_it_cannot_start_is_told(tmp_path):
     with start(tmp_path / "none.onnx", "--workers", 2, "--json") as process:
         said = json.loads(process.stdout.readline())

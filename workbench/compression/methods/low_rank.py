@@ -64,7 +64,8 @@ class LowRank(GraphMethod):
 
     def supports(self, subject: Subject, config: LowRankConfig) -> str | None:
         """Needs a layer that is one node with a constant weight."""
-        if not any(layer.node for layer in subject.layers):
+        kinds = {layer.op_type for layer in subject.layers if layer.node}
+        if kinds.isdisjoint(_MATRICES | {"Conv"}):
             return "the graph has no Conv, Gemm or MatMul with constant weights"
         return None
 

@@ -142,7 +142,8 @@ def _ignored(module: nn.Module, subject: Subject, layers: tuple[Layer, ...]) -> 
     parts = dict(module.named_modules())
     wanted = {layer.name for layer in layers}
     outputs = subject.description.signature.outputs[0].shape[-1]
-    last = subject.layers[-1].name
+    placed = [layer for layer in subject.layers if layer.node] or subject.layers
+    last = placed[-1].name
     return [
         part
         for name, part in parts.items()

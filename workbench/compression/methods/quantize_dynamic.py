@@ -1,4 +1,7 @@
-"""Dynamic int8: weights in int8, activations quantized as they come; for MatMul, Gemm and LSTM."""
+"""Dynamic int8: weights in int8, activations quantized as they come.
+
+For matrix products, LSTMs, and tables of embeddings, whose rows are widened after the look-up.
+"""
 
 from __future__ import annotations
 
@@ -25,6 +28,7 @@ else:
 
 _FOR = "dynamic quantization"
 _OPERATORS = ("MatMul", "Gemm", "LSTM", "Attention")
+_EMBEDDING = "Gather"
 _SPLIT_GEMM = "_MatMul"  # what ONNX Runtime calls the product of a Gemm that it splits
 _FOLDER_NAME = "dynamic.onnx"
 _FLOAT = 1
@@ -46,7 +50,7 @@ class QuantizeDynamicConfig(Config):
 class QuantizeDynamic(GraphMethod):
     """See the module's docstring."""
 
-    summary = "int8 weights of MatMul, Gemm and LSTM; for text models and tables"
+    summary = "int8 weights of MatMul, Gemm, LSTM, embeddings; for text models and tables"
     requires = ("onnx", "onnxruntime")
     produces = "int8"
     Config = QuantizeDynamicConfig
@@ -54,6 +58,8 @@ class QuantizeDynamic(GraphMethod):
     def supports(self, subject: Subject, config: QuantizeDynamicConfig) -> str | None:
         """Needs at least one operator that it quantizes."""
         found = {node.op_type for node in subject.graph.graph.node}
+        found -= {_EMBEDDING}
+        found |= {layer.op_type for layer in subject.layers if layer.node}
         wanted = _operators(config)
         if found.isdisjoint(wanted):
             return (
@@ -71,14 +77,14 @@ class QuantizeDynamic(GraphMethod):
     ) -> onnx.ModelProto:
         """Replaces the operators of `layers` by their integer forms."""
         library = optional.require("onnxruntime.quantization", for_=_FOR)
-        wanted = {layer.node for layer in layers}
-        kept = [layer.node for layer in subject.layers if layer.node not in wanted]
+        graph = graphs.strip(graphs.copy_graph(subject.graph))
+        kept = _kept(graph, subject, layers)
         others = [name for node in kept for name in (node, f"{node}{_SPLIT_GEMM}")]
         reduce = tools.cpu.saturates if config.reduce_range is None else config.reduce_range
         with tempfile.TemporaryDirectory() as folder, quiet():
             path = Path(folder) / _FOLDER_NAME
             library.quantize_dynamic(
-                graphs.strip(graphs.copy_graph(subject.graph)),
+                graph,
                 path,
                 op_types_to_quantize=list(_operators(config)),
                 per_channel=config.per_channel,
@@ -92,7 +98,26 @@ class QuantizeDynamic(GraphMethod):
 
 
 def _operators(config: QuantizeDynamicConfig) -> tuple[str, ...]:
-    return (*_OPERATORS, "Conv") if config.conv else _OPERATORS
+    operators = (*_OPERATORS, _EMBEDDING)
+    return (*operators, "Conv") if config.conv else operators
+
+
+def _kept(graph: onnx.ModelProto, subject: Subject, layers: tuple[Layer, ...]) -> list[str]:
+    """Returns the nodes that stay: of layers not asked for, and look-ups that are no layer.
+
+    Nodes without a name, which cannot be excluded, get one in place.
+    """
+    wanted = {layer.initializer for layer in layers if layer.initializer}
+    weights = {layer.initializer for layer in subject.layers if layer.initializer}
+    embeddings = {layer.node for layer in layers if layer.op_type == _EMBEDDING}
+    kept = []
+    for node in graph.graph.node:
+        own = weights.intersection(node.input)
+        is_look_up = node.op_type == _EMBEDDING and node.name not in embeddings
+        if is_look_up or (own and not own & wanted):
+            node.name = node.name or f"{node.output[0]}.n"
+            kept.append(node.name)
+    return kept
 
 
 PLUGIN = QuantizeDynamic()

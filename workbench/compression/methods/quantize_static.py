@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
-from workbench.compression.method import GraphMethod
+from workbench.compression.method import Edited, GraphMethod
 from workbench.core import optional
 from workbench.core.config import Config
 from workbench.core.lazy import lazy
@@ -37,6 +37,7 @@ _OPERATORS = (
     "AveragePool", "GlobalAveragePool", "Concat", "Reshape", "Flatten", "Transpose", "Squeeze",
     "Unsqueeze", "Sigmoid", "LeakyRelu", "Split", "Slice", "Pad",
 )  # fmt: skip
+_LEFT = frozenset({"Gather", "LSTM", "GRU", "RNN"})
 _OLDEST_OPSET = 13
 _FLOAT = 1
 _WITH_BIAS = frozenset({"Conv", "Gemm"})
@@ -79,7 +80,7 @@ class QuantizeStatic(GraphMethod):
         version = opset(subject.graph)
         if version < _OLDEST_OPSET:
             return f"per-channel int8 needs opset {_OLDEST_OPSET} or newer; the file has {version}"
-        if not any(layer.node for layer in subject.layers):
+        if not any(layer.node and layer.op_type not in _LEFT for layer in subject.layers):
             return "the graph has no Conv, Gemm or MatMul with constant weights"
         return None
 
@@ -89,7 +90,7 @@ class QuantizeStatic(GraphMethod):
         layers: tuple[Layer, ...],
         config: QuantizeStaticConfig,
         tools: Tools,
-    ) -> onnx.ModelProto:
+    ) -> onnx.ModelProto | Edited:
         """Writes QuantizeLinear/DequantizeLinear around the operators of `layers`."""
         graph = subject.graph if config.own_ranges else subject.origin
         ranges = tools.calibrator.ranges(
@@ -105,13 +106,23 @@ class QuantizeStatic(GraphMethod):
         changed = subject.graph
         if config.bias_correction:
             changed = _with_corrected_biases(changed, layers, config.per_channel, reduce, tools)
-        return quantize(
+        quantized = quantize(
             changed,
             ranges,
             per_channel=config.per_channel,
             reduce_range=reduce,
             exclude=others,
         )
+        notes = _notes(layers)
+        return Edited(quantized, notes) if notes else quantized
+
+
+def _notes(layers: tuple[Layer, ...]) -> tuple[str, ...]:
+    left = [la.name for la in layers if la.op_type in _LEFT and la.initializer]
+    if not left:
+        return ()
+    words = f"quantize_static leaves {', '.join(left)} in float: embeddings and recurrent weights"
+    return (f"{words} are for quantize_dynamic or quantize_weights",)
 
 
 def quantize(

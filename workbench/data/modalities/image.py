@@ -2,26 +2,60 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, field_validator
 
+from workbench.core.batch import Batch
 from workbench.core.config import Config
 from workbench.core.errors import InputError
 from workbench.core.records import Finding
 from workbench.data import pictures
 from workbench.data.chunks import StoredArray, chunks
-from workbench.data.modality import ExampleSamples, Modality, Sketch, indexed
-from workbench.data.picture_file import PictureLimits, open_picture, pillow
+from workbench.data.json_files import base64_bytes, each_value
+from workbench.data.modality import ExampleSamples, FileKind, Normalizing, Sketch
+from workbench.data.picture_file import SUFFIXES, PictureLimits, open_picture, pillow
 from workbench.data.sketches import image_sketch
 
 _KEPT = 128
 _DEFAULT = 64
 _USUAL_CHANNELS = (1, 3, 4)
+
+
+class ImageOptions(Config):
+    """What may be chosen of how pictures in files are prepared."""
+
+    size: tuple[int, int] | None = Field(
+        default=None,
+        description="Height and width; by default kept if all are one size, else 64×64.",
+    )
+    channels: Literal[1, 3] | None = Field(
+        default=None, description="1 gray, 3 color; by default gray if all are gray."
+    )
+    resize: Literal["stretch", "crop"] = Field(
+        default="stretch", description="How a picture of another shape is made to fit."
+    )
+    max_pixels: int = Field(
+        default=PictureLimits.pixels,
+        ge=1,
+        le=PictureLimits.pixels,
+        exclude=True,
+        description="Most pixels of one picture; its header tells, and more is not opened.",
+    )
+
+    @field_validator("size", mode="before")
+    @classmethod
+    def _square(cls, value: Any) -> Any:
+        return (value, value) if isinstance(value, int) else value
+
+    @field_validator("size")
+    @classmethod
+    def _positive(cls, value: tuple[int, int] | None) -> tuple[int, int] | None:
+        if value is not None and not all(1 <= side <= 4096 for side in value):
+            raise ValueError("height and width must be 1 to 4096 pixels")
+        return value
 
 
 class ImageConfig(Config):
@@ -44,16 +78,17 @@ class ImageConfig(Config):
     )
 
 
-class Image(Modality):
+class Image(Normalizing):
     """Pictures of one size; see `ImageConfig`."""
 
     summary = "Pictures: files, bytes, Pillow images or arrays"
     Config = ImageConfig
+    Options = ImageOptions
     array_ranks = (3, 4)
     array_words = "N×H×W or N×H×W×C"
     place_axes = 2
     what = "images"
-    takes_files = True
+    files = FileKind("picture", "image/*", ".png", SUFFIXES)
 
     def examples(self, rng: np.random.Generator) -> ExampleSamples:
         """Small pictures of noise in color."""
@@ -81,6 +116,15 @@ class Image(Modality):
         )
         return config, ()
 
+    def measure(self, value: Any, options: Mapping[str, Any], *, is_read: bool) -> tuple[int, ...]:
+        """Height, width and channels."""
+        limits = PictureLimits(options.get("max_pixels", PictureLimits.pixels))
+        picture = open_picture(value, limits)
+        size, channels = pictures.upright_size(picture), pictures.channels_of(picture)
+        if is_read:  # the end of a file may be missing, too
+            pictures.picture_array(picture, channels, size, "stretch")
+        return (*size, channels)
+
     def prepare(self) -> None:
         """Imports Pillow with its readers of the common formats."""
         pictures.prepare()
@@ -101,7 +145,7 @@ class Image(Modality):
             return 0
         return pictures.weigh(value, config.channels, config.size, limits)
 
-    def decode_batch(self, values: Sequence[Any], config: ImageConfig) -> np.ndarray:
+    def decode_batch(self, values: Sequence[Any], config: ImageConfig) -> Batch:
         """Arrays of the right shape are decoded together, all else one by one."""
         if isinstance(values, np.ndarray) and values.shape[1:] == _raw_shape(config):
             decoded = _float32(_channels_first(values, config.layout))
@@ -125,34 +169,22 @@ class Image(Modality):
     def from_json(self, value: Any, config: ImageConfig) -> Any:
         """Text is base64 of a picture file, numbers are pixels; in a list each item by itself."""
         if isinstance(value, str):
-            return _from_base64(value)
+            return base64_bytes(value, _JSON_HINT)
         if isinstance(value, Mapping):
             if set(value) != {"b64"}:
                 raise InputError(
                     f"Got an object with {sorted(value)}; a picture would be right.",
                     hint=_JSON_HINT,
                 )
-            return _from_base64(value["b64"])
+            return base64_bytes(value["b64"], _JSON_HINT)
         if isinstance(value, list) and any(isinstance(item, (str, Mapping)) for item in value):
-            return self._items_from_json(value, config)
+            return each_value(value, lambda v: self.from_json(v, config), "pictures", _JSON_HINT)
         if isinstance(value, list):
             return _array(value)
         raise InputError(
             f"Got {_JSON_WORDS.get(type(value), 'this')}; a picture would be right.",
             hint=_JSON_HINT,
         )
-
-    def _items_from_json(self, items: list[Any], config: ImageConfig) -> list[Any]:
-        values, problems = [], []
-        for index, item in enumerate(items):
-            try:
-                values.append(self.from_json(item, config))
-            except InputError as error:
-                problems.extend(indexed(error, index, len(items)))
-        if problems:
-            count = f"{len(problems)} of {len(items)} pictures cannot be read."
-            raise InputError(count, problems=problems, hint=_JSON_HINT)
-        return values
 
     def sample_shape(self, config: ImageConfig) -> tuple[int, ...]:
         """Channels, height, width."""
@@ -357,11 +389,3 @@ def _rank(shape: tuple[int, ...], config: ImageConfig) -> int:
 
 def _wanted(config: ImageConfig) -> str:
     return f"right is {_raw_shape(config)} for one, (n, …) for several"
-
-
-def _from_base64(text: Any) -> bytes:
-    try:
-        body = text.partition(",")[2] if text.startswith("data:") else text
-        return base64.b64decode(body, validate=True)
-    except (AttributeError, ValueError, binascii.Error) as error:
-        raise InputError("The text is not base64.", hint=_JSON_HINT) from error

@@ -12,7 +12,7 @@ from workbench.core.config import Config
 from workbench.core.errors import InputError
 from workbench.core.records import Finding
 from workbench.data.chunks import StoredArray, chunks
-from workbench.data.modality import ExampleSamples, Modality, Sketch
+from workbench.data.modality import ExampleSamples, Normalizing, Sketch
 from workbench.data.sketches import row_sketch
 
 _SIDE = 64
@@ -32,7 +32,7 @@ class SeriesConfig(Config):
     )
 
 
-class Series(Modality):
+class Series(Normalizing):
     """Arrays of shape (channels, time), or (time,) of one channel; see `SeriesConfig`."""
 
     summary = "Series: channels over time, as arrays C×T or lists"

@@ -22,7 +22,7 @@ from workbench.data.columns import (
     scales,
 )
 from workbench.data.columns_fit import clean_column, fit_column
-from workbench.data.modality import ExampleSamples, Modality, Sketch, cannot_be_read
+from workbench.data.modality import ExampleSamples, Normalizing, Sketch, cannot_be_read
 from workbench.data.rows import Rows, frame_columns, is_frame
 from workbench.data.sketches import row_sketch
 
@@ -40,7 +40,7 @@ class TableConfig(Config):
     )
 
 
-class Table(Modality):
+class Table(Normalizing):
     """Rows as mappings, sequences or a DataFrame; see `TableConfig`."""
 
     summary = "Rows of a table: mappings, sequences or a DataFrame"
@@ -48,6 +48,7 @@ class Table(Modality):
     array_ranks = (2,)
     array_words = "N×F"
     what = "rows"
+    is_row = True
 
     def examples(self, rng: np.random.Generator) -> ExampleSamples:
         """Rows with a number and a category."""

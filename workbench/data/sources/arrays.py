@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections import Counter
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
@@ -13,24 +12,24 @@ from pydantic import Field
 from workbench.core.config import Config
 from workbench.core.errors import InputError
 from workbench.core.ids import digest_json
-from workbench.data.chunks import chunks
 from workbench.data.collected import Collected, Progress, Reader
+from workbench.data.given_inputs import given_inputs
 from workbench.data.modalities import MODALITIES
-from workbench.data.source import Source, SourceConfig
+from workbench.data.modality_options import ModalityOptions, parsed_options
+from workbench.data.source import Source
 from workbench.data.split import part_code
 from workbench.store import Store
 from workbench.tasks import TASKS, infer_task
 
-_DEFAULTS = ("table", "image")
 
-
-class ArraysConfig(SourceConfig):
+class ArraysConfig(ModalityOptions):
     """Arrays and what they mean."""
 
     inputs: Any = Field(
         exclude=True,
         description="Images N×H×W or N×H×W×C (uint8 or float), rows N×F, or series N×C×T; an array "
-        "or a list.",
+        "or a list. Or several by name, each an array N×… or a list of N arrays, of any type. Or N "
+        "samples of a modality without plain arrays, as clips: (samples, rate).",
     )
     targets: Any = Field(
         exclude=True,
@@ -39,8 +38,20 @@ class ArraysConfig(SourceConfig):
     )
     modality: str | None = Field(
         default=None,
-        description="What the inputs are: image, table, series, …; by default rows if they have "
-        "two axes, else pictures.",
+        description="What the inputs are: image, table, series, audio, …; by default tensors if "
+        "they have names, rows if they have two axes, else pictures.",
+    )
+    axes: dict[str, tuple[str | None, ...]] | None = Field(
+        default=None,
+        exclude=True,
+        description="Names of the axes of one sample by input, as in {'x': ('time', None)}: an "
+        "axis with a name, or in which samples differ, is a free dimension; equal names are one.",
+    )
+    options: dict[str, Any] = Field(
+        default_factory=dict,
+        exclude=True,
+        description="Options of a modality without plain arrays, as seconds=2; they may also be "
+        "given by themselves.",
     )
     labels: tuple[str, ...] | None = Field(default=None, description="Class names.")
     task: str | None = Field(default=None, description="By default inferred from the targets.")
@@ -79,74 +90,53 @@ class ArraysReader(Reader):
         self.name = name
         self._config = config
         self._place = place or (lambda index: f"row {index}")
-        self._problems: list[str] = []
-        self._inputs = self._stacked(config.inputs)
+        self._inputs = given_inputs(config.inputs, config.modality, config.axes, self._place)
         self._targets = _targets(config.targets)
 
     def fingerprint(self, progress: Progress) -> str:
         """Hashes dtype, shape and bytes of everything given."""
-        sha = hashlib.sha256()
-        if self._inputs is not None:
-            sha.update(f"{self._inputs.dtype.str}{self._inputs.shape}".encode())
-            for rows in chunks(self._inputs):
-                sha.update(np.ascontiguousarray(self._inputs[rows]).tobytes())
         extras = {
             name: [repr(value) for value in _listed(given, name)]
             for name in ("parts", "groups", "time")
             if (given := getattr(self._config, name)) is not None
         }
-        return digest_json({"inputs": sha.hexdigest(), "targets": _digest(self._targets), **extras})
+        if self._config.options:
+            extras["options"] = [repr(item) for item in sorted(self._config.options.items())]
+        inputs, targets = self._inputs.digest(), _digest(self._targets)
+        return digest_json({"inputs": inputs, "targets": targets, **extras})
 
     def collect(self, progress: Progress) -> Collected:
         """Checks lengths, numbers and targets, and gathers what is wrong."""
-        config, problems = self._config, list(self._problems)
-        count = len(config.inputs)
-        if not count:
+        config, inputs = self._config, self._inputs
+        if not inputs.count and not inputs.problems:
             raise InputError("The inputs are empty.", hint="Give at least a few samples.")
-        problems += self._lengths(count)
-        if self._inputs is not None:
-            problems += _not_finite(self._inputs, self._place)
-            if self._inputs.ndim == 1:
-                problems.append("inputs have one axis; give N×F rows or N×H×W images")
+        problems = [*inputs.problems, *inputs.value_problems()]
+        problems += self._lengths(inputs.count) if inputs.count else []
         task = config.task or self._inferred()
-        modality = config.modality or self._default_modality()
+        modality = config.modality or inputs.default_modality()
         axes = MODALITIES.get(modality).place_axes
         targets = TASKS.get(task).targets(self._targets, config.labels, self._place, axes)
         given, bad_parts = _given(config.parts, self._place)
         problems += targets.problems + bad_parts
-        if problems and (self._inputs is None or len(targets.values) != count):
+        if problems and (inputs.samples is None or len(targets.values) != inputs.count):
             self._raise(problems)
-        self._check_rank(modality, problems)
+        if misfits := inputs.misfits(modality):
+            self._raise([*problems, *misfits])
+        chosen = parsed_options(modality, config.options) if config.options else {}
         return Collected(
             modality=modality,
             task=task,
             labels=targets.labels,
-            samples=self._inputs,  # type: ignore[arg-type]
+            samples=inputs.samples,
             targets=targets.values,
             place=self._place,
             given=given,
             groups=None if config.groups is None else np.asarray(config.groups),
             time=None if config.time is None else np.asarray(config.time),
+            shapes=inputs.sizes(chosen),
             problems=tuple(problems),
-            options={"columns": config.columns},
+            options={"columns": config.columns, **inputs.options(), **chosen},
         )
-
-    def _stacked(self, inputs: Any) -> np.ndarray | None:
-        if hasattr(inputs, "detach"):
-            inputs = inputs.detach().cpu()
-        try:
-            array = np.asarray(inputs)
-        except ValueError:
-            array = np.empty(0, object)
-        if array.dtype == object:
-            self._problems += _ragged(inputs, self._place)
-            return None
-        if array.dtype.kind not in "buif" or array.ndim == 0:
-            raise InputError(
-                f"The inputs are {array.dtype} of shape {array.shape}.",
-                hint="Give numbers: N×H×W or N×H×W×C images, or N×F rows.",
-            )
-        return array if array.dtype == np.uint8 else array.astype(np.float32)
 
     def _inferred(self) -> str:
         return infer_task(self._targets, is_labeled=self._config.labels is not None)
@@ -162,20 +152,6 @@ class ArraysReader(Reader):
             for name, value in given.items()
             if len(value) != count
         ]
-
-    def _default_modality(self) -> str:
-        rank = None if self._inputs is None else self._inputs.ndim
-        return next(
-            (key for key in _DEFAULTS if rank in MODALITIES.get(key).array_ranks), _DEFAULTS[-1]
-        )
-
-    def _check_rank(self, modality: str, problems: list[str]) -> None:
-        about, array = MODALITIES.get(modality), self._inputs
-        if array is not None and array.ndim not in about.array_ranks:
-            problems.append(
-                f"inputs have shape {array.shape}; as '{modality}' they are {about.array_words}"
-            )
-            self._raise(problems)
 
     def _raise(self, problems: Sequence[str]) -> None:
         raise InputError(
@@ -221,40 +197,6 @@ def _listed(values: Any, name: str) -> list[Any]:
         raise InputError(f"{name} has shape {array.shape}; right is one axis, (N,).")
     listed: list[Any] = array.tolist()
     return listed
-
-
-def _not_finite(array: np.ndarray, place: Any) -> list[str]:
-    if array.dtype == np.uint8:
-        return []
-    problems = []
-    for rows in chunks(array):
-        flat = array[rows].reshape(rows.stop - rows.start, -1)
-        counts = (~np.isfinite(flat)).sum(1)
-        problems += [
-            f"{place(rows.start + int(i))}: {int(counts[i])} values are NaN or infinite"
-            for i in np.flatnonzero(counts)
-        ]
-    return problems
-
-
-def _ragged(inputs: Any, place: Any) -> list[str]:
-    shapes = [_shape(value) for value in inputs]
-    usual, _ = Counter(shapes).most_common(1)[0]
-    return [
-        f"{place(i)}: shape {shape}, most have {usual}"
-        if shape is not None
-        else f"{place(i)}: not an array of numbers"
-        for i, shape in enumerate(shapes)
-        if shape != usual or shape is None
-    ]
-
-
-def _shape(value: Any) -> tuple[int, ...] | None:
-    try:
-        array = np.asarray(value)
-    except ValueError:
-        return None
-    return array.shape if array.dtype.kind in "buif" else None
 
 
 def _given(parts: Any, place: Any) -> tuple[np.ndarray | None, list[str]]:

@@ -59,6 +59,14 @@ class TableSourceConfig(SourceConfig):
         default=None, description="Mark before decimals in a CSV file; by default found out."
     )
 
+    max_memory: float | None = Field(
+        default=None,
+        gt=0,
+        exclude=True,
+        description="Most bytes that a file's cells may take in memory; by default half of what is "
+        "free.",
+    )
+
     @model_validator(mode="after")
     def _one_table(self) -> TableSourceConfig:
         if (self.path is None) == (self.frame is None):
@@ -143,7 +151,9 @@ class _TableReader(Reader):
     def _table(self) -> RawTable:
         if self._path is not None:
             config = self._config
-            return read_table(self._path, config.encoding, config.separator, config.decimal)
+            return read_table(
+                self._path, config.encoding, config.separator, config.decimal, config.max_memory
+            )
         if self._frame is None:
             raise InputError("There is no table.", hint="Give path= or frame=.")
         return self._frame

@@ -10,16 +10,17 @@ from workbench.core import optional
 from workbench.core.records import Description
 from workbench.exporting.blame import ExportError, first_line, line_of_user
 from workbench.exporting.exporter import Exporter, Written
-from workbench.exporting.graph import load_graph, save_graph
+from workbench.exporting.graph import load_graph, save_graph, without_prefix
 from workbench.exporting.quiet import quiet
+from workbench.exporting.traceable import Traceable, named_axes, traceable
 
 if TYPE_CHECKING:
-    import numpy as np
     from torch import nn
+
+    from workbench.core.batch import Batch
 
 _FOR = "exporting a model to ONNX"
 _OPSET = 20
-_BATCH = "batch"
 
 
 class Onnx(Exporter):
@@ -30,59 +31,55 @@ class Onnx(Exporter):
     suffix = ".onnx"
 
     def write(
-        self, module: nn.Module, description: Description, samples: np.ndarray, path: Path
+        self, module: nn.Module, description: Description, samples: Batch, path: Path
     ) -> Written:
         """Writes `module`, with nothing in the file but the graph and its weights."""
+        traced = traceable(module, description, samples)
         try:
-            written = _by_dynamo(module, description, samples, path)
+            written = _by_dynamo(traced, description, path)
         except Exception as error:  # noqa: BLE001 - torch.export raises whatever the module's code raises
-            written = _by_torchscript(module, description, samples, path, error)
-        save_graph(load_graph(path), path)
+            written = _by_torchscript(traced, description, path, error)
+        graph = load_graph(path)
+        save_graph(without_prefix(graph, traced.prefix) if traced.prefix else graph, path)
         return written
 
 
-def _by_dynamo(
-    module: nn.Module, description: Description, samples: np.ndarray, path: Path
-) -> Written:
+def _by_dynamo(traced: Traceable, description: Description, path: Path) -> Written:
     torch = optional.require("torch", for_=_FOR)
-    names = _names(description)
     with quiet(), torch.no_grad():
         program = torch.onnx.export(
-            module,
-            (torch.from_numpy(samples[:2].copy()),),
+            traced.module,
+            traced.args,
             dynamo=True,
-            dynamic_shapes=({0: _BATCH},),
+            dynamic_shapes=traced.dynamic_shapes,
             verbose=False,
-            **names,
+            **_names(description),
         )
         program.save(str(path), external_data=False)
-    return Written(path, "dynamo", folded_batch_norms(program.exported_program))
+    folded = folded_batch_norms(program.exported_program)
+    return Written(path, "dynamo", {traced.own(a): traced.own(b) for a, b in folded.items()})
 
 
 def _by_torchscript(
-    module: nn.Module,
-    description: Description,
-    samples: np.ndarray,
-    path: Path,
-    cause: Exception,
+    traced: Traceable, description: Description, path: Path, cause: Exception
 ) -> Written:
     torch = optional.require("torch", for_=_FOR)
-    names = _names(description)
-    dynamic = {name: {0: _BATCH} for side in names.values() for name in side}
-    where = line_of_user(cause, module)
+    signature = description.signature
+    dynamic = {s.name: named_axes(s) for s in (*signature.inputs, *signature.outputs)}
+    where = line_of_user(cause, traced.module)
     try:
         with quiet(), torch.no_grad():
             torch.onnx.export(
-                module,
-                (torch.from_numpy(samples[:2].copy()),),
+                traced.module,
+                traced.args,
                 str(path),
                 dynamo=False,
                 dynamic_axes=dynamic,
                 opset_version=_OPSET,
-                **names,
+                **_names(description),
             )
     except Exception as error:  # noqa: BLE001 - likewise
-        where = where or line_of_user(error, module)
+        where = where or line_of_user(error, traced.module)
         raise ExportError(
             f"The model cannot be exported to ONNX{_at(where)}: {first_line(cause)}",
             problems=[

@@ -108,25 +108,37 @@ def models(as_json: Json = False) -> None:
 @app.command()
 def delete(
     ref: Annotated[str, typer.Argument(help="A version (model:name@3) or an ended run.")],
+    force: Annotated[
+        bool, typer.Option("--force", help="Also a version that a running endpoint serves.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Delete a version or a run; its files go with `gc`."""
-    workspace().delete(ref)
+    workspace().delete(ref, force=force)
     emit({"deleted": ref}, as_json, f"Deleted {ref}.")
 
 
 @app.command()
 def gc(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False,
+    accept_loss: Annotated[
+        bool,
+        typer.Option(
+            "--accept-loss",
+            help="Forget records that are gone or broken for good, once the log names them.",
+        ),
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Remove files that nothing needs, and what ended processes left behind."""
-    freed = workspace().gc(dry_run=dry_run)
+    freed = workspace().gc(dry_run=dry_run, accept_loss=accept_loss)
     word = "would free" if dry_run else "freed"
     text = f"{word} {freed['files']} files, {freed['bytes'] / 1e6:.1f} MB; "
     text += f"{freed['leftovers']} left-overs, {freed['leftover_bytes'] / 1e6:.1f} MB"
     if freed["changed"]:
         text += f"; forgot {freed['changed']} results that were changed (`workbench audit`)"
+    if freed["lost"]:
+        text += f"; accepted {freed['lost']} losses (`workbench audit` names them)"
     if freed["in_use"]:
         text += f"; {freed['in_use']} more stay, since a running endpoint serves them"
     emit(freed, as_json, text)

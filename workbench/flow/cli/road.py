@@ -143,7 +143,7 @@ def _data_text(facts: dict[str, Any]) -> str:
     counts = ", ".join(f"{part} {count:,}" for part, count in facts["samples"].items())
     head = [
         facts["ref"],
-        f"{facts['modality']} {tuple(facts['sample_shape'])}, {facts['task']}; {counts}",
+        f"{facts['modality']} {facts['shape_words']}, {facts['task']}; {counts}",
     ]
     if facts["labels"]:
         head.append(f"{len(facts['labels'])} labels: {', '.join(facts['labels'][:12])}")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from workbench.core.batch import Batch
 from workbench.core.errors import InputError
 from workbench.core.files import writing
 from workbench.flow.targets.target import Target
@@ -35,13 +36,13 @@ writes result.json. Back on the machine of the study:
 """
 
 
-def export(study: str, variants: Sequence[Variant], inputs: np.ndarray, folder: Path) -> Path:
+def export(study: str, variants: Sequence[Variant], inputs: Batch, folder: Path) -> Path:
     """Writes script, ONNX files, inputs and expected answers; returns the folder.
 
     Args:
         study: Ref of the study.
         variants: The baseline first.
-        inputs: Prepared samples, float32 [n, …].
+        inputs: Prepared samples [n, …].
         folder: Where to; made if it is not there.
 
     Raises:
@@ -57,7 +58,8 @@ def export(study: str, variants: Sequence[Variant], inputs: np.ndarray, folder: 
         rows = [_written(variant, inputs, folder) for variant in variants]
         batch = variants[0].measured.batch
         index = {"format": _FORMAT, "study": study, "batch": batch, "variants": rows}
-        np.save(folder / "inputs.npy", inputs, allow_pickle=False)
+        feeds: dict[str, Any] = open_session(variants[0].path).feeds(inputs)
+        np.savez(folder / "inputs.npz", **feeds)
         (folder / "study.json").write_text(json.dumps(index, indent=2), encoding="utf-8")
         (folder / "README.txt").write_text(_READ_ME.format(study=study), encoding="utf-8")
         shutil.copyfile(_SCRIPT, folder / _SCRIPT.name)
@@ -116,7 +118,7 @@ def _problems(data: Any, study: str, digests: Sequence[str]) -> list[str]:
     return found
 
 
-def _written(variant: Variant, inputs: np.ndarray, folder: Path) -> dict[str, str]:
+def _written(variant: Variant, inputs: Batch, folder: Path) -> dict[str, str]:
     name = variant.digest[:12]
     file, expected = f"models/{name}.onnx", f"models/{name}.npy"
     shutil.copyfile(variant.path, folder / file)

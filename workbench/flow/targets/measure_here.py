@@ -33,13 +33,15 @@ def main() -> int:
     parser.add_argument("--output", type=Path, default=here / "result.json")
     asked = parser.parse_args()
     index = json.loads((here / "study.json").read_text(encoding="utf-8"))
-    inputs = np.load(here / "inputs.npy", allow_pickle=False)
+    with np.load(here / "inputs.npz", allow_pickle=False) as file:
+        inputs = {name: file[name] for name in file.files}
     rows = index["variants"]
     base = opened(here / rows[0]["file"], asked.threads)
     figures = {}
     for row in rows:
         session = base if row is rows[0] else opened(here / row["file"], asked.threads)
-        figure = timed(base, session, inputs[: index["batch"]], asked.seconds)
+        batch = {name: values[: index["batch"]] for name, values in inputs.items()}
+        figure = timed(base, session, batch, asked.seconds)
         figure.update(checked(session, inputs, here / row["expected"]))
         figures[row["digest"]] = figure
         say(
@@ -69,15 +71,13 @@ def opened(path: Path, threads: int) -> Any:
     return ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
 
 
-def run(session: Any, batch: np.ndarray) -> np.ndarray:
-    """Returns the first output for a batch."""
-    output: np.ndarray = session.run(
-        [session.get_outputs()[0].name], {session.get_inputs()[0].name: batch}
-    )[0]
+def run(session: Any, batch: dict[str, np.ndarray]) -> np.ndarray:
+    """Returns the first output for the tensors of a batch by name."""
+    output: np.ndarray = session.run([session.get_outputs()[0].name], batch)[0]
     return output
 
 
-def timed(base: Any, session: Any, batch: np.ndarray, seconds: float) -> dict[str, Any]:
+def timed(base: Any, session: Any, batch: dict[str, np.ndarray], seconds: float) -> dict[str, Any]:
     """Returns latency and its ratio to the baseline, measured in turns."""
     pair = [base, session]
     start = time.perf_counter_ns()
@@ -105,7 +105,7 @@ def timed(base: Any, session: Any, batch: np.ndarray, seconds: float) -> dict[st
     return {"p50_ms": float(p50), "p95_ms": float(p95), "runs": int(ms[1].size), "ratio": ratio}
 
 
-def checked(session: Any, inputs: np.ndarray, expected: Path) -> dict[str, float]:
+def checked(session: Any, inputs: dict[str, np.ndarray], expected: Path) -> dict[str, float]:
     """Returns how the answers agree with those of the machine that the file was made on."""
     wanted = np.load(expected, allow_pickle=False)
     got = run(session, inputs)

@@ -35,9 +35,10 @@ def state(dataset: Dataset) -> dict[str, Any]:
         "what": _modality(dataset).what,
         "shape_words": _modality(dataset).shape_words(dataset.preprocessing),
         "has_tiles": has_tiles(dataset),
+        "plays": _modality(dataset).plays,
         "has_classes": has_classes(dataset),
         "task": dataset.task,
-        "shape": list(dataset.sample_shape),
+        "shape": facts["sample_shape"],
         "samples": facts["samples"],
         "labels": list(dataset.labels),
         "balance": balance(dataset),
@@ -68,7 +69,7 @@ def has_classes(dataset: Dataset) -> bool:
 
 def has_tiles(dataset: Dataset) -> bool:
     """Returns whether samples can be looked at as small pictures."""
-    return _tiles(dataset, np.asarray(dataset.train.glimpse[:1], np.float32)) is not None
+    return _tiles(dataset, dataset.train.glimpse[:1]) is not None
 
 
 def gallery(dataset: Dataset, part: str, label: int | None = None) -> dict[str, Any]:
@@ -133,6 +134,33 @@ def augmented(
     }
 
 
+def media(dataset: Dataset, part: str, index: int) -> dict[str, Any]:
+    """Returns one sample as a file that a page plays, in a data URI; None of it is long.
+
+    Raises:
+        InputError: There is no such sample, or it cannot be played.
+    """
+    split = getattr(dataset, part)
+    if not 0 <= index < len(split):
+        raise InputError(f"{part} has {len(split)} samples, no number {index}.")
+    sample = split[index]
+    return {
+        "part": part,
+        "index": index,
+        "name": name_of(dataset, sample.target),
+        **playable(dataset, sample.input),
+    }
+
+
+def playable(dataset: Dataset, value: Any) -> dict[str, str]:
+    """Returns a raw sample as a data URI with its media type; nothing where none is played."""
+    modality = _modality(dataset)
+    if not modality.plays:
+        return {}
+    content = base64.b64encode(modality.media(value, dataset.preprocessing)).decode()
+    return {"type": modality.plays, "media": f"data:{modality.plays};base64,{content}"}
+
+
 def table_rows(dataset: Dataset, part: str) -> dict[str, Any]:
     """Returns the first rows of a part as they came, and a histogram of each numeric column."""
     split = getattr(dataset, part)
@@ -194,12 +222,15 @@ def _modality(dataset: Dataset) -> Modality:
     return MODALITIES.get(dataset.modality)
 
 
-def _tiles(dataset: Dataset, prepared: np.ndarray) -> tuple[np.ndarray, float] | None:
+def _tiles(dataset: Dataset, prepared: Any) -> tuple[np.ndarray, float] | None:
+    """Returns prepared samples, an array or a list, as pictures; None where there are none."""
+    if isinstance(prepared, np.ndarray):
+        prepared = np.asarray(prepared, np.float32)
     return _modality(dataset).tiles(prepared, dataset.preprocessing)
 
 
-def _pictures(dataset: Dataset, prepared: np.ndarray) -> tuple[np.ndarray, float]:
-    found = _tiles(dataset, np.asarray(prepared, np.float32))
+def _pictures(dataset: Dataset, prepared: Any) -> tuple[np.ndarray, float]:
+    found = _tiles(dataset, prepared)
     if found is None:
         raise InputError(f"There are no pictures of {dataset.ref}.")
     return found
@@ -208,8 +239,20 @@ def _pictures(dataset: Dataset, prepared: np.ndarray) -> tuple[np.ndarray, float
 def _row(sample: Any) -> Mapping[str, Any]:
     """Returns a sample as a row of a table; plain numbers are numbered."""
     if isinstance(sample, Mapping):
-        return sample
+        return {name: _cell(value) for name, value in sample.items()}
+    if np.size(sample) > _MOST_SAMPLED:
+        return {"sample": _cell(sample)}
     return {f"x{i}": value for i, value in enumerate(np.ravel(sample).tolist())}
+
+
+def _cell(value: Any) -> Any:
+    """Returns an array as what a cell can hold: its only value, or its size and first values."""
+    if not isinstance(value, np.ndarray):
+        return value
+    if not value.ndim:
+        return value.item()
+    first = ", ".join(_words(v) for v in value.ravel()[:4].tolist())
+    return f"{'×'.join(map(str, value.shape))}: {first}{', …' if value.size > 4 else ''}"
 
 
 def _histogram(values: Sequence[Any]) -> list[int] | None:

@@ -14,6 +14,7 @@ from workbench.core.errors import WorkbenchError
 from workbench.core.jsonl import line_of, parts
 from workbench.core.optional import is_installed
 from workbench.data.dataset import Dataset, open_dataset
+from workbench.data.modalities import MODALITIES
 from workbench.flow.endpoint import Endpoint
 from workbench.flow.workspace import Workspace
 from workbench.screens.forms import MOST
@@ -182,6 +183,14 @@ def random_sample(dataset: Dataset, rng: np.random.Generator) -> tuple[int, Any,
     index = int(rng.integers(len(dataset.val)))
     sample = dataset.val[index]
     return index, sample.input, name_of(dataset, sample.target)
+
+
+def example_row(dataset: Dataset) -> dict[str, Any]:
+    """Returns a row to begin with; nothing if samples are no rows with names."""
+    if not MODALITIES.get(dataset.modality).is_row:
+        return {}
+    row = dataset.val[0].input
+    return plain_row(row) if isinstance(row, Mapping) else {}
 
 
 def plain_row(row: Any) -> dict[str, Any]:

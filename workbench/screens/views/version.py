@@ -129,7 +129,7 @@ def _card(manifest: Mapping[str, Any]) -> list[list[str]]:
     energy = manifest.get("energy") or {}
     seconds = energy.get("cpu_seconds")
     rows = [
-        ["task", about.get("task")],
+        ["task", about.get("task") or None],
         ["takes", about.get("modality") or "tensors"],
         ["labels", f"{len(labels)}: {', '.join(map(str, labels[:8]))}" if labels else None],
         *(

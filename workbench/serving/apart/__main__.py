@@ -7,17 +7,17 @@ from __future__ import annotations
 
 import logging
 import os
-import resource
 import sys
 from typing import BinaryIO
 
 from workbench.core.errors import UnexpectedError, WorkbenchError
+from workbench.core.host import peak_bytes
 from workbench.serving.apart.kinds import read
 from workbench.serving.apart.work import Parsed, Work, read_work, write, write_parsed
 from workbench.serving.errors import TooLargeError
 
 _LOGGER = logging.getLogger(__name__)
-_MOST_KEPT_KB = 1_000_000
+_MOST_KEPT = 1_000_000_000
 _POLITE = 5
 
 
@@ -38,7 +38,7 @@ def main() -> int:
 def _answer(asked: BinaryIO, told: BinaryIO) -> bool:
     """Answers one body; returns whether to go on."""
     found = _read(read_work(asked))
-    is_last = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss > _MOST_KEPT_KB
+    is_last = peak_bytes() > _MOST_KEPT
     if isinstance(found, WorkbenchError):
         write(told, {"error": found.to_dict(), "is_last": is_last})
     else:

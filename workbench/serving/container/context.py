@@ -16,12 +16,13 @@ from workbench.core.refs import parse_ref
 from workbench.core.yaml_text import yaml_text
 from workbench.serving.container import kubernetes
 from workbench.serving.container.config import PORT, SECRET, ContainerConfig
-from workbench.serving.container.requirements import pinned
+from workbench.serving.container.requirements import needed_by, pinned
 from workbench.serving.container.wheel import pack
 from workbench.serving.tokens import new_token
 from workbench.store import Store, open_store
 from workbench.store.carrying import carry
 from workbench.store.sealing import leave_keyless
+from workbench.store.versions import Version
 
 TOKEN = "token"
 _MARK = "# Written by `workbench container`."
@@ -84,14 +85,15 @@ def write_context(
         private_folder(folder)
         for part in _SHIPPED[1:]:
             shutil.rmtree(folder / part, ignore_errors=True)
-        versions = _carry(store, names, folder / "workspace", config.keep)
+        carried = _carry(store, names, folder / "workspace", config.keep)
+        versions = [version.ref for version in carried]
         wheel = pack(folder / "wheels")
         entrypoint = _entrypoint(refs, name, options)
         image = re.sub("[^a-z0-9]+", "-", names[0].lower()).strip("-") or "model"
         texts = {
             "Dockerfile": _dockerfile(config.base, wheel.name, entrypoint),
             ".dockerignore": "\n".join(["*", *(f"!{part}" for part in _SHIPPED), ""]),
-            "requirements.txt": "\n".join([*pinned(config.packages), ""]),
+            "requirements.txt": "\n".join([*pinned((*config.packages, *_decoding(carried))), ""]),
             "kubernetes.yml": yaml_text(*kubernetes.manifests(image, config.replicas)),
             "kserve.yml": yaml_text(kubernetes.kserve(image)),
             "README.md": _read_me(image, names[0], versions),
@@ -124,16 +126,22 @@ def _check(folder: Path) -> None:
         )
 
 
-def _carry(store: Store, names: Sequence[str], root: Path, keep: int) -> list[str]:
+def _carry(store: Store, names: Sequence[str], root: Path, keep: int) -> list[Version]:
     """Fills a workspace of its own; closed, so that it is one file without a journal beside."""
     target = open_store(root)
-    found = [v.ref for name in names for v in carry(store, target, name, keep=keep)]
+    found = [version for name in names for version in carry(store, target, name, keep=keep)]
     leave_keyless(target)  # the container makes its own key
     target.db.close()
     for path in [root, *root.rglob("*")]:  # any user of the group 0 may use it
         mode = path.stat().st_mode & 0o777
         path.chmod(mode | (mode & 0o700) >> 3)
     return found
+
+
+def _decoding(versions: Sequence[Version]) -> list[str]:
+    """Returns the packages that the modalities of these versions decode with."""
+    told = [version.manifest.get("description") or {} for version in versions]
+    return needed_by({key for one in told if (key := one.get("modality")) is not None})
 
 
 def _entrypoint(refs: Sequence[str], name: str | None, options: Iterable[str]) -> list[str]:

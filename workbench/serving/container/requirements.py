@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from importlib.metadata import PackageNotFoundError, distribution
+from importlib.metadata import PackageNotFoundError, distribution, packages_distributions
 
 from workbench.core.errors import NotFoundError
 from workbench.core.optional import require
+from workbench.data.modalities import MODALITIES
 
 # What an endpoint's process and `workbench serve` import; a test runs them with these alone.
 SERVING = (
@@ -40,6 +41,15 @@ def pinned(further: Iterable[str] = ()) -> list[str]:
             found[name], needed = _installed(name)
             waiting += needed
     return [f"{name}=={version}" for name, version in sorted(found.items())]
+
+
+def needed_by(modalities: Iterable[str]) -> list[str]:
+    """Returns the packages that these modalities decode with, beside those of serving."""
+    modules = {name for key in modalities for name in MODALITIES.get(key).requires}
+    if not modules:
+        return []
+    packages = packages_distributions()
+    return sorted({packages.get(name, [name])[0] for name in modules})
 
 
 def _installed(name: str) -> tuple[str, list[str]]:

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from workbench.core.config import Config as BaseConfig
-from workbench.core.errors import UnsupportedError
-from workbench.core.signature import Signature
+from workbench.core.errors import InputError, UnsupportedError
+from workbench.core.signature import Signature, TensorSpec
 from workbench.runtime.session import Session, open_session
 from workbench.serving.engine import Engine, Tensors
 from workbench.serving.errors import ModelError
@@ -29,18 +29,22 @@ class OnnxModel:
     def __init__(self, session: Session) -> None:
         self._session: Session | None = session
         self.signature: Signature = session.signature
+        self._is_open = any(_may_not_fit(spec) for spec in self.signature.inputs)
 
     def predict(self, inputs: Tensors) -> dict[str, NDArray[Any]]:
         """Returns the outputs by name.
 
         Raises:
-            ModelError: ONNX Runtime failed on these inputs.
+            InputError: ONNX Runtime failed on the sizes or codes that were given.
+            ModelError: It failed on numbers, of the sizes that it takes.
         """
         if self._session is None:
             raise ModelError("The model was unloaded.", hint="Send the request again.")
         try:
             values = self._session.run_named(inputs)
         except Exception as error:
+            if self._is_open:
+                raise _refusal(inputs, error) from error
             raise ModelError(
                 f"The model failed on an input that fits its signature: {_first_line(error)}",
                 hint="Try one sample alone; if it fails too, the model file is at fault.",
@@ -70,6 +74,25 @@ class OnnxEngine(Engine):
                     hint="Export the model with plain tensors (for scikit-learn: zipmap=False).",
                 )
         return OnnxModel(session)
+
+
+def _may_not_fit(spec: TensorSpec) -> bool:
+    """Returns whether values of the right dtype and shape may yet be none that a model knows.
+
+    Codes may be beyond its table, sizes below its kernel or beyond what it was trained for. A file
+    does not say so; it has answered an example when it was loaded.
+    """
+    is_code = spec.dtype == "str" or np.dtype(spec.dtype).kind in "iu"
+    return is_code or any(isinstance(dim, str) for dim in spec.shape[1:])
+
+
+def _refusal(inputs: Tensors, error: Exception) -> InputError:
+    got = ", ".join(f"{name} {value.dtype} {list(value.shape)}" for name, value in inputs.items())
+    return InputError(
+        f"The model does not take such sizes or codes: got {got}.",
+        problems=[_first_line(error)],
+        hint="Give codes that it knows, and sizes as those that it was trained on.",
+    )
 
 
 def _is_servable(dtype: str) -> bool:

@@ -6,10 +6,12 @@ from collections.abc import Sequence
 from typing import Any
 
 import orjson
+from numpy.typing import NDArray
 
 from workbench.serving.answer import Answer
 from workbench.serving.batching import Outputs
 from workbench.serving.content import BODY_TYPES
+from workbench.serving.encoding import json_array
 from workbench.serving.engine import Tensors
 from workbench.serving.messages import Request, Response, json_response
 from workbench.serving.predictions import predictions_of
@@ -18,6 +20,7 @@ from workbench.serving.reading import answer_body
 from workbench.serving.routes import Route
 from workbench.serving.schemas import answer_schema, object_schema, sample_schema
 from workbench.serving.served import Served
+from workbench.serving.tensors import check_finite
 
 _KEYS = ("inputs",)
 
@@ -46,10 +49,13 @@ class Predict(Dialect):
         return object_schema({"inputs": sample_schema(served)})
 
     def response_schema(self, served: Served) -> dict[str, Any]:
-        """A list of answers in words, one a sample."""
+        """A list of answers in words, one a sample, and any further outputs by name."""
+        further = served.signature.outputs[1:]
+        outputs = object_schema({spec.name: {} for spec in further})
         predictions = {"type": "array", "items": answer_schema(served.description)}
         texts = {"model": {"type": "string"}, "version": {"type": "string"}}
-        return object_schema({"predictions": predictions, **texts})
+        fields = {"predictions": predictions, **texts}
+        return object_schema({**fields, "outputs": outputs} if further else fields)
 
     def example(self, served: Served, inputs: Tensors) -> Example:
         """Returns a JSON request; a model with a modality must take its own tensors as input."""
@@ -93,9 +99,17 @@ class _Questions:
 
 def _encode(served: Served, outputs: Outputs) -> Response:
     predictions = predictions_of(outputs, served.signature, served.description)
-    return json_response(
-        {"predictions": predictions, "model": served.name, "version": served.version}
-    )
+    texts = {"model": served.name, "version": served.version}
+    body: dict[str, Any] = {"predictions": predictions, **texts}
+    further = {spec.name: outputs[spec.name] for spec in served.signature.outputs[1:]}
+    if further:
+        body["outputs"] = {name: _listed(name, value) for name, value in further.items()}
+    return json_response(body)
+
+
+def _listed(name: str, value: NDArray[Any]) -> Any:
+    check_finite(name, value)
+    return value.tolist() if value.dtype.kind in "OUS" else orjson.Fragment(json_array(value))
 
 
 PLUGIN = Predict()

@@ -139,6 +139,9 @@ class _Questions:
             body["following"] = [item.about() for item in seen if token.allows(item.name)]
             if self._endpoint.team is not None:
                 body["workers"] = self._endpoint.team.about()
+            models = self._endpoint.models
+            if models is not None and models.state_problem and token.covers("manage"):
+                body["state"] = models.state_problem
         return json_response(body, 200 if is_ready else 503)
 
     def server(self, request: Request, answer: Answer) -> Response:

@@ -4,7 +4,7 @@
 const find = (id) => document.getElementById(id);
 const here = new URL(".", document.baseURI);
 const MOST = 10;
-const state = { token: "", about: null, waits: [] };
+const state = { token: "", about: null, waits: [], seen: "" };
 
 function make(tag, values = {}, ...children) {
   const node = Object.assign(document.createElement(tag), values);
@@ -68,11 +68,11 @@ async function choose() {
   find("about").textContent = words.join(" · ");
   find("answers").replaceChildren(make("p", { className: "soft", textContent: "Nothing was asked yet." }));
   find("inputs").replaceChildren(...form(about));
-  shell(about.modality === "image" ? null : JSON.stringify({ inputs: about.example ?? [] }));
+  shell(about.files ? null : JSON.stringify({ inputs: about.example ?? [] }));
 }
 
 function form(about) {
-  if (about.modality === "image") return [picture(), make("details", {}, make("summary", { textContent: "JSON instead" }), ...json(about))];
+  if (about.files) return [upload(about.files), make("details", {}, make("summary", { textContent: "JSON instead" }), ...json(about))];
   const example = about.example;
   if (example && !Array.isArray(example) && Object.values(example).every((value) => !Array.isArray(value))) {
     return [...row(example), make("details", {}, make("summary", { textContent: "JSON instead" }), ...json(about))];
@@ -80,21 +80,31 @@ function form(about) {
   return json(about);
 }
 
-function picture() {
-  const file = make("input", { type: "file", accept: "image/*" });
-  const words = make("span", { textContent: "Drop a picture here, or choose one" });
+// What a page shows of a file by its media type, until the next one is chosen.
+const SHOWN = { image: "img", audio: "audio", video: "video" };
+function preview(chosen) {
+  URL.revokeObjectURL(state.seen);
+  const tag = SHOWN[chosen.type.split("/")[0]];
+  state.seen = tag ? URL.createObjectURL(chosen) : "";
+  if (!tag) return make("span", { textContent: chosen.name });
+  return make(tag, { src: state.seen, ...(tag === "img" ? { alt: chosen.name } : { controls: true, ariaLabel: chosen.name }) });
+}
+
+function upload(files) {
+  const file = make("input", { type: "file", accept: files.accept });
+  const words = make("span", { textContent: `Drop a ${files.noun} here, or choose one` });
+  const shown = make("div", { className: "shown" });
   const drop = make("label", { className: "drop" }, file, words);
   const send = (chosen) => {
     if (!chosen) return;
-    const image = make("img", { src: URL.createObjectURL(chosen), alt: chosen.name, onload: () => URL.revokeObjectURL(image.src) });
-    drop.replaceChildren(file, image, words);
+    shown.replaceChildren(preview(chosen));
     shell(null, chosen.name);
-    guarded(file, () => ask(chosen, chosen.type.startsWith("image/") ? chosen.type : "application/octet-stream"));
+    guarded(file, () => ask(chosen, SHOWN[chosen.type.split("/")[0]] ? chosen.type : "application/octet-stream"));
   };
   file.onchange = () => { send(file.files[0]); file.value = ""; };
   drop.ondragover = (event) => event.preventDefault();
   drop.ondrop = (event) => { event.preventDefault(); send(event.dataTransfer.files[0]); };
-  return drop;
+  return make("div", {}, shown, drop);
 }
 
 function row(example) {
@@ -165,7 +175,7 @@ function latency(version) {
   return make("p", { className: "soft", textContent: `version ${version} · ${last} ms from here and back${more}` });
 }
 
-function shell(text, name = "picture.png") {
+function shell(text, name = state.about.files?.example) {
   const url = new URL(address(), here).href;
   const quoted = (value) => `'${value.replaceAll("'", "'\\''")}'`;
   const data = text === null ? `-H 'Content-Type: application/octet-stream' --data-binary ${quoted(`@${name}`)}` : `-H 'Content-Type: application/json' -d ${quoted(text)}`;

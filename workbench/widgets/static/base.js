@@ -21,6 +21,12 @@ const g = (tag, props, ...kids) => fill(document.createElementNS(SVG, tag), prop
 const reword = (node, text) => { if (node.textContent !== text) node.textContent = text; };
 const put = (node, ...kids) => { node.replaceChildren(); return fill(node, null, kids); };
 
+// A sample that is heard or watched, by its media type; null for any other.
+function playerOf(one) {
+  const tag = { audio: "audio", video: "video" }[String(one?.type || "").split("/")[0]];
+  return tag ? h(tag, { controls: true, src: one.media, class: "wb-player", "aria-label": `play ${one.name || "the sample"}` }) : null;
+}
+
 // --- figures in words: three significant figures, signed differences, units -----------------------
 const LOCAL = new Intl.NumberFormat("en", { maximumFractionDigits: 6 });
 const fmt = {

@@ -22,10 +22,15 @@ function buildDataset(panel) {
   const order = h("select", { "aria-label": "Order", onchange: () => look() }, h("option", { value: "class", text: "spread over classes" }), h("option", { value: "suspicion", text: "most suspicious first" }));
   let typing = null;
   panel.cleanup(() => clearTimeout(typing));
-  const samples = h("div", { style: "min-height:120px" }), sampleBox = h("div"), balance = h("div");
+  const samples = h("div", { style: "min-height:120px" }), sampleBox = h("div"), balance = h("div"), player = h("div", { "aria-live": "polite" });
   let chosen = 0;
-  const look = () => panel.send("look_at", { part: part.value, label: label.value === "" ? null : Number(label.value), order: order.value });
-  const preview = (isTyped) => { const g_ = panel.get("gallery"); panel.send("augment", { part: g_.part || "train", index: (g_.indices || [0])[chosen] ?? 0, text: augment.value, is_typed: isTyped }); };
+  const look = () => { put(player); panel.send("look_at", { part: part.value, label: label.value === "" ? null : Number(label.value), order: order.value }); };
+  const chosenOf = (g_) => ({ part: g_.part || "train", index: (g_.indices || [0])[chosen] ?? 0 });
+  const play = () => { put(player); if (panel.get("state").plays) panel.send("play", chosenOf(panel.get("gallery"))); };
+  const heard = (message) => { if (message?.sample) put(player, h("div", { class: "wb-small", text: `sample ${message.sample.index}, ${message.sample.name}` }), playerOf(message.sample)); };
+  panel.model.on("msg:custom", heard);
+  panel.cleanup(() => panel.model.off("msg:custom", heard));
+  const preview = (isTyped) => { const g_ = panel.get("gallery"); if (panel.get("state").augments?.length) panel.send("augment", { ...chosenOf(g_), text: augment.value, is_typed: isTyped }); };
   loadForm(panel, left);
 
   function whole() {
@@ -42,7 +47,7 @@ function buildDataset(panel) {
     put(label, h("option", { value: "", text: "all classes" }), ...s.labels.map((name, i) => h("option", { value: i, text: name })));
     if (document.activeElement !== augment) augment.value = augment.value || s.augment || "";
     put(middle, h("p", {}, h("b", { text: fmt.count(total) }), ` ${s.what}, ${s.shape_words} · ${s.labels.length ? `${s.labels.length} labels` : "values"} · fingerprint `, h("code", { text: s.fingerprint.slice(0, 8) })),
-      h("div", { class: "wb-row", style: "margin:0 0 8px" }, h("label", { style: "width:120px" }, h("span", { class: "wb-label", text: "part" }), part), isPictured && s.has_classes ? h("label", { style: "width:160px" }, h("span", { class: "wb-label", text: "class" }), label) : "", isPictured && s.has_classes ? h("label", { style: "width:190px" }, h("span", { class: "wb-label", text: "order" }), order) : ""), samples,
+      h("div", { class: "wb-row", style: "margin:0 0 8px" }, h("label", { style: "width:120px" }, h("span", { class: "wb-label", text: "part" }), part), isPictured && s.has_classes ? h("label", { style: "width:160px" }, h("span", { class: "wb-label", text: "class" }), label) : "", isPictured && s.has_classes ? h("label", { style: "width:190px" }, h("span", { class: "wb-label", text: "order" }), order) : ""), samples, player,
       ...((s.augments || []).length ? [h("h3", { text: "augmentation of the marked sample (train only)" }), augment, chips(s.augments || []), sampleBox] : []));
     const names = s.labels.length ? s.labels : s.balance.train.map((_, i) => `bin ${i + 1}`);
     const shares = ["train", "val", "test"].filter((p) => s.balance[p]);
@@ -65,7 +70,7 @@ function buildDataset(panel) {
     if (g_.png) {
       chosen = Math.min(chosen, g_.count - 1);
       const side = Math.max(40, Math.min(64, g_.width));
-      put(samples, h("div", { class: "wb-tiles" }, g_.names.map((name, i) => h("button", { type: "button", class: `wb-tile${i === chosen ? " wb-on" : ""}`, style: tileStyle(g_, i, side), "aria-label": `sample ${g_.indices[i]}, ${name}`, "aria-pressed": String(i === chosen), title: g_.notes?.[i] || null, onclick: () => { chosen = i; tiles(); preview(true); } }, h("span", { text: `${g_.notes?.[i] ? "▲ " : ""}${name}` })))), g_.order === "suspicion" ? h("p", { class: "wb-small", style: "margin-top:8px", text: g_.notes[chosen] ? `▲ sample ${g_.indices[chosen]}, ${g_.names[chosen]}: ${g_.notes[chosen]}` : "Its nearest samples bear the same label." }) : "");
+      put(samples, h("div", { class: "wb-tiles" }, g_.names.map((name, i) => h("button", { type: "button", class: `wb-tile${i === chosen ? " wb-on" : ""}`, style: tileStyle(g_, i, side), "aria-label": `sample ${g_.indices[i]}, ${name}`, "aria-pressed": String(i === chosen), title: g_.notes?.[i] || null, onclick: () => { chosen = i; tiles(); preview(true); play(); } }, h("span", { text: `${g_.notes?.[i] ? "▲ " : ""}${name}` })))), g_.order === "suspicion" ? h("p", { class: "wb-small", style: "margin-top:8px", text: g_.notes[chosen] ? `▲ sample ${g_.indices[chosen]}, ${g_.names[chosen]}: ${g_.notes[chosen]}` : "Its nearest samples bear the same label." }) : "");
     } else if (g_.columns) {
       put(samples, table([...g_.columns.map((name) => ({ name })), { name: "target" }], g_.rows.map((row, i) => ({ cells: [...row, g_.targets[i]] })), "First rows"),
         h("div", { class: "wb-grid", style: "margin-top:16px" }, Object.entries(g_.histograms).filter(([, counts]) => counts).map(([name, counts]) => h("div", {}, h("div", { class: "wb-small", text: name }), histogram(counts, `distribution of ${name}`)))));
@@ -76,7 +81,7 @@ function buildDataset(panel) {
     if (!one.png) return put(sampleBox, one.problem ? h("p", { class: "wb-warn", role: "status", text: `▲ ${one.problem}` }) : h("p", { class: "wb-note", text: "Click a sample; write an augmentation to see what training would see." }));
     return put(sampleBox, one.problem ? h("p", { class: "wb-warn", role: "status", text: `▲ ${one.problem}` }) : "", h("div", { class: "wb-row" }, Array.from({ length: one.count }, (_, i) => [i === 1 ? h("span", { text: "→" }) : "", h("div", { class: "wb-tile", role: "img", "aria-label": i ? `after, ${i}` : `before: ${one.name}`, style: `${tileStyle(one, i, 64)};cursor:default` })])));
   }
-  panel.on("state", () => { whole(); tiles(); sample(); });
+  panel.on("state", () => { put(player); whole(); tiles(); sample(); });
   panel.on("gallery", tiles);
   panel.on("sample", sample);
 }

@@ -13,7 +13,7 @@ function uploader(panel, onfound) {
     const input = h("input", { type: "file", class: "wb-unseen", "aria-label": text, ...props, onchange: () => { start([...input.files].map((file) => [file.webkitRelativePath || file.name, file])); input.value = ""; } });
     return h("label", { class: "wb-drop wb-drop-small" }, input, text);
   };
-  const box = h("div", { class: "wb-field" }, h("span", { class: "wb-label", text: "or upload" }), h("div", { class: "wb-pair", style: "gap:8px" }, pick("A table", { accept: ".csv,.tsv,.txt,.parquet,.pq" }), pick("A folder of pictures", { webkitdirectory: true })), going, done);
+  const box = h("div", { class: "wb-field" }, h("span", { class: "wb-label", text: "or upload" }), h("div", { class: "wb-pair", style: "gap:8px" }, pick("A table", { accept: ".csv,.tsv,.txt,.parquet,.pq" }), pick(`A folder of ${panel.get("form").files}`, { webkitdirectory: true })), going, done);
   box.addEventListener("dragover", (event) => event.preventDefault());
   box.addEventListener("drop", async (event) => { event.preventDefault(); start(await dropped(event.dataTransfer)); });
   function start(all) {
@@ -43,7 +43,7 @@ function uploader(panel, onfound) {
     if (u.id && u.total) { bar.style.width = `${(100 * u.received) / u.total}%`; words.textContent = `${fmt.kb(u.received)} of ${fmt.kb(u.total)}`; }
     const left = u.skipped || [];
     if (work && u.id === work.id && left.length && !work.index) work.files = work.files.filter(([path]) => !left.includes(path));
-    done.textContent = u.found ? `✓ uploaded ${u.found.path.split(/[\\/]/).pop()}${left.length ? `, without ${left.length} file${left.length === 1 ? "" : "s"} that ${left.length === 1 ? "is" : "are"} no picture (${left[0].split("/").pop()}${left.length > 1 ? ", …" : ""})` : ""}; press Load` : "";
+    done.textContent = u.found ? `✓ uploaded ${u.found.path.split(/[\\/]/).pop()}${left.length ? `, without ${left.length} file${left.length === 1 ? "" : "s"} that ${left.length === 1 ? "is" : "are"} not read (${left[0].split("/").pop()}${left.length > 1 ? ", …" : ""})` : ""}; press Load` : "";
     if (u.found) { work = null; onfound(u.found); } else if (work && u.id === work.id) next();
     else if (work && !u.id && work.index) work = null;
   });

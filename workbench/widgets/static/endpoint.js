@@ -5,9 +5,9 @@ function baseUrl() {
   try { return new URL(JSON.parse(node.textContent).baseUrl || "/", location.href).href; } catch { return new URL("/", location.href).href; }
 }
 // Through Jupyter a caller also logs in there: `login` adds its token to the address, as Jupyter wants it.
-function snippets(url, kind, row, login) {
+function snippets(url, files, row, login) {
   const inside = login ? ["?token=$JUPYTER_TOKEN", '?token=" + os.environ["JUPYTER_TOKEN"]', '?token=" + process.env.JUPYTER_TOKEN'] : ["", '"', '"'];
-  const body = kind === "image" ? ["-H 'Content-Type: application/octet-stream' --data-binary @picture.png", "data=open('picture.png', 'rb').read(), headers={**auth, 'Content-Type': 'application/octet-stream'}", "body: file, headers: { ...auth, 'Content-Type': 'application/octet-stream' }"]
+  const body = files ? [`-H 'Content-Type: application/octet-stream' --data-binary @${files.example}`, `data=open('${files.example}', 'rb').read(), headers={**auth, 'Content-Type': 'application/octet-stream'}`, "body: file, headers: { ...auth, 'Content-Type': 'application/octet-stream' }"]
     : [`-H 'Content-Type: application/json' -d '${JSON.stringify({ inputs: [row] })}'`, `data=json.dumps(${JSON.stringify({ inputs: [row] })}).encode(), headers={**auth, 'Content-Type': 'application/json'}`, `body: JSON.stringify(${JSON.stringify({ inputs: [row] })}), headers: { ...auth, 'Content-Type': 'application/json' }`];
   return {
     curl: `curl -s "${url}/predict${inside[0]}" -H "Authorization: Bearer $WORKBENCH_TOKEN" ${body[0]}`,
@@ -21,7 +21,7 @@ function buildEndpoint(panel) {
   panel.body.append(left, middle, right);
   const tryBox = h("div"), answerBox = h("div", { class: "wb-answer", style: "min-height:180px" }), liveBox = h("div"), recentBox = h("div", { style: "margin-top:16px" }), limitBox = h("div"), traffic = trafficOf(panel), tokens = tokensOf(panel);
   middle.append(tryBox, answerBox, h("h3", { text: "traffic, last half minute" }), liveBox, traffic.seen);
-  let lang = "curl", seen = "";
+  let lang = "curl", seen = "", heard = null;
 
   function whole() {
     const s = panel.get("state"), e = s.selected;
@@ -44,25 +44,32 @@ function buildEndpoint(panel) {
     live();
   }
   function form(e) {
-    const kind = e.about.modality;
-    const file = h("input", { type: "file", accept: kind === "image" ? "image/*" : null, class: "wb-unseen", "aria-label": "File to send", onchange: () => file.files[0] && sendFile(file.files[0]) });
-    const drop = h("label", { class: "wb-drop", ondragover: (ev) => ev.preventDefault(), ondrop: (ev) => { ev.preventDefault(); if (ev.dataTransfer.files[0]) sendFile(ev.dataTransfer.files[0]); } }, file, "Drop a picture here, or click to choose one");
+    const files = e.about.files;
+    const file = h("input", { type: "file", accept: files?.accept ?? null, class: "wb-unseen", "aria-label": "File to send", onchange: () => file.files[0] && sendFile(file.files[0]) });
+    const drop = h("label", { class: "wb-drop", ondragover: (ev) => ev.preventDefault(), ondrop: (ev) => { ev.preventDefault(); if (ev.dataTransfer.files[0]) sendFile(ev.dataTransfer.files[0]); } }, file, `Drop a ${files?.noun} here, or click to choose one`);
     const row = panel.get("row") || {};
     const values = { ...row };
     const inputs = Object.entries(row).map(([name, value]) => field(name, h("input", { type: typeof value === "number" ? "number" : "text", step: "any", value: value ?? "", oninput: (ev) => { values[name] = typeof value === "number" ? (ev.target.value === "" ? null : Number(ev.target.value)) : ev.target.value; } })));
-    put(tryBox, h("h3", { text: "try it" }), kind === "image" ? drop : inputs.length ? h("div", { class: "wb-grid" }, inputs) : "", h("div", { class: "wb-row" }, action(panel, "try_sample", "A sample of the validation data", {}, "wb-accent"), inputs.length ? action(panel, "try_row", "Send this row", () => ({ row: values })) : ""));
+    put(tryBox, h("h3", { text: "try it" }), files ? drop : inputs.length ? h("div", { class: "wb-grid" }, inputs) : "", h("div", { class: "wb-row" }, action(panel, "try_sample", "A sample of the validation data", {}, "wb-accent"), inputs.length ? action(panel, "try_row", "Send this row", () => ({ row: values })) : ""));
   }
   function sendFile(file) {
+    hear({ type: file.type, media: URL.createObjectURL(file), name: file.name });
     const reader = new FileReader();
     reader.onload = () => panel.send("try_file", { name: file.name, data: String(reader.result).split(",")[1] || "" });
     reader.readAsDataURL(file);
   }
+  function hear(one) {
+    if (heard?.media.startsWith("blob:")) URL.revokeObjectURL(heard.media);
+    heard = one;
+    answer();
+  }
+  panel.cleanup(() => heard && URL.revokeObjectURL(heard.media));
   function answer() {
     const a = panel.get("answer") || {};
     if (a.total_ms === undefined) return put(answerBox, h("p", { class: "wb-small", text: "No request from here yet." }));
     const top = a.scores.length ? a.scores[0][1] : 1;
     const right_ = a.truth === undefined ? null : a.truth === (a.label ?? fmt.sig(a.value, 4));
-    return put(answerBox, h("div", { class: "wb-row" }, a.png ? h("div", { class: "wb-tile", role: "img", "aria-label": "what was sent", style: `width:64px;height:64px;background-image:url(${a.png});background-size:100% 100%;cursor:default` }) : "", h("div", {}, h("div", { class: "wb-big", "data-answer": a.label ?? String(a.value), text: a.label ?? fmt.sig(a.value, 4) }), h("div", { class: "wb-small", text: a.file || "" }), a.truth !== undefined ? h("div", { class: right_ ? "wb-good" : "wb-small", text: a.label !== null ? (right_ ? `✓ it is ${a.truth}` : `✕ it is ${a.truth}`) : `it is ${a.truth}` }) : "")),
+    return put(answerBox, h("div", { class: "wb-row" }, a.png ? h("div", { class: "wb-tile", role: "img", "aria-label": "what was sent", style: `width:64px;height:64px;background-image:url(${a.png});background-size:100% 100%;cursor:default` }) : "", h("div", {}, h("div", { class: "wb-big", "data-answer": a.label ?? String(a.value), text: a.label ?? fmt.sig(a.value, 4) }), h("div", { class: "wb-small", text: a.file || "" }), a.truth !== undefined ? h("div", { class: right_ ? "wb-good" : "wb-small", text: a.label !== null ? (right_ ? `✓ it is ${a.truth}` : `✕ it is ${a.truth}`) : `it is ${a.truth}` }) : "")), playerOf(heard),
       a.scores.length ? h("div", { class: "wb-bars", style: "margin-top:8px" }, a.scores.map(([name, score]) => [h("span", { text: name }), h("span", {}, h("i", { style: `width:${(100 * score) / (top || 1)}%` })), h("b", { text: `${(100 * score).toFixed(1)} %` })])) : "",
       h("div", { class: "wb-row", style: "justify-content:space-between" }, h("h3", { style: "margin:0", text: `${fmt.ms(a.total_ms)} for this request` }), panel.isReadonly() ? "" : action(panel, "again", "Send again", {})), splitBar(a.split), splitWords(a.split));
   }
@@ -93,7 +100,7 @@ function buildEndpoint(panel) {
     const langs = h("div", { class: "wb-row", role: "radiogroup", "aria-label": "Language", style: "margin:0 0 8px" });
     const proxied = `${baseUrl()}proxy/${new URL(e.url).port}`;
     const remote = !/^(localhost|127\.)/.test(location.hostname) && s.has_proxy;
-    const made = snippets(remote ? proxied : e.url, e.about.modality, panel.get("row") || {}, remote);
+    const made = snippets(remote ? proxied : e.url, e.about.files, panel.get("row") || {}, remote);
     if (e.grpc_snippet && !remote) made.gRPC = e.grpc_snippet;
     const show = () => { box.textContent = made[lang] ?? made[lang = "curl"]; for (const b of langs.children) b.setAttribute("aria-checked", String(b.textContent === lang)); };
     for (const name of Object.keys(made)) langs.append(h("button", { type: "button", class: "wb-quiet", role: "radio", text: name, onclick: () => { lang = name; show(); } }));
@@ -104,7 +111,7 @@ function buildEndpoint(panel) {
       h("p", { class: "wb-small", style: "margin-top:8px", text: remote ? "Through Jupyter, from anywhere: the endpoint's token goes into $WORKBENCH_TOKEN, your Jupyter token into $JUPYTER_TOKEN." : "From this machine, as in a terminal of JupyterLab. The token goes into $WORKBENCH_TOKEN." }), s.has_proxy && !remote ? h("p", { class: "wb-small", style: "overflow-wrap:anywhere" }, "Through Jupyter: ", h("code", { text: proxied })) : "", recentBox);
   }
   let tokenButton = null;
-  panel.model.on("msg:custom", (message) => { if (message && message.token && tokenButton) copy(message.token, tokenButton); });
+  panel.model.on("msg:custom", (message) => { if (message && message.token && tokenButton) copy(message.token, tokenButton); if (message?.sample) hear(message.sample); });
   panel.on("state", whole);
   panel.on("row", () => { seen = ""; whole(); });
   panel.on("answer", answer);

@@ -98,7 +98,7 @@ def test_the_second_load_reads_no_file_again(store, picture_folder, monkeypatch)
     root = picture_folder()
     for path in root.rglob("*"):
         os.utime(path, (1, 1))
-    monkeypatch.setattr("workbench.data.image_folder._SETTLED_S", -60.0)
+    monkeypatch.setattr("workbench.data.folder._SETTLED_S", -60.0)
     first = load(store, root)
     seen = []
     again = load(store, root, progress=lambda *done: seen.append(done))
@@ -148,7 +148,7 @@ def test_every_bad_file_is_told_at_once_and_nothing_is_stored(store, picture_fol
 
 
 def test_folders_that_hold_nothing_or_no_classes(store, tmp_path, picture_folder):
-    with pytest.raises(InputError, match="no pictures"):
+    with pytest.raises(InputError, match="no files of a known kind"):
         load(store, tmp_path)
     with pytest.raises(NotFoundError, match="no folder"):
         load(store, "images", path=tmp_path / "absent")
