@@ -6,6 +6,8 @@ import base64
 
 import pytest
 
+import workbench
+from workbench.flow.workspace import Workspace
 from workbench.screens.dataset import DatasetScreen
 
 ID = "0123456789abcdef"
@@ -13,10 +15,20 @@ TEXT = "\n".join(["size,kind", *(f"{i},{'ab'[i % 2]}" for i in range(60))]).enco
 
 
 @pytest.fixture
-def screen(road):
-    made = DatasetScreen(road.workspace, road.data, has_form=True)
+def digits(tmp_path):
+    return Workspace(tmp_path / ".workbench", inline=True).load("digits")
+
+
+@pytest.fixture
+def screen(digits):
+    made = DatasetScreen(Workspace(digits.store.home.root), digits, has_form=True)
     yield made
     made.close()
+
+
+def in_python(line):
+    """Runs a line in the workspace that the screen shows, which is the test's default."""
+    return eval(line, {"wb": workbench})
 
 
 def piece(at, data, id=ID):
@@ -40,7 +52,7 @@ def test_the_most_suspicious_say_why_and_a_typed_error_stays_small(screen):
 
 
 @pytest.mark.parametrize("sent", [bytes, lambda data: base64.b64encode(data).decode()])
-def test_a_file_in_pieces_is_loaded_as_one_line_of_python_does(screen, in_python, sent):
+def test_a_file_in_pieces_is_loaded_as_one_line_of_python_does(screen, sent):
     id = f"{ID[:-1]}{int(sent is bytes)}"
     screen.do("upload_begin", {"id": id, "files": [["kinds.csv", len(TEXT)]]})
     for at in range(0, len(TEXT), 200):
@@ -68,6 +80,6 @@ def test_pieces_that_are_none_are_errors(screen):
         assert error["code"] == "bad_input"
 
 
-def test_data_that_was_loaded_before_is_opened(road, screen, in_python):
-    screen.do("open", {"ref": road.data.ref})
-    assert in_python(screen.code).ref == screen.facts["ref"] == road.data.ref
+def test_data_that_was_loaded_before_is_opened(digits, screen):
+    screen.do("open", {"ref": digits.ref})
+    assert in_python(screen.code).ref == screen.facts["ref"] == digits.ref

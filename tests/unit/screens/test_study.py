@@ -6,6 +6,7 @@ import threading
 
 import pytest
 
+from workbench.flow.workspace import Workspace
 from workbench.screens.study import StudyScreen
 
 
@@ -49,13 +50,17 @@ def test_what_is_asked_is_measured_and_chosen(road, screen, in_python):
     told.until(lambda s: wanted in [f["label"].split(" · ")[-1] for f in s.form["studies"]])
 
 
-def test_a_search_is_one_line_of_python(road, screen):
+def test_a_search_is_one_line_of_python(tmp_path):
+    space = Workspace(tmp_path / ".workbench", inline=True)
+    study = space.study(space.train(space.load("digits"), family="linear", epochs=1))
+    screen = StudyScreen(space, study)
     told = Told(screen)
     goal = {"max_drop": 0.5, "minimize": "size_bytes", "budget": 2, "max_size": None}
     assert "error" not in screen.do("search", goal)
     told.until(lambda s: s.banner or (s.code.startswith("study.search(") and rested(s)))
     assert screen.code == "study.search(max_drop=0.5, minimize='size_bytes', budget=2)"
     assert screen.results[screen.chosen]["found"]
+    screen.close()
 
 
 def test_a_recipe_that_cannot_be_is_told(screen):
