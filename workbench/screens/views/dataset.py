@@ -135,7 +135,7 @@ def augmented(
 
 
 def media(dataset: Dataset, part: str, index: int) -> dict[str, Any]:
-    """Returns one sample as a file that a page plays, in a data URI; None of it is long.
+    """Returns one sample as a file that a page plays, in a data URI, with its name.
 
     Raises:
         InputError: There is no such sample, or it cannot be played.
