@@ -37,7 +37,7 @@ from tests.benchmarks.load import Load, alone, write_script, wrk
 from workbench.core.host import usable_cores
 from workbench.flow.workspace import Workspace
 from workbench.runtime.cpu import describe_cpu
-from workbench.widgets.views.endpoint import STAGES
+from workbench.screens.views.endpoint import STAGES
 
 _NAME = "bench"
 _BARE = Path(__file__).with_name("bare_server.py")

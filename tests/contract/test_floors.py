@@ -23,13 +23,17 @@ FLOORS = {
     "compression": 4,
     "serving": 4,
     "flow": 5,
-    "widgets": 6,
-    "lab": 6,
+    "screens": 6,
+    "widgets": 7,
+    "lab": 7,
 }
 NO_TORCH = ("core", "store", "tasks", "data", "runtime", "serving")
 LOSSES = ROOT / "tasks" / "losses"
 NO_JUPYTER = tuple(room for room in FLOORS if room not in ("widgets", "lab"))
-JUPYTER = ("IPython", "ipywidgets", "jupyterlab", "jupyter_server", "voila", "anywidget")
+JUPYTER = (
+    *("IPython", "ipykernel", "ipywidgets", "anywidget", "traitlets"),
+    *("jupyterlab", "jupyter_server", "voila"),
+)
 
 FILES = sorted(path for path in ROOT.rglob("*.py") if path.parent != ROOT)
 

@@ -30,3 +30,8 @@ def test_listing_methods_loads_nothing_heavy():
         "assert 'quantize_static' in result.output, result.output"
     )
     assert not loaded & set(HEAVY)
+
+
+def test_screens_load_no_jupyter_and_no_torch():
+    loaded = modules_after("import workbench.screens.app")
+    assert not loaded & {"IPython", "ipykernel", "ipywidgets", "anywidget", "traitlets", "torch"}

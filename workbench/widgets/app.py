@@ -8,14 +8,13 @@ from workbench.core.errors import unknown_name
 from workbench.core.lazy import lazy
 from workbench.flow.verbs import default_workspace
 from workbench.flow.workspace import Workspace
+from workbench.screens.app import TABS
 from workbench.widgets import cards, frontend
 
 if TYPE_CHECKING:
     from workbench.widgets.live import app as live
 else:
     live = lazy("workbench.widgets.live.app")
-
-TABS = ("data", "train", "compress", "models", "serve")
 
 
 class App:
@@ -34,10 +33,10 @@ class App:
         return f"App({str(self.workspace.store.home.root)!r}, tab={self.tab!r})"
 
     def _ipython_display_(self) -> None:
-        frontend.show(self, _card, lambda shown: live.show_app(shown))
+        frontend.show(self, _card, _live)
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
-        return frontend.bundle(self, _card, lambda shown: live.show_app(shown))
+        return frontend.bundle(self, _card, _live)
 
 
 def app(tab: str | None = None) -> App:
@@ -52,6 +51,10 @@ def app(tab: str | None = None) -> App:
     if tab is not None and tab not in TABS:
         raise unknown_name("tab", tab, TABS)
     return App(default_workspace(), tab or TABS[0], is_single=tab is not None)
+
+
+def _live(shown: App) -> Any:
+    return live.show_app(shown.workspace, shown.tab, is_single=shown.is_single)
 
 
 def _card(shown: App) -> cards.Card:

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from workbench.flow.run import Run
+from workbench.screens.views.run import RunView
 from workbench.widgets import pictures, raster, svg
-from workbench.widgets.views.run import RunView
 
 _CARD = (
     "border:1px solid var(--jp-border-color2,#ccc);border-radius:4px;padding:12px 16px;"

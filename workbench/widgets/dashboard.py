@@ -9,8 +9,8 @@ from workbench.core.errors import StateError, WorkbenchError
 from workbench.core.lazy import lazy
 from workbench.flow.study import Study
 from workbench.flow.verbs import default_workspace
+from workbench.screens.views import study as view
 from workbench.widgets import frontend, study_cards
-from workbench.widgets.views import study as view
 
 if TYPE_CHECKING:
     from workbench.widgets.live import study as live

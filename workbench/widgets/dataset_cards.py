@@ -5,9 +5,9 @@ from __future__ import annotations
 import base64
 
 from workbench.data.dataset import Dataset
+from workbench.screens.views import dataset as view
 from workbench.widgets import pictures
 from workbench.widgets.cards import Card
-from workbench.widgets.views import dataset as view
 
 _MOST_BARS = 12
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import base64
 import html
+from abc import abstractmethod
 from collections.abc import Callable, Iterator
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 from workbench.core.errors import StateError, WorkbenchError
 from workbench.core.kernel import kernel_shell
+from workbench.core.shown import Panel
 from workbench.flow.batch import is_batch
 
 Output = tuple[dict[str, Any], dict[str, Any]]
@@ -60,6 +62,35 @@ class Twin(Protocol):
     def png(self) -> tuple[bytes, int] | None:
         """Returns its pictures as PNG and the width to show them at."""
         ...
+
+
+class CellPanel(Panel):
+    """Shows a record in a cell: a live panel where one can run, with a static twin beside it.
+
+    Attributes:
+        is_live: Whether there is a live panel.
+    """
+
+    is_live: ClassVar[bool] = True
+
+    @abstractmethod
+    def twin(self, record: Any) -> Twin:
+        """Returns what stands for the record where no widgets run."""
+
+    def live(self, record: Any) -> Any:
+        """Returns the live panel."""
+
+    def card(self, record: Any) -> str:
+        """Returns the twin as HTML."""
+        return self.twin(record).html()
+
+    def bundle(self, record: Any) -> dict[str, Any]:
+        """Returns the live panel, with its twin beside it."""
+        return bundle(record, self.twin, self.live if self.is_live else None)
+
+    def show(self, record: Any) -> None:
+        """Shows the live panel, if there is one, and what remains of it without a kernel."""
+        show(record, self.twin, self.live if self.is_live else None)
 
 
 def has_widgets() -> bool:

@@ -6,10 +6,10 @@ from workbench.compression.recipe_words import by_layer, summary
 from workbench.flow.study import Study
 from workbench.flow.study_table import difference, latency, sentence
 from workbench.flow.variant import Variant
+from workbench.screens.views.study import recommended, verdict
 from workbench.tasks import is_share
 from workbench.widgets import pictures
 from workbench.widgets.cards import Card
-from workbench.widgets.views.study import recommended, verdict
 
 
 def study_card(study: Study) -> Card:

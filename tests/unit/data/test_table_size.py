@@ -5,7 +5,7 @@ import pytest
 from workbench.core.errors import InputError
 from workbench.data.load import load
 from workbench.data.table_files import read_table
-from workbench.widgets import uploads
+from workbench.screens import uploads
 
 pa = pytest.importorskip("pyarrow")
 pq = pytest.importorskip("pyarrow.parquet")

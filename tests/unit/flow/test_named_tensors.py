@@ -17,9 +17,9 @@ from workbench.evaluation import evaluate
 from workbench.flow.resolve import resolve_model
 from workbench.flow.workspace import Workspace
 from workbench.runtime.session import open_session
+from workbench.screens.forms import training_form
+from workbench.screens.views import dataset as view
 from workbench.widgets.dataset_cards import dataset_card
-from workbench.widgets.forms import training_form
-from workbench.widgets.views import dataset as view
 
 COUNT = 300
 

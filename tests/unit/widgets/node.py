@@ -9,7 +9,7 @@ import subprocess
 
 import pytest
 
-from workbench.widgets.live.base import STATIC
+from workbench.widgets.live.binding import STATIC
 
 
 def in_node(name: str, code: str, expression: str) -> object:

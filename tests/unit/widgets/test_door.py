@@ -2,38 +2,23 @@
 
 from __future__ import annotations
 
-import json
-
 import ipywidgets
 import pytest
 
-from tests.unit.widgets.test_live import finished, makers
-from workbench.widgets.live.app import AppWidget, TabsWidget
-from workbench.widgets.live.dataset import DatasetWidget
-from workbench.widgets.live.door import Closed, command, commands_of
-from workbench.widgets.live.endpoint import EndpointWidget
-from workbench.widgets.live.run import RunWidget
-from workbench.widgets.live.study import StudyWidget
-from workbench.widgets.live.version import VersionWidget
+from tests.unit.screens.every import FOR_VISITORS
+from tests.unit.widgets.making import WIDGETS, finished, made
+from workbench.widgets.live.door import Closed
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
-KINDS = ("run", "dataset", "study", "version", "endpoint", "tabs", "app")
+KINDS = (*WIDGETS, "page")
 # What a page may set, and what of it is no good.
 INPUTS = {
     ("study", "chosen"): ("half:fp16", [7, None, "x" * 70_000]),
     ("study", "knobs"): ({"prune": {"on": True}}, [7, "x", {"x": "y" * 70_000}]),
     ("study", "budget"): ({"drop": 2.0, "kb": None}, [{"drop": "x"}, {"other": 1}, []]),
-    ("tabs", "selected"): ("train", ["nowhere", 3, None]),
+    ("app", "selected"): ("train", ["nowhere", 3, None, []]),
 }
-FOR_VISITORS = {
-    "run": {"overlay"},
-    "dataset": {"look_at", "augment", "play"},
-    "study": set(),
-    "version": {"select"},
-    "endpoint": {"select"},
-    "tabs": set(),
-}
-EVERYWHERE = {"dismiss", "refresh"}
+EVERYWHERE = {"dismiss", "enter", "refresh"}
 OTHER = {bool: True, int: 7, str: "set by a page", dict: {"set": 1}, list: ["x"], tuple: ["x"]}
 
 
@@ -49,25 +34,10 @@ def message(monkeypatch):
     return send
 
 
-def made(road, kind, *, is_readonly=False):
-    space = road.workspace
-    readonly = {"is_readonly": is_readonly}
-    panels = {
-        "run": lambda: RunWidget(space, road.run, has_form=True, **readonly),
-        "dataset": lambda: DatasetWidget(space, road.data, has_form=True, **readonly),
-        "study": lambda: StudyWidget(space, road.study, has_form=True, **readonly),
-        "version": lambda: VersionWidget(space, **readonly),
-        "endpoint": lambda: EndpointWidget(space, **readonly),
-        "tabs": lambda: TabsWidget(state={"tabs": ["data"]}, selected="data", **readonly),
-        "app": lambda: AppWidget(space, "models", is_single=False),
-    }
-    return panels[kind]()
-
-
 @pytest.mark.parametrize("is_readonly", [False, True])
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_page_sets_its_inputs_and_no_other_trait(road, message, kind, is_readonly):
-    panel = made(road, kind, is_readonly=is_readonly)
+    panel = made(road, kind) if kind == "page" else made(road, kind, is_readonly=is_readonly)
     for name in panel.keys:
         before = getattr(panel, name)
         other = OTHER.get(type(before), "set by a page")
@@ -75,37 +45,25 @@ def test_a_page_sets_its_inputs_and_no_other_trait(road, message, kind, is_reado
         assert (kind, name) in INPUTS or getattr(panel, name) == before, name
     for (_, name), (good, bad) in ((k, v) for k, v in INPUTS.items() if k[0] == kind):
         message(panel, "update", state={name: good})
-        assert getattr(panel, name) == good
+        assert getattr(panel, name) == getattr(panel.screen, name) == good
         for value in bad:
             message(panel, "update", state={name: value})
             assert getattr(panel, name) == good, name
 
 
-@pytest.mark.parametrize("kind", KINDS[:-1])
-def test_a_read_only_panel_has_no_handler_for_what_changes_something(
-    road, message, kind, monkeypatch
-):
+@pytest.mark.parametrize("kind", WIDGETS)
+def test_a_read_only_panel_has_no_handler_for_what_changes_something(road, message, kind):
     panel = made(road, kind, is_readonly=True)
     allowed = EVERYWHERE | FOR_VISITORS[kind]
-    assert set(panel.commands) == allowed
+    every = set(made(road, kind).screen.commands)
     message(panel, "update", state={"is_readonly": False, "commands": {}, "busy": []})
-    panel.is_readonly = False  # even if it could be set: the handlers are not there
-    for name in sorted(_all_commands(panel) - allowed):
-        _explode(monkeypatch, type(panel), name)
-        panel.banner = None
+    panel.is_readonly = False  # even if it could be set: the commands are not there
+    for name in sorted(every - allowed):
+        panel.screen.banner = None
         message(panel, "custom", content={"do": name, "args": {}})
         finished(panel)
-        assert f"no command '{name}'" in panel.banner["message"]
-
-
-@pytest.mark.parametrize("kind", KINDS[:-1])
-def test_only_what_is_declared_is_a_command(road, message, kind):
-    panel = made(road, kind)
-    assert set(panel.commands) == _all_commands(panel)
-    for name in ("attach", "look", "guarded", "__init__", "_work", "close", "do_dismiss", ""):
-        panel.banner = None
-        message(panel, "custom", content={"do": name, "args": {"x": 1}})
-        assert "no command" in panel.banner["message"]
+        assert f"No command '{name}'" in panel.banner["message"]
+    assert set(panel.screen.commands) == allowed
 
 
 @pytest.mark.parametrize("content", [None, 7, [], {"do": 7}, {"do": None}, {"args": {}}])
@@ -139,34 +97,6 @@ def test_a_page_opens_no_panel_by_itself(road):
 
 
 def test_every_panel_is_closed(road):
-    panels = [make() for make in makers(road).values()]
-    assert all(isinstance(panel, Closed) for panel in panels)
-    page = made(road, "app")
+    assert all(issubclass(kind, Closed) for kind in WIDGETS.values())
+    page = made(road, "page")
     assert all(isinstance(widget, Closed) for widget in (page, page.tabs, page._room))
-
-
-def test_a_method_that_is_overridden_without_being_declared_is_no_command():
-    class Base:
-        @command()
-        def do_it(self):
-            raise AssertionError
-
-    class Other(Base):
-        def do_it(self):
-            return None
-
-    assert set(commands_of(Base(), is_readonly=False)) == {"it"}
-    assert not commands_of(Other(), is_readonly=False)
-    assert not commands_of(Base(), is_readonly=True)
-
-
-def _all_commands(panel) -> set[str]:
-    names = {name for kind in type(panel).__mro__ for name in vars(kind)}
-    return {name.removeprefix("do_") for name in names if name.startswith("do_")}
-
-
-def _explode(monkeypatch, kind, name):
-    def boom(self, **args):
-        pytest.fail(f"{kind.__name__} did {name} {json.dumps(args)}")
-
-    monkeypatch.setattr(kind, f"do_{name}", boom)

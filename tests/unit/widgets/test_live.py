@@ -1,247 +1,142 @@
-"""Live panels: commands run beside the message, errors become the banner, messages stay small."""
+"""Live panels bind screens: fields are synced traits, commands come as messages."""
 
 from __future__ import annotations
 
+import base64
 import json
 import threading
 
 import pytest
+from ipywidgets.widgets.widget import _remove_buffers
 
+from tests.unit.widgets.making import WIDGETS, made, press
 from workbench.core.errors import InputError
-from workbench.flow.workspace import Workspace
+from workbench.screens.app import AppScreen
+from workbench.screens.commands import command
+from workbench.screens.dataset import DatasetScreen
+from workbench.screens.screen import Screen
+from workbench.screens.study import StudyScreen
 from workbench.widgets.live.app import AppWidget
-from workbench.widgets.live.base import STATIC, LivePanel
+from workbench.widgets.live.binding import STATIC, LivePanel
 from workbench.widgets.live.dataset import DatasetWidget
-from workbench.widgets.live.door import command
-from workbench.widgets.live.endpoint import EndpointWidget
-from workbench.widgets.live.run import RunWidget
 from workbench.widgets.live.study import StudyWidget
 from workbench.widgets.live.version import VersionWidget
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
 
-class Slow(LivePanel):
-    """A panel with one slow command."""
-
-    def __init__(self, **traits):
-        super().__init__(**traits)
-        self.gate, self.calls, self.began = threading.Event(), 0, threading.Event()
+class Desk(Screen):
+    """A screen with one command that fails and one that tells a secret."""
 
     @command()
-    def do_work(self, bad: bool = False):
-        self.calls += 1
-        self.began.set()
-        self.gate.wait(5)
-        if bad:
-            raise InputError("Got 3, 4 would be right.", hint="Give 4.")
+    def do_work(self):
+        raise InputError("Got 3, 4 would be right.", hint="Give 4.")
 
     @command()
-    def do_stumble(self):
-        raise ZeroDivisionError("oops")
+    def do_secret(self):
+        return {"token": "abc"}
 
 
-class Unsteady(LivePanel):
-    """A panel whose news cannot be read for a while."""
-
-    is_broken, looks = True, 0
-
-    def look(self):
-        self.looks += 1
-        if self.is_broken:
-            raise OSError("gone")
-        return False
-
-
-def finished(panel):
-    for thread in threading.enumerate():
-        if thread.daemon and "_work" in thread.name:
-            thread.join(20)
-    return panel
+@pytest.mark.parametrize("kind", WIDGETS)
+def test_a_panel_shows_every_field_of_its_screen(road, kind):
+    panel = made(road, kind)
+    shown = panel.screen.state()
+    missing = {name for name in shown if not panel.has_trait(name)}
+    assert missing == ({"table"} if kind == "study" else set())
+    panel.screen.close()
+    for name in set(shown) - {"curves", *missing}:
+        assert getattr(panel, name) == panel.screen.state()[name], name
 
 
-def press(panel, command, **args):
-    panel._received(panel, {"do": command, "args": args}, [])
-
-
-def test_a_second_click_while_it_works_does_nothing():
-    panel = Slow()
-    press(panel, "work")
-    panel.began.wait(5)
-    press(panel, "work")
-    assert panel.busy == ["work"]
-    panel.gate.set()
-    finished(panel)
-    assert (panel.calls, panel.busy) == (1, [])
-
-
-def test_an_error_becomes_the_banner():
-    panel = Slow()
-    panel.gate.set()
-    press(panel, "work", bad=True)
-    finished(panel)
-    assert panel.banner["message"] == "Got 3, 4 would be right."
-    assert panel.banner["hint"] == "Give 4."
-    press(panel, "stumble")
-    finished(panel)
-    assert "ZeroDivisionError" in panel.banner["message"]
-    press(panel, "dismiss")
-    finished(panel)
-    assert panel.banner is None
-
-
-def test_an_unknown_command_and_one_that_a_dashboard_may_not():
-    panel = Slow()
-    press(panel, "fly")
-    assert "fly" in panel.banner["message"]
-    panel = Slow(is_readonly=True)
-    press(panel, "work")
-    assert panel.calls == 0
-    press(panel, 7)
-
-
-def makers(road):
-    space = road.workspace
-    return {
-        "run": lambda: RunWidget(space, road.run, has_form=True),
-        "dataset": lambda: DatasetWidget(space, road.data, has_form=True),
-        "study": lambda: StudyWidget(space, road.study, has_form=True),
-        "version": lambda: VersionWidget(space),
-        "endpoint": lambda: EndpointWidget(space),
-    }
-
-
-@pytest.mark.parametrize("name", ["run", "dataset", "study", "version", "endpoint"])
-def test_the_first_message_is_small(road, name):
-    widget = makers(road)[name]()
-    state, _, buffers = _split(widget)
-    size = len(json.dumps(state)) + sum(len(b) for b in buffers)
+@pytest.mark.parametrize("kind", WIDGETS)
+def test_the_first_message_is_small(road, kind):
+    panel = made(road, kind)
+    state, _, buffers = _remove_buffers(panel.get_state())
+    size = len(json.dumps(state)) + sum(memoryview(b).nbytes for b in buffers)
     assert size < 100_000, size
+    panel.close()
 
 
-def _split(widget):
-    from ipywidgets.widgets.widget import _remove_buffers
-
-    state, paths, buffers = _remove_buffers(widget.get_state())
-    return state, paths, [memoryview(b).tobytes() for b in buffers]
-
-
-def test_the_explorer_measures_what_is_asked_and_chooses_it(road):
-    panel = StudyWidget(road.workspace, road.study, has_form=True)
-    before = len(road.study.variants)
-    assert panel.chosen == "half:fp16"
-    panel.do_measure("prune:0.30")
-    for thread in threading.enumerate():
-        if "_measure_all" in thread.name:
-            thread.join(60)
+def test_an_error_becomes_the_banner_with_the_command_to_repeat():
+    panel = press(LivePanel(Desk()), "work")
+    assert panel.banner["message"] == "Got 3, 4 would be right."
+    assert (panel.banner["hint"], panel.banner["command"]) == ("Give 4.", "work")
+    press(panel, "dismiss")
     assert panel.banner is None
-    assert panel.chosen == "prune:0.3"
-    assert panel.code == 'study.measure("prune:0.3")'
-    assert "prune:0.3" in [p["recipe"] for p in panel.state["points"]]
-    assert panel.measuring == {}
-    labels = [one["label"] for one in panel.form["studies"] if one["ref"] == road.study.ref]
-    assert [label.split(" · ")[-1] for label in labels] == [f"{before + 1} variants"]
+    assert "'fly'" in press(panel, "fly").banner["message"]
 
 
-def test_a_recipe_that_cannot_be_is_told(road):
-    panel = StudyWidget(road.workspace, road.study)
-    press(panel, "measure", recipe="prun:0.3")
-    finished(panel)
-    assert "prune" in str(panel.banner)
+def test_what_is_told_to_the_caller_alone_is_sent_and_not_kept():
+    panel, sent = LivePanel(Desk()), []
+    panel.send = lambda content, buffers=None: sent.append(content)
+    press(panel, "secret")
+    assert sent == [{"token": "abc"}]
+    assert "abc" not in json.dumps(panel.get_state(), default=str)
 
 
-def test_registering_and_promoting_tell_the_line_of_python(road):
-    panel = StudyWidget(road.workspace, road.study)
-    panel.do_register("half:fp16", "from-panel")
-    assert panel.results["half:fp16"]["version"] == "model:from-panel@1"
-    assert 'wb.register(wb.study("study:' in panel.code
-    panel.do_promote("half:fp16")
-    assert panel.code == 'wb.promote("from-panel", 1)'
-    versions = VersionWidget(road.workspace, "from-panel")
-    press(versions, "rollback", name="from-panel")
-    finished(versions)
-    assert "nothing to go back to" in versions.banner["message"]
-    versions.do_verify("model:from-panel@1")
-    assert versions.notes["model:from-panel@1"].startswith("✓")
+def test_a_closed_panel_closes_its_screen():
+    panel = LivePanel(Desk())
+    panel.close()
+    panel.screen.code = "wb.app()"
+    assert panel.code == ""
 
 
-def test_what_was_registered_before_a_restart_is_shown_as_registered(road):
-    StudyWidget(road.workspace, road.study).do_register("half:fp16", "kept")
-    road.workspace.promote("kept", 1)
-    again = StudyWidget(road.workspace, road.workspace.study(road.study.ref))
-    assert again.results["half:fp16"] == {"version": "model:kept@1", "promoted": "champion"}
-    other = road.workspace.study(road.workspace.train(road.data, family="linear", epochs=1, seed=5))
-    other.measure("half:fp16")
-    assert StudyWidget(road.workspace, other).results == {}
-
-
-def test_a_finished_run_is_followed_no_more_and_can_be_overlaid(road):
-    panel = RunWidget(road.workspace, road.run)
-    assert panel.state["status"] == "succeeded"
-    assert panel.look() is False
-    press(panel, "stop")
-    finished(panel)
-    assert "has ended" in panel.banner["message"]
+def test_curves_go_to_the_page_as_bytes(road):
+    panel = made(road, "run")
+    text = panel.screen.curves[road.run.ref]["epochs"]
+    assert panel.curves[road.run.ref]["epochs"] == base64.b64decode(text)
 
 
 def test_the_page_opens_a_tab_when_it_is_chosen(road):
-    page = AppWidget(road.workspace, "data", is_single=False)
+    page = AppWidget(AppScreen(road.workspace, "data"), is_single=False)
     assert list(page._panels) == ["data"]
     opened = threading.Event()
     page.tabs.observe(lambda change: opened.set(), "opened")
-    page.tabs.selected = "models"
+    asked = {"method": "update", "state": {"selected": "models"}}
+    page.tabs._handle_msg({"content": {"data": asked}, "buffers": []})
     assert opened.wait(20)
     assert isinstance(page._room.children[0], VersionWidget)
+    page.tabs.close()
 
 
-def test_data_that_was_loading_when_the_train_tab_opened_is_offered_there(tmp_path):
-    space = Workspace(tmp_path / ".workbench", inline=True)
-    page = AppWidget(space, "data", is_single=False)
-    training = page.panel("train")
-    assert training.form["datasets"] == []
-    with pytest.raises(InputError, match="No data is chosen"):
-        training.do_train("", "cnn", {})
-    page.panel("data").do_load("digits", {})
-    (offered,) = training.form["datasets"]
-    assert offered["ref"] == page.panel("data")._shown.ref
+def test_a_file_comes_in_pieces_beside_the_messages(road):
+    panel, content = DatasetWidget(DatasetScreen(road.workspace, has_form=True)), b"a,b\n1,2\n"
+    begin = {"id": "0123456789abcdef", "files": [["kinds.csv", len(content)]]}
+    press(panel, "upload_begin", **begin)
+    parts = [{"path": "kinds.csv", "at": 0}]
+    message = {"do": "upload", "args": {"id": begin["id"], "parts": parts}}
+    panel._received(panel, message, [memoryview(content)])
+    assert panel.uploading["found"]["columns"] == ["a", "b"]
+    for strange in ([7], "x", [{"path": 3}]):
+        panel._received(panel, {"do": "upload", "args": {"parts": strange}}, [memoryview(b"x")])
+        assert panel.banner["command"] == "upload"
 
 
-def test_what_cannot_be_followed_is_stale_until_it_is_asked_for_again():
-    panel = Unsteady()
-    assert panel.tick() is False
-    assert "OSError: gone" in panel.stale
-    assert panel.banner is None
-    panel.is_broken = False
-    press(panel, "refresh")
-    finished(panel)
-    assert panel.stale == ""
-    assert panel.looks >= 2
+def test_the_page_gets_code_and_table_and_again_when_it_is_loaded_again(road):
+    if not road.study.estimator.is_refined:
+        road.study.refine()
+    panel, sent, more = (
+        StudyWidget(StudyScreen(road.workspace, road.study)),
+        [],
+        threading.Condition(),
+    )
 
+    def receive(content, buffers=None):
+        with more:
+            sent.append((content, buffers))
+            more.notify_all()
 
-def test_the_banner_names_the_command_so_that_it_can_be_repeated():
-    panel = Slow()
-    panel.gate.set()
-    press(panel, "work", bad=True)
-    finished(panel)
-    assert panel.banner["command"] == "work"
-
-
-def test_a_version_says_signed_only_after_it_was_checked(road, tmp_path):
-    panel = VersionWidget(road.workspace, "digits-linear")
-    ref = panel.state["selected"]["ref"]
-    assert panel.checks == {}
-    panel.do_verify(ref)
-    assert panel.checks[ref]["is_good"]
-    panel.do_verify_all()
-    assert set(panel.checks) == {row["ref"] for row in panel.state["rows"]}
-
-
-def test_promoting_is_refused_when_the_alias_moved_meanwhile(road):
-    panel = VersionWidget(road.workspace, "digits-linear")
-    press(panel, "promote", ref=road.version.ref, expected=99)
-    finished(panel)
-    assert "points at 1, not at 99" in panel.banner["message"]
-    assert panel.banner["code"] == "conflict"
+    panel.send = receive
+    for count in (1, 2):
+        panel._received(panel, {"do": "estimate", "args": {"recipe": ""}}, [])
+        with more:
+            assert more.wait_for(lambda wanted=count: len(sent) >= wanted, 60)
+    for content, (numbers,) in sent:
+        assert "export function estimate" in content["code"]
+        assert content["ref"] == road.study.ref
+        assert json.dumps(content["table"])
+        assert 0 < len(numbers) < 1_000_000
+    panel.close()
 
 
 def test_no_literal_of_a_script_spans_lines_since_margins_are_cut():

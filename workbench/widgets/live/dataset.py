@@ -1,38 +1,21 @@
-"""A dataset in the notebook: samples, balance, findings, augmentation before and after."""
+"""A dataset in the notebook."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any
 
 import traitlets
 
-from workbench.core.errors import InputError, StateError, WorkbenchError
 from workbench.data.dataset import Dataset
-from workbench.data.file_kinds import file_kinds
-from workbench.data.load import sniff
-from workbench.data.sources import SOURCES
 from workbench.flow.workspace import Workspace
-from workbench.widgets import forms, uploads
-from workbench.widgets.live.base import LivePanel, script, sheet
-from workbench.widgets.live.door import command
+from workbench.screens.dataset import DatasetScreen
+from workbench.widgets.live.binding import LivePanel, script, sheet
 from workbench.widgets.live.shelf import shelf
-from workbench.widgets.views import dataset as view
-from workbench.widgets.views import suspicion
-
-_NEEDS_PYTHON = ("torch_dataset", "arrays")
 
 
 class DatasetWidget(LivePanel):
-    """Shows one dataset; in the app it also loads them.
-
-    Attributes:
-        gallery: Samples of a part: tiles, or rows of a table.
-        sample: One sample before and after augmentation, or what is wrong with the text.
-        form: The sources with their options, and what was loaded before.
-        uploading: How far an upload is, and in the end what can be loaded.
-    """
+    """See `DatasetScreen`; the pieces of files come as bytes beside the message."""
 
     _esm = script("dataset_form", "dataset")
     _css = sheet()
@@ -41,171 +24,22 @@ class DatasetWidget(LivePanel):
     form = traitlets.Dict().tag(sync=True)
     uploading = traitlets.Dict().tag(sync=True)
 
-    def __init__(
-        self,
-        workspace: Workspace,
-        dataset: Dataset | None = None,
-        *,
-        has_form: bool = False,
-        on_loaded: Callable[[Any], None] | None = None,
-        **traits: Any,
-    ) -> None:
-        super().__init__(**traits)
-        self._workspace, self._on_loaded = workspace, on_loaded
-        self._dataset: Dataset | None = None
-        self._upload: uploads.Upload | None = None
-        if has_form:
-            self.refresh()
-        if dataset is not None:
-            self.attach(dataset)
-
-    def attach(self, dataset: Dataset) -> None:
-        """Shows `dataset` from now on."""
-        with self._turn, self.hold_sync():
-            if self._dataset is not None and self._dataset.ref == dataset.ref:
-                return
-            self._dataset = dataset
-            self.sample = {}
-            self.show(view.state(dataset))
-            self.gallery = self._samples("train", None, "class")
-
-    def refresh(self) -> None:
-        """Looks for datasets that are new."""
-        loaded = [
-            {"ref": r.ref, "label": r.ref.removeprefix("dataset:")}
-            for r in self._workspace.store.datasets.list()
-        ]
-        sources = [_source(key) for key in SOURCES if key not in _NEEDS_PYTHON]
-        files = " or ".join(f"{kind.noun}s" for kind in file_kinds().values())
-        self.form = {"loaded": loaded, "sources": sources, "files": files}
-
-    @command(is_for_visitors=True)
-    def do_look_at(self, part: str, label: int | None = None, order: str = "class") -> None:
-        """Shows samples of a part, of one class or of all, the most suspicious first if wanted."""
-        if part not in view.PARTS:
-            raise InputError(f"There is no part '{part}'.")
-        self.gallery = self._samples(part, label, order)
-
-    @command(is_for_visitors=True)
-    def do_augment(self, part: str, index: int, text: str, is_typed: bool = False) -> None:
-        """Shows one sample before and after augmentation; while it is typed, errors stay small."""
-        try:
-            self.sample = view.augmented(self._shown, part, int(index), text)
-        except WorkbenchError as error:
-            if not is_typed:
-                raise
-            words = " ".join([error.message, *error.problems])
-            self.sample = {**self.sample, "text": text, "problem": words}
-            return
-        if text.strip():
-            self.did(f'wb.load("{self._shown.name}", augment="{text.strip()}")')
-
-    @command(is_for_visitors=True)
-    def do_play(self, part: str, index: int) -> None:
-        """Sends one sample to the page, to be heard or watched; the notebook does not keep it."""
-        if part not in view.PARTS:
-            raise InputError(f"There is no part '{part}'.")
-        self.send({"sample": view.media(self._shown, part, int(index))})
-
-    @command()
-    def do_upload_begin(self, id: str, files: list[list[Any]]) -> None:
-        """Gets ready for files that the page sends in pieces."""
-        self.uploading = {}
-        self._upload = uploads.begin(self._workspace.store.home.root, id, files)
-        self.uploading = {
-            "id": id,
-            "received": 0,
-            "total": self._upload.total,
-            "skipped": list(self._upload.skipped),
-        }
-
-    @command(is_instant=True)
-    def do_upload(
-        self, id: str, parts: list[Mapping[str, Any]], buffers: Sequence[memoryview] = ()
-    ) -> None:
-        """Takes pieces of files; `uploading` tells the page when the next may come."""
-        upload = self._upload
-        if upload is None or self.uploading.get("id") != id:
-            return
-        try:
-            for part, piece in zip(parts, buffers, strict=True):
-                upload.take(str(part["path"]), int(part["at"]), memoryview(piece).cast("B"))
-            done = {"found": upload.found()} if upload.is_complete else {}
-        except Exception:
-            upload.forget()
-            self._upload, self.uploading = None, {}
-            raise
-        self.uploading = {**self.uploading, "received": upload.received, **done}
-
-    @command()
-    def do_upload_stop(self) -> None:
-        """Forgets what came of an upload."""
-        upload, self._upload = self._upload, None
-        self.uploading = {}
-        if upload is not None and not upload.is_complete:
-            upload.forget()
-
-    @command()
-    def do_load(self, source: str, values: Mapping[str, Any]) -> None:
-        """Loads data and shows it."""
-        options = {k: _typed(k, v) for k, v in values.items() if v not in ("", None)}
-        given: Any = source
-        if "path" in options:
-            path = Path(str(options.pop("path"))).expanduser()
-            is_usual = sniff(path)[0] == source
-            given = path if is_usual else source
-            options |= {} if is_usual else {"path": str(path)}
-        dataset = self._workspace.load(given, **options)
-        words = "".join(f", {k}={v!r}" for k, v in options.items())
-        self.did(f"wb.load({str(given)!r}{words})", f"loaded {dataset.ref}")
-        self._taken(dataset)
-
-    @command()
-    def do_open(self, ref: str) -> None:
-        """Shows a dataset that was loaded before."""
-        self._taken(self._workspace.load(ref))
-        self.did(f'wb.load("{ref}")')
-
-    @property
-    def _shown(self) -> Dataset:
-        if self._dataset is None:
-            raise StateError("No dataset is shown.", hint="Load one first.")
-        return self._dataset
-
-    def _taken(self, dataset: Dataset) -> None:
-        self.attach(dataset)
-        self.refresh()
-        if self._on_loaded is not None:
-            self._on_loaded(dataset)
-
-    def _samples(self, part: str, label: int | None, order: str) -> dict[str, Any]:
-        if not view.has_tiles(self._shown):
-            return view.table_rows(self._shown, part)
-        if order == "suspicion" and view.has_classes(self._shown):
-            return suspicion.gallery(self._shown, part, label)
-        return view.gallery(self._shown, part, label)
-
-
-def _source(key: str) -> dict[str, Any]:
-    info = SOURCES.info(key)
-    knobs = forms.knobs_of(SOURCES.get(key).Config) if info.summary else []
-    return {"key": key, "summary": info.summary, "reason": info.reason, "knobs": knobs}
-
-
-def _typed(name: str, value: Any) -> Any:
-    if isinstance(value, str) and name in ("split", "ignore", "categorical"):
-        parts = [part.strip() for part in value.replace("/", ",").split(",") if part.strip()]
-        if name != "split":
-            return tuple(parts)
-        try:
-            numbers = [float(part) for part in parts]
-        except ValueError:
-            return value
-        return tuple(n / sum(numbers) if sum(numbers) > 1.5 else n for n in numbers)
-    return value
+    def arguments(self, given: Mapping[str, Any], buffers: Any) -> Mapping[str, Any]:
+        """Returns arguments whose parts have their bytes."""
+        parts = given.get("parts")
+        if not isinstance(parts, list) or not all(isinstance(part, Mapping) for part in parts):
+            return given
+        pieces = zip(parts, buffers, strict=False)
+        return {**given, "parts": [{**part, "data": bytes(piece)} for part, piece in pieces]}
 
 
 def show_dataset(dataset: Dataset) -> DatasetWidget:
     """Returns the panel of a dataset."""
     root = dataset.store.home.root
-    return shelf().get((str(root), dataset.ref), lambda: DatasetWidget(Workspace(root), dataset))
+
+    def make() -> DatasetWidget:
+        return DatasetWidget(DatasetScreen(Workspace(root), dataset))
+
+    shown: Any = shelf().get((str(root), dataset.ref), make)
+    panel: DatasetWidget = shown
+    return panel

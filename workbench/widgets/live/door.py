@@ -1,61 +1,15 @@
-"""What a page may do with a panel: the commands that it starts and the traits that it sets.
-
-Whatever is declared neither as a command nor as an input is out of reach of every message.
-"""
+"""What a page may set of a widget: its inputs, and no other trait."""
 
 from __future__ import annotations
 
-import json
 import logging
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any, ClassVar, TypeVar
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
+from workbench.screens.showing import Check
 
 _LOG = logging.getLogger(__name__)
-_MARK, _PREFIX = "panel_command", "do_"
-_LONGEST = 64_000
-Work = TypeVar("Work", bound=Callable[..., None])
-Check = Callable[[Any], bool]
-
-
-@dataclass(frozen=True)
-class Command:
-    """What a message may start.
-
-    Attributes:
-        work: Does it, given the message's arguments.
-        is_instant: Whether it only notes what is wanted, and needs no thread.
-    """
-
-    work: Callable[..., None]
-    is_instant: bool
-
-
-def command(*, is_for_visitors: bool = False, is_instant: bool = False) -> Callable[[Work], Work]:
-    """Declares a method `do_<name>` as the command `<name>`.
-
-    Args:
-        is_for_visitors: Whether a read-only panel has it, too: it changes nothing but the view,
-            and tells no secret.
-        is_instant: Whether it only notes what is wanted.
-    """
-
-    def declare(work: Work) -> Work:
-        work.__dict__[_MARK] = (is_for_visitors, is_instant)
-        return work
-
-    return declare
-
-
-def commands_of(panel: object, *, is_readonly: bool) -> Mapping[str, Command]:
-    """Returns a panel's commands by name; without those that are not for visitors if wanted."""
-    methods = {name: m for kind in reversed(type(panel).__mro__) for name, m in vars(kind).items()}
-    found = {}
-    for name, method in methods.items():
-        marks = getattr(method, "__dict__", {}).get(_MARK)
-        if marks is not None and (marks[0] or not is_readonly):
-            found[name.removeprefix(_PREFIX)] = Command(getattr(panel, name), marks[1])
-    return found
 
 
 class Closed:
@@ -65,7 +19,7 @@ class Closed:
         inputs: What each input may be, by the trait's name.
     """
 
-    inputs: ClassVar[Mapping[str, Check]] = {}
+    inputs: Mapping[str, Check] = MappingProxyType({})
 
     def set_state(self, sync_data: Mapping[str, Any]) -> None:
         """Takes inputs from a page; tells it again what it may not set."""
@@ -78,22 +32,3 @@ class Closed:
         if refused:
             _LOG.debug("%s: a page may not set %s", type(self).__name__, refused)
             widget.send_state(refused)
-
-
-def is_text(value: Any) -> bool:
-    """Whether an input is a text of usual length."""
-    return isinstance(value, str) and len(value) <= _LONGEST
-
-
-def is_small_object(value: Any) -> bool:
-    """Whether an input is a JSON object of usual size."""
-    return isinstance(value, dict) and len(json.dumps(value, default=str)) <= _LONGEST
-
-
-def are_limits(value: Any) -> bool:
-    """Whether an input gives a number, or none, to each limit of a budget."""
-    return (
-        isinstance(value, dict)
-        and set(value) <= {"drop", "kb", "ms"}
-        and all(v is None or (type(v) in (int, float)) for v in value.values())
-    )

@@ -1,47 +1,23 @@
-"""An endpoint in the notebook: try it, see latency, copy snippets, stop it."""
+"""An endpoint in the notebook."""
 
 from __future__ import annotations
 
-import base64
-import json
-import time
-from collections import deque
-from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
 import traitlets
 
-from workbench.core.errors import InputError, StateError, WorkbenchError
 from workbench.flow.endpoint import Endpoint
 from workbench.flow.workspace import Workspace
-from workbench.serving.client import Client
-from workbench.widgets.live.base import LivePanel, script, sheet
-from workbench.widgets.live.door import command
+from workbench.screens.endpoint import EndpointScreen
+from workbench.widgets.live.binding import LivePanel, script, sheet
 from workbench.widgets.live.shelf import shelf
-from workbench.widgets.views import dataset as data_view
-from workbench.widgets.views import endpoint as view
-from workbench.widgets.views import endpoint_traffic as traffic_view
-
-_KEPT_RATES, _WINDOW = 60, 30
-_MOST_BYTES = 10_000_000
 
 
 class EndpointWidget(LivePanel):
-    """Shows one endpoint; in the app it also starts them.
-
-    Attributes:
-        live: Requests a second, percentiles, errors, limits; refreshed each second.
-        recent: The last lines of the request log.
-        replayed: What came of the last replay: the request's id and words.
-        answer: The last answer with what was sent and where the time went.
-        traffic: The versions, their shares and what came of them.
-        tokens: Who may ask, never with a token's text.
-    """
+    """See `EndpointScreen`."""
 
     _esm = script("endpoint_traffic", "endpoint")
     _css = sheet()
-    period = 1.0
     live = traitlets.Dict().tag(sync=True)
     answer = traitlets.Dict().tag(sync=True)
     replayed = traitlets.Dict().tag(sync=True)
@@ -50,235 +26,12 @@ class EndpointWidget(LivePanel):
     traffic = traitlets.Dict().tag(sync=True)
     tokens: Any = traitlets.List().tag(sync=True)
 
-    def __init__(
-        self, workspace: Workspace, endpoint: Endpoint | None = None, **traits: Any
-    ) -> None:
-        super().__init__(**traits)
-        self._workspace = workspace
-        self._endpoint: Endpoint | None = None
-        self._about: dict[str, Any] = {}
-        self._asked: str | None = None
-        self._rates: deque[float] = deque(maxlen=_KEPT_RATES)
-        self._past: deque[tuple[float, dict[str, Any]]] = deque(maxlen=_WINDOW)
-        self._sent: tuple[Any, dict[str, Any]] | None = None
-        self._rng = np.random.default_rng()
-        if endpoint is not None:
-            self.attach(endpoint)
-        else:
-            self.look()
-
-    def attach(self, endpoint: Endpoint) -> None:
-        """Shows `endpoint` from now on."""
-        with self._turn:
-            self._endpoint, self._asked = endpoint, endpoint.ref
-            self._rates.clear()
-            self._past.clear()
-            self._sent = None
-            self._about = _about(endpoint)
-            self.answer, self.replayed, self.row = {}, {}, self._example()
-            self.tokens = traffic_view.tokens(endpoint) if endpoint.is_running else []
-        self.look()
-        self.follow()
-
-    def look(self) -> bool:
-        """Shows what runs and how busy it is."""
-        endpoint = self._endpoint
-        self.show(view.state(self._workspace, self._asked, self._about))
-        if endpoint is not None and endpoint.is_running:
-            self._measure(endpoint)
-        return True
-
-    @command(is_for_visitors=True)
-    def do_select(self, ref: str) -> None:
-        """Looks at another endpoint."""
-        found = next((e for e in self._workspace.endpoints() if e.ref == ref), None)
-        if found is None:
-            raise StateError(f"{ref} does not run any more.", hint="Start it again.")
-        self.attach(found)
-
-    @command()
-    def do_serve(self, ref: str) -> None:
-        """Starts an endpoint."""
-        endpoint = self._workspace.serve(ref)
-        self.did(f'wb.serve("{ref}")', f"served at {endpoint.url}")
-        self.attach(endpoint)
-
-    @command()
-    def do_stop(self) -> None:
-        """Ends the endpoint after it has answered what it owes."""
-        self._shown.stop()
-        self.did(f'wb.endpoint("{self._shown.ref}").stop()', "stopped")
-        self.look()
-
-    @command()
-    def do_try_sample(self) -> None:
-        """Sends a validation sample of the data that the model was made from."""
-        found = view.dataset_behind(self._workspace, self._shown.info.refs[0])
-        if found is None:
-            raise StateError(
-                "The data of this model is not in this workspace.",
-                hint="Give an input of your own.",
-            )
-        index, value, truth = view.random_sample(found, self._rng)
-        png = ""
-        if data_view.has_tiles(found):
-            png = data_view.gallery_of(found, "val", [index])["png"]
-        self._ask(value, truth=truth, png=png, source=f"data.val[{index}].input")
-        self.send({"sample": data_view.playable(found, value)})
-
-    @command()
-    def do_try_file(self, name: str, data: str) -> None:
-        """Sends a file; `data` is base64."""
-        content = base64.b64decode(data)
-        if len(content) > _MOST_BYTES:
-            raise InputError(f"'{name}' has {len(content):,} bytes; at most 10 MB are taken here.")
-        self._ask(content, source=f'Path("{name}").read_bytes()', file=name)
-
-    @command()
-    def do_try_row(self, row: Mapping[str, Any]) -> None:
-        """Sends one row of a table."""
-        self._ask(dict(row), source=json.dumps(dict(row), ensure_ascii=False))
-
-    @command()
-    def do_again(self) -> None:
-        """Sends the last input again."""
-        if self._sent is None:
-            raise StateError("Nothing was sent from here yet.", hint="Try a sample first.")
-        value, facts = self._sent
-        self._ask(value, **facts)
-
-    @command()
-    def do_replay(self, id: str) -> None:
-        """Answers a kept request once more, in this kernel."""
-        found = self._shown.replay(id)
-        self.replayed = {"id": id, "words": found.words, "is_same": found.is_same}
-        self.did(f'wb.endpoint("{self._shown.ref}").replay("{id}")', found.words)
-
-    @command()
-    def do_traffic(
-        self, weights: Mapping[str, float], shadow: str | None, budget: Mapping[str, float]
-    ) -> None:
-        """Shares requests out among the versions, copies them to a shadow, sets the budget."""
-        options: dict[str, Any] = {"shadow": shadow, "budget": dict(budget) or None}
-        given = {name: value for name, value in options.items() if value is not None}
-        report = self._shown.traffic(dict(weights), **given)
-        words = "".join(f", {name}={value!r}" for name, value in given.items())
-        self.did(f'wb.endpoint("{self._shown.ref}").traffic({dict(weights)}{words})', "in force")
-        self.traffic = traffic_view.traffic(self._workspace, report)
-
-    @command()
-    def do_traffic_clear(self) -> None:
-        """Gives all requests to the version that was served first."""
-        report = self._shown.traffic({})
-        self.did(f'wb.endpoint("{self._shown.ref}").traffic({{}})', "one version answers all")
-        self.traffic = traffic_view.traffic(self._workspace, report)
-
-    @command()
-    def do_add_token(self, name: str, scope: str, expires: str, rate: float | None) -> None:
-        """Makes a token and sends it to the page, for its clipboard alone."""
-        limits: dict[str, Any] = {} if rate is None else {"rate": rate}
-        made = self._shown.add_token(name, (scope,), expires=expires or None, **limits)
-        self.did(f'wb.endpoint("{self._shown.ref}").add_token("{name}")', f"{name} may {scope}")
-        self.tokens = traffic_view.tokens(self._shown)
-        self.send({"token": made.text, "made": made.grant.name})
-
-    @command()
-    def do_revoke_token(self, name: str) -> None:
-        """Shuts a token out."""
-        self._shown.revoke_token(name)
-        self.did(f'wb.endpoint("{self._shown.ref}").revoke_token("{name}")', f"{name} is shut out")
-        self.tokens = traffic_view.tokens(self._shown)
-
-    @command()
-    def do_token(self) -> None:
-        """Sends the token to the page, for its clipboard alone; it is not kept in the notebook."""
-        self.send({"token": self._shown.token})
-
-    @property
-    def _shown(self) -> Endpoint:
-        if self._endpoint is None:
-            raise StateError("No endpoint is shown.", hint="Start one first.")
-        return self._endpoint
-
-    def _ask(self, value: Any, *, source: str, **facts: Any) -> None:
-        client = self._shown.client
-        before = view.figures(client.metrics())
-        began = time.perf_counter()
-        prediction = client.predict([value] if isinstance(value, Mapping) else value)[0]
-        total = 1000 * (time.perf_counter() - began)
-        spent = view.between(before, view.figures(client.metrics()))["split"]
-        self._sent = (value, {"source": source, **facts})
-        self.answer = {
-            **facts,
-            "label": None if isinstance(prediction.value, int | float) else prediction.words,
-            "value": prediction.value if isinstance(prediction.value, int | float) else None,
-            "scores": sorted(prediction.scores.items(), key=lambda item: -item[1])[:8],
-            "total_ms": total,
-            "split": _split(total, spent),
-        }
-        self.did(
-            f'wb.endpoint("{self._shown.ref}").predict({source})',
-            f"answer: {prediction.words}",
-        )
-
-    def _example(self) -> dict[str, Any]:
-        if self._endpoint is None:
-            return {}
-        found = view.dataset_behind(self._workspace, self._endpoint.info.refs[0])
-        return {} if found is None else view.example_row(found)
-
-    def _measure(self, endpoint: Endpoint) -> None:
-        moment = time.monotonic()
-        if self._past and moment - self._past[-1][0] < self.period / 2:
-            return
-        try:
-            found = view.figures(endpoint.client.metrics())
-            self.traffic = traffic_view.traffic(self._workspace, endpoint.traffic())
-        except WorkbenchError:
-            return  # it ends just now; the next look shows it
-        if self._past:
-            then, before = self._past[-1]
-            rate = (found["requests"] - before["requests"]) / max(1e-3, moment - then)
-            self._rates.append(max(0.0, rate))
-        self._past.append((moment, found))
-        window = view.between(self._past[0][1], found)
-        self.live = {
-            **{k: found[k] for k in ("requests", "errors", "limits")},
-            **(window if window["count"] > 0 else {"p50_ms": None, "p99_ms": None, "split": []}),
-            "window_s": round(moment - self._past[0][0]),
-            "rates": [round(rate, 2) for rate in self._rates],
-        }
-        requests = self._workspace.store.home.requests
-        self.recent = view.recent(requests, endpoint.models, endpoint.info.started)
-        if found["version"] and found["version"] != str(self._about.get("version")):
-            self._switched(endpoint, found["version"])
-
-    def _switched(self, endpoint: Endpoint, version: str) -> None:
-        before = self._about.get("version")
-        self._about = _about(endpoint)
-        self.said = f"the endpoint went from version {before} to {version}"
-        self.show(view.state(self._workspace, self._asked, self._about))
-
-
-def _about(endpoint: Endpoint) -> dict[str, Any]:
-    """Returns what the endpoint says of its model just now."""
-    if not endpoint.is_running:
-        return {}
-    trusted = endpoint.info.certificate
-    with Client(endpoint.url, endpoint.token, certificate=trusted) as client:
-        return dict(client.about())
-
-
-def _split(total: float, inside: Sequence[Sequence[Any]]) -> list[list[Any]]:
-    spent = sum(value for _, value in inside)
-    return [*map(list, inside), ["way there and back", max(0.0, total - spent)]]
-
 
 def show_endpoint(endpoint: Endpoint) -> EndpointWidget:
     """Returns the panel of an endpoint."""
 
     def make() -> EndpointWidget:
-        return EndpointWidget(Workspace(endpoint.info.home), endpoint)
+        return EndpointWidget(EndpointScreen(Workspace(endpoint.info.home), endpoint))
 
     shown: Any = shelf().get((endpoint.info.home, endpoint.ref), make)
     panel: EndpointWidget = shown

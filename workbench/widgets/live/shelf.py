@@ -5,10 +5,8 @@ from __future__ import annotations
 import functools
 import threading
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from workbench.widgets.live.base import LivePanel
+from workbench.widgets.live.binding import LivePanel
 
 
 class Shelf:

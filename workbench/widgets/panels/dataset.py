@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from workbench.core.lazy import lazy
-from workbench.core.shown import Panel
 from workbench.widgets import frontend
 
 if TYPE_CHECKING:
@@ -16,25 +15,19 @@ else:
     live = lazy("workbench.widgets.live.dataset")
 
 
-class DatasetPanel(Panel):
+class DatasetPanel(frontend.CellPanel):
     """See the module's docstring."""
 
     summary = "samples, class balance, findings, augmentation before and after"
     requires = ("anywidget",)
 
-    def card(self, record: Any) -> str:
-        """Returns samples, balance and findings as HTML."""
-        return dataset_cards.dataset_card(record).html()
+    def twin(self, record: Any) -> frontend.Twin:
+        """Returns its card."""
+        return dataset_cards.dataset_card(record)
 
-    def bundle(self, record: Any) -> dict[str, Any]:
-        """Returns the live panel, with the card beside it."""
-        return frontend.bundle(
-            record, dataset_cards.dataset_card, lambda data: live.show_dataset(data)
-        )
-
-    def show(self, record: Any) -> None:
-        """Shows the live panel, if there is one, and what remains of it without a kernel."""
-        frontend.show(record, dataset_cards.dataset_card, lambda data: live.show_dataset(data))
+    def live(self, record: Any) -> Any:
+        """Returns the binding of its screen."""
+        return live.show_dataset(record)
 
 
 PLUGIN = DatasetPanel()

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from workbench.core.lazy import lazy
-from workbench.core.shown import Panel
 from workbench.widgets import frontend
 
 if TYPE_CHECKING:
@@ -16,23 +15,19 @@ else:
     live = lazy("workbench.widgets.live.run")
 
 
-class RunPanel(Panel):
+class RunPanel(frontend.CellPanel):
     """See the module's docstring."""
 
     summary = "live loss and metric curves of a run, with pause, stop and resume"
     requires = ("anywidget",)
 
-    def card(self, record: Any) -> str:
-        """Returns curves and figures as HTML."""
-        return cards.run_card(record).html()
+    def twin(self, record: Any) -> frontend.Twin:
+        """Returns its card."""
+        return cards.run_card(record)
 
-    def bundle(self, record: Any) -> dict[str, Any]:
-        """Returns the live panel, with the card beside it."""
-        return frontend.bundle(record, cards.run_card, lambda run: live.show_run(run))
-
-    def show(self, record: Any) -> None:
-        """Shows the live panel, if there is one, and what remains of it without a kernel."""
-        frontend.show(record, cards.run_card, lambda run: live.show_run(run))
+    def live(self, record: Any) -> Any:
+        """Returns the binding of its screen."""
+        return live.show_run(record)
 
 
 PLUGIN = RunPanel()

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from workbench.core.lazy import lazy
-from workbench.core.shown import Panel
 from workbench.widgets import frontend
 
 if TYPE_CHECKING:
@@ -16,23 +15,19 @@ else:
     live = lazy("workbench.widgets.live.study")
 
 
-class StudyPanel(Panel):
+class StudyPanel(frontend.CellPanel):
     """See the module's docstring."""
 
     summary = "the explorer: a slider for each knob, every point measured as deployed"
     requires = ("anywidget",)
 
-    def card(self, record: Any) -> str:
-        """Returns the trade-off and the choice as HTML."""
-        return study_cards.study_card(record).html()
+    def twin(self, record: Any) -> frontend.Twin:
+        """Returns its card."""
+        return study_cards.study_card(record)
 
-    def bundle(self, record: Any) -> dict[str, Any]:
-        """Returns the explorer, with the card beside it."""
-        return frontend.bundle(record, study_cards.study_card, lambda study: live.show_study(study))
-
-    def show(self, record: Any) -> None:
-        """Shows the live panel, if there is one, and what remains of it without a kernel."""
-        frontend.show(record, study_cards.study_card, lambda study: live.show_study(study))
+    def live(self, record: Any) -> Any:
+        """Returns the binding of its screen."""
+        return live.show_study(record)
 
 
 PLUGIN = StudyPanel()

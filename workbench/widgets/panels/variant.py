@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from workbench.core.lazy import lazy
-from workbench.core.shown import Panel
 from workbench.widgets import frontend
 
 if TYPE_CHECKING:
@@ -14,22 +13,16 @@ else:
     study_cards = lazy("workbench.widgets.study_cards")
 
 
-class VariantPanel(Panel):
+class VariantPanel(frontend.CellPanel):
     """See the module's docstring."""
 
     summary = "the figures of one measured variant"
 
-    def card(self, record: Any) -> str:
-        """Returns the figures as HTML."""
-        return study_cards.variant_card(record).html()
+    is_live = False
 
-    def bundle(self, record: Any) -> dict[str, Any]:
-        """Returns the card."""
-        return frontend.bundle(record, study_cards.variant_card, None)
-
-    def show(self, record: Any) -> None:
-        """Shows the live panel, if there is one, and what remains of it without a kernel."""
-        frontend.show(record, study_cards.variant_card)
+    def twin(self, record: Any) -> frontend.Twin:
+        """Returns its card."""
+        return study_cards.variant_card(record)
 
 
 PLUGIN = VariantPanel()

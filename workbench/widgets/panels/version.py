@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from workbench.core.lazy import lazy
-from workbench.core.shown import Panel
 from workbench.widgets import frontend
 
 if TYPE_CHECKING:
@@ -16,25 +15,19 @@ else:
     live = lazy("workbench.widgets.live.version")
 
 
-class VersionPanel(Panel):
+class VersionPanel(frontend.CellPanel):
     """See the module's docstring."""
 
     summary = "versions with aliases, promote, roll back, verify, compare"
     requires = ("anywidget",)
 
-    def card(self, record: Any) -> str:
-        """Returns the facts as HTML."""
-        return served_cards.version_card(record).html()
+    def twin(self, record: Any) -> frontend.Twin:
+        """Returns its card."""
+        return served_cards.version_card(record)
 
-    def bundle(self, record: Any) -> dict[str, Any]:
-        """Returns the live panel, with the card beside it."""
-        return frontend.bundle(
-            record, served_cards.version_card, lambda record: live.show_version(record)
-        )
-
-    def show(self, record: Any) -> None:
-        """Shows the live panel, if there is one, and what remains of it without a kernel."""
-        frontend.show(record, served_cards.version_card, lambda record: live.show_version(record))
+    def live(self, record: Any) -> Any:
+        """Returns the binding of its screen."""
+        return live.show_version(record)
 
 
 PLUGIN = VersionPanel()

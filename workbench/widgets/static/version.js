@@ -11,11 +11,12 @@ function buildVersion(panel) {
   function list() {
     const s = panel.get("state");
     panel.title.textContent = s.name ? `Model ${s.name}` : "Models";
-    panel.status.textContent = `${(s.rows || []).length} version${(s.rows || []).length === 1 ? "" : "s"}`;
+    const count = (s.rows || []).length + (s.more || 0);
+    panel.status.textContent = `${fmt.count(count)} version${count === 1 ? "" : "s"}`;
     if (!(s.rows || []).length) { put(left, empty("Nothing is registered yet. Choose a variant in a study and press Register, or: wb.register(run, \"name\").")); put(right); return; }
     put(left, table([{ name: "version", left: true }, { name: "aliases", left: true }, { name: "score" }, { name: "size" }, { name: "ms" }, { name: "age" }, { name: "signed" }],
       s.rows.map((r) => ({ key: r.ref, class: s.selected?.ref === r.ref ? "wb-on" : null, onclick: () => panel.send("select", { ref: r.ref }),
-        cells: [h("div", {}, h("button", { type: "button", class: "wb-quiet", "aria-pressed": String(s.selected?.ref === r.ref), text: r.ref.slice(6) }), h("div", { class: "wb-small wb-cut", title: r.recipe, text: r.recipe })), chips(r), fmt.score(r.score, isShare(r)), fmt.kb(r.size_bytes), fmt.sig(r.latency_ms), h("span", { title: r.created, text: age(r.created) }), signed(r.ref)] })), "Versions"), panel.isReadonly() ? "" : h("div", { class: "wb-row" }, action(panel, "verify_all", "Verify all", {})), below(s.selected));
+        cells: [h("div", {}, h("button", { type: "button", class: "wb-quiet", "aria-pressed": String(s.selected?.ref === r.ref), text: r.ref.slice(6) }), h("div", { class: "wb-small wb-cut", title: r.recipe, text: r.recipe })), chips(r), fmt.score(r.score, isShare(r)), fmt.kb(r.size_bytes), fmt.sig(r.latency_ms), h("span", { title: r.created, text: age(r.created) }), signed(r.ref)] })), "Versions"), s.more ? h("p", { class: "wb-small" }, `and ${fmt.count(s.more)} older without an alias: `, h("code", { text: "wb.models()" })) : "", panel.isReadonly() ? "" : h("div", { class: "wb-row" }, action(panel, "verify_all", "Verify all", {})), below(s.selected));
   }
   const age = (time) => { const s = (Date.now() - Date.parse(time)) / 1000; return s < 90 ? "now" : s < 5400 ? `${Math.round(s / 60)} min` : s < 129600 ? `${Math.round(s / 3600)} h` : `${Math.round(s / 86400)} d`; };
   // What this kernel really checked, and when; nothing is claimed before.

@@ -17,8 +17,9 @@ from workbench.data.dataset import Dataset, open_dataset
 from workbench.data.modalities import MODALITIES
 from workbench.flow.endpoint import Endpoint
 from workbench.flow.workspace import Workspace
+from workbench.screens.forms import MOST
+from workbench.screens.views.dataset import name_of
 from workbench.serving.binary import DATATYPES
-from workbench.widgets.views.dataset import name_of
 
 _LINE = re.compile(r"^(workbench_[a-z_]+?)(_bucket|_sum|_count)?\{([^}]*)\} (\S+)$", re.MULTILINE)
 _LE = re.compile(r'le="([^"]+)"')
@@ -43,10 +44,11 @@ def state(workspace: Workspace, selected: str | None, about: dict[str, Any]) -> 
         for name in workspace.store.models.names()
         for alias in workspace.store.models.aliases(name)
     ]
-    servable += [{"ref": v.ref, "label": v.ref[6:]} for v in workspace.models()]
+    newest = sorted(workspace.models(), key=lambda v: v.created, reverse=True)[:MOST]
+    servable = [*servable[:MOST], *({"ref": v.ref, "label": v.ref[6:]} for v in newest)]
     return {
         "reattach": "wb.app('serve')" if chosen is None else f'wb.endpoint("{chosen.ref}")',
-        "rows": [_row(e) for e in running],
+        "rows": [_row(e) for e in running[-MOST:]],
         "servable": servable,
         "asked": selected,
         "selected": None

@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 from sklearn.neighbors import NearestNeighbors
 
-from workbench.widgets.live.dataset import DatasetWidget
-from workbench.widgets.views import suspicion
+from workbench.screens.views import suspicion
 
 
 def test_swapped_labels_come_first(road):
@@ -31,12 +30,3 @@ def test_the_share_is_that_of_an_independent_neighbour_search(road):
     near = NearestNeighbors(n_neighbors=7).fit(known).kneighbors(asked, return_distance=False)
     expected = (train.targets[near] != val.targets[rows][:, None]).mean(1)
     assert np.mean(np.isclose(shares, expected)) > 0.97  # ties may fall either way
-
-
-def test_the_gallery_says_why(road):
-    panel = DatasetWidget(road.workspace, road.data)
-    panel.do_look_at("train", None, "suspicion")
-    assert "nearest are not" in panel.gallery["notes"][0]
-    panel.do_augment("train", 0, "shfit:1", is_typed=True)
-    assert "shift" in panel.sample["problem"]
-    assert panel.banner is None

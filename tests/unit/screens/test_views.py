@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from types import SimpleNamespace
 
@@ -11,9 +12,9 @@ import pytest
 from tests.unit.serving import models as serving_models
 from tests.unit.serving.harness import running
 from workbench.core.errors import InputError, NotFoundError
+from workbench.screens.views import dataset, endpoint, study, version
+from workbench.screens.views.run import RunView, thinned
 from workbench.serving.service import Settings
-from workbench.widgets.views import dataset, endpoint, study, version
-from workbench.widgets.views.run import RunView, thinned
 
 
 def test_a_run_reads_only_what_is_new(road):
@@ -23,7 +24,7 @@ def test_a_run_reads_only_what_is_new(road):
     state = view.state()
     assert (state["status"], state["metric_name"], state["epochs"]) == ("succeeded", "accuracy", 2)
     assert state["can"] == []
-    epochs = np.frombuffer(view.curves()["epochs"], np.float32).reshape(-1, 4)
+    epochs = np.frombuffer(base64.b64decode(view.curves()["epochs"]), np.float32).reshape(-1, 4)
     assert epochs[:, 0].tolist() == [1, 2]
     assert epochs[1, 3] == pytest.approx(road.run.metrics["val_accuracy"], abs=1e-3)
     json.dumps(state)

@@ -12,10 +12,9 @@ from workbench.exporting.graph import initializers, load_graph
 from workbench.flow.study import Study
 from workbench.flow.study_table import difference, latency, sentence
 from workbench.flow.variant import Variant
+from workbench.screens.forms import knobs_of
+from workbench.screens.views.version import CHAMPION
 from workbench.tasks import is_share
-from workbench.widgets.forms import knobs_of
-
-CHAMPION = "champion"
 
 
 def point(variant: Variant) -> dict[str, Any]:

@@ -11,11 +11,10 @@ from PIL import Image
 
 from tests.unit.data.sounds import clip_folder, soundfile
 from tests.unit.widgets.node import in_node
-from workbench.core.errors import InputError
 from workbench.flow.workspace import Workspace
-from workbench.widgets import uploads
+from workbench.screens import uploads
+from workbench.screens.dataset import DatasetScreen
 from workbench.widgets.dataset_cards import dataset_card
-from workbench.widgets.live.dataset import DatasetWidget
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 ID = "0123456789abcdef"
@@ -32,49 +31,41 @@ def data(space, tmp_path_factory):
 
 
 def test_tiles_are_spectrograms_and_the_first_message_is_small(space, data):
-    panel = DatasetWidget(space, data)
-    assert panel.state["plays"] == "audio/wav"
+    panel = DatasetScreen(space, data)
+    assert panel.facts["plays"] == "audio/wav"
     assert panel.gallery["png"].startswith("data:image/png")
     assert panel.gallery["height"] == 40
-    assert panel.state["augments"] == []
+    assert panel.facts["augments"] == []
     panel.do_look_at("train", None, "suspicion")
     assert panel.gallery["order"] == "suspicion"
-    state = json.dumps(panel.get_state(), default=str)
-    assert len(state) < 100_000 + len(panel._esm) + len(panel._css)
+    state = json.dumps(panel.state())
+    assert len(state) < 100_000
     assert "audio/wav;base64" not in state
 
 
 def test_a_sample_is_sent_on_request_and_not_kept(space, data):
-    panel, sent = DatasetWidget(space, data), []
-    panel.send = sent.append
-    panel.do_play("val", 1)
-    (message,) = sent
-    sample = message["sample"]
+    panel = DatasetScreen(space, data)
+    sample = panel.do("play", {"part": "val", "index": 1})["reply"]["sample"]
     assert (sample["part"], sample["index"], sample["type"]) == ("val", 1, "audio/wav")
     content = base64.b64decode(sample["media"].partition(",")[2])
     samples, rate = soundfile.read(io.BytesIO(content))
     assert rate == data.preprocessing.sample_rate
     assert 0.2 < len(samples) / rate <= data.preprocessing.seconds + 0.01
-    assert "audio/wav;base64" not in json.dumps(panel.get_state(), default=str)
-    with pytest.raises(InputError, match="no number 999"):
-        panel.do_play("val", 999)
-    with pytest.raises(InputError, match="no part"):
-        panel.do_play("secret", 0)
+    assert "audio/wav;base64" not in json.dumps(panel.state())
+    for part, index, words in (("val", 999, "no number 999"), ("secret", 0, "no part")):
+        assert words in panel.do("play", {"part": part, "index": index})["error"]["message"]
 
 
 def test_a_read_only_page_may_listen(space, data):
-    panel = DatasetWidget(space, data, is_readonly=True)
+    panel = DatasetScreen(space, data, is_readonly=True)
     assert "play" in panel.commands
     assert "load" not in panel.commands
 
 
 def test_pictures_are_not_played(road):
-    panel = DatasetWidget(road.workspace, road.data)
-    assert panel.state["plays"] == ""
-    sent = []
-    panel.send = sent.append
-    panel.do_play("val", 0)
-    assert "media" not in sent[0]["sample"]
+    panel = DatasetScreen(road.workspace, road.data)
+    assert panel.facts["plays"] == ""
+    assert "media" not in panel.do("play", {"part": "val", "index": 0})["reply"]["sample"]
 
 
 def test_the_card_shows_clips(data):
@@ -90,23 +81,23 @@ def test_a_folder_of_clips_is_uploaded(space, tmp_path):
     for path, size in files[:2]:
         upload.take(path, 0, b"x" * size)
     assert upload.found()["source"] == "folder"
-    form = DatasetWidget(space, has_form=True).form
+    form = DatasetScreen(space, has_form=True).form
     assert form["files"] == "clips or pictures"
     assert "folder" in {source["key"] for source in form["sources"]}
 
 
 def test_the_source_that_was_chosen_is_the_one_that_loads(space, tmp_path):
-    panel = DatasetWidget(space, has_form=True)
+    panel = DatasetScreen(space, has_form=True)
     clips = clip_folder(tmp_path / "sounds")
     panel.do_load("folder", {"path": str(clips), "modality": "audio"})
-    assert panel.state["modality"] == "audio"
+    assert panel.facts["modality"] == "audio"
     assert panel.code == f"wb.load({str(clips)!r}, modality='audio')"
     for index in range(30):
         folder = tmp_path / "pictures" / "ab"[index % 2]
         folder.mkdir(parents=True, exist_ok=True)
         Image.new("L", (8, 8), index).save(folder / f"{index}.png")
     panel.do_load("folder", {"path": str(tmp_path / "pictures"), "modality": "image"})
-    assert panel.state["modality"] == "image"
+    assert panel.facts["modality"] == "image"
     knobs = next(one for one in panel.form["sources"] if one["key"] == "folder")["knobs"]
     assert "options" not in {knob["name"] for knob in knobs}
 

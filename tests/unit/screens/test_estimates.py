@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import threading
 
 import numpy as np
 import pytest
 
-from workbench.widgets.live.estimates import Estimates
-from workbench.widgets.live.study import StudyWidget
-from workbench.widgets.views import estimate as view
-
-pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
+from workbench.screens.estimates import Estimates
+from workbench.screens.study import StudyScreen
+from workbench.screens.views import estimate as view
 
 
 class Collected:
@@ -67,27 +66,20 @@ def test_it_refines_by_itself_and_waits_while_a_variant_is_measured(road):
     estimates.close()
 
 
-def test_the_page_gets_code_and_table_and_again_when_it_is_loaded_again(road):
+def test_the_table_is_told_and_announced_again_when_a_page_is_loaded_again(road):
     if not road.study.estimator.is_refined:
         road.study.refine()
-    panel, sent, more = StudyWidget(road.workspace, road.study), [], threading.Condition()
-
-    def receive(content, buffers=None):
-        with more:
-            sent.append((content, buffers))
-            more.notify_all()
-
-    panel.send = receive
-    for count in (1, 2):
-        panel._received(panel, {"do": "estimate", "args": {"recipe": ""}}, [])
-        with more:
-            assert more.wait_for(lambda wanted=count: len(sent) >= wanted, 60)
-    for content, (numbers,) in sent:
-        assert "export function estimate" in content["code"]
-        assert content["ref"] == road.study.ref
-        assert json.dumps(content["table"])
-        assert 0 < len(numbers) < 1_000_000
-    panel._forget_estimates()
+    screen, found = StudyScreen(road.workspace, road.study), Collected()
+    screen.subscribe(found)
+    assert "no table yet" in screen.do("table")["error"]["message"]
+    for number in (1, 2):
+        screen.do("estimate", {"recipe": ""})
+        found.until(lambda news, wanted=number: news.get("table", {}).get("number", 0) >= wanted)
+    told = screen.do("table")["reply"]
+    assert told["ref"] == road.study.ref
+    assert 0 < len(json.dumps(told)) < 1_500_000
+    assert base64.b64decode(told["numbers"]) == bytes(screen.page_table.numbers)
+    screen.close()
 
 
 def test_each_layer_has_its_part_of_the_harm(road):
@@ -102,13 +94,12 @@ def test_each_layer_has_its_part_of_the_harm(road):
         assert sum(share for _, _, share in shown["layers"]) == pytest.approx(1, abs=0.01)
 
 
-def test_the_panel_keeps_the_account_beside_each_answer(road):
-    panel = StudyWidget(road.workspace, road.study)
-    found = Collected()
-    panel.observe(lambda change: found(change["new"]), "estimate")
-    panel._received(panel, {"do": "estimate", "args": {"recipe": "prune:0.9"}}, [])
-    said = found.until(lambda a: a.get("asked") == "prune:0.9")
-    assert panel.busy == []
+def test_the_screen_keeps_the_account_beside_each_answer(road):
+    screen, found = StudyScreen(road.workspace, road.study), Collected()
+    screen.subscribe(found)
+    screen.do("estimate", {"recipe": "prune:0.9"})
+    said = found.until(lambda n: n.get("estimate", {}).get("asked") == "prune:0.9")["estimate"]
+    assert screen.busy == []
     assert said["recipe"] == "prune:0.9"
     assert "held_of" in said
-    panel._forget_estimates()
+    screen.close()

@@ -9,9 +9,9 @@ import pytest
 
 from workbench.data.load import load
 from workbench.data.modalities import MODALITIES
+from workbench.screens.views import dataset as view
 from workbench.tasks import TASKS
 from workbench.widgets.dataset_cards import dataset_card
-from workbench.widgets.views import dataset as view
 
 COUNT = 24
 IMAGES = np.random.default_rng(0).random((COUNT, 6, 8)).astype(np.float32)

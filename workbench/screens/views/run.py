@@ -1,7 +1,8 @@
-"""What is shown of a run: its state, and its curves as float32."""
+"""What is shown of a run: its state, and its curves."""
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -92,8 +93,8 @@ class RunView:
             "config": _config(record.config),
         }
 
-    def curves(self) -> dict[str, Any]:
-        """Returns float32 bytes.
+    def curves(self) -> dict[str, str]:
+        """Returns float32 as base64.
 
         `epochs` (n, 4): epoch, train loss, val loss, metric; `batches` (m, 2): epoch, loss.
         """
@@ -101,8 +102,8 @@ class RunView:
         rows = [[r["step"], r.get("train_loss"), r.get("val_loss"), r.get(key)] for r in self.rows]
         epochs = np.array(rows, np.float32).reshape(-1, 4)
         return {
-            "epochs": thinned(epochs).tobytes(),
-            "batches": thinned(np.array(self.batches, np.float32).reshape(-1, 2)).tobytes(),
+            "epochs": _text(thinned(epochs)),
+            "batches": _text(thinned(np.array(self.batches, np.float32).reshape(-1, 2))),
         }
 
     def _take(self, event: Event) -> None:
@@ -157,6 +158,10 @@ def thinned(points: np.ndarray) -> np.ndarray:
     values = points[:, -1]
     kept = {i for b in buckets for i in (b[np.argmin(values[b])], b[np.argmax(values[b])])}
     return points[sorted(kept)]
+
+
+def _text(numbers: np.ndarray) -> str:
+    return base64.b64encode(numbers.tobytes()).decode()
 
 
 def _title(kind: str, facts: Mapping[str, Any], config: Mapping[str, Any]) -> str:

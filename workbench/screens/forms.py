@@ -15,6 +15,7 @@ from workbench.training.config import TrainConfig
 
 _COMMON = ("epochs", "lr", "batch_size", "seed")
 _PREFERRED = ("cnn", "mlp")
+MOST = 100  # entries of a list to choose from, newest first: a page cannot show more
 _NOT_SHOWN = ("frame", "dataset", "inputs", "targets", "transform", "options")
 
 
@@ -89,7 +90,7 @@ def _json_able(knob: dict[str, Any]) -> dict[str, Any]:
 def training_form(workspace: Workspace) -> dict[str, Any]:
     """Returns what the form of a training offers: data, families, their knobs."""
     return {
-        "datasets": [_data(workspace, record) for record in workspace.store.datasets.list()],
+        "datasets": [_data(workspace, record) for record in workspace.store.datasets.list()[:MOST]],
         "common": knobs_of(TrainConfig, _COMMON),
         "families": [_family(key) for key in FAMILIES],
         "preferred": [key for key in _PREFERRED if key in FAMILIES],

@@ -17,8 +17,8 @@ from typing import Any
 from workbench.compression.page_table import PageTable
 from workbench.core.errors import CancelledError, WorkbenchError
 from workbench.flow.study import Study
+from workbench.screens.views import estimate as view
 from workbench.store import NullContext
-from workbench.widgets.views import estimate as view
 
 Publish = Callable[[dict[str, Any]], None]
 _PATIENCE_S = 0.25

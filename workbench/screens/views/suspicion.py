@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from workbench.data.dataset import Dataset
-from workbench.widgets.views.dataset import TILES, spread, tiles_of
+from workbench.screens.views.dataset import TILES, spread, tiles_of
 
 _NEIGHBORS, _MOST, _SIDE = 7, 4000, 16
 

@@ -7,8 +7,7 @@ import os
 import pytest
 
 from workbench.core.errors import InputError
-from workbench.widgets import uploads
-from workbench.widgets.live.dataset import DatasetWidget
+from workbench.screens import uploads
 
 ID = "0123456789abcdef"
 
@@ -63,18 +62,3 @@ def test_a_piece_that_does_not_fit_is_refused(tmp_path):
             upload.take(path, at, piece)
     upload.forget()
     assert not upload.folder.exists()
-
-
-def test_the_panel_takes_pieces_and_says_what_can_be_loaded(road):
-    panel = DatasetWidget(road.workspace, has_form=True)
-    text = "\n".join(["size,kind", *(f"{i},{'ab'[i % 2]}" for i in range(60))]).encode()
-    panel.do_upload_begin(ID, [["kinds.csv", len(text)]])
-    message = {"do": "upload", "args": {"id": ID, "parts": [{"path": "kinds.csv", "at": 0}]}}
-    panel._received(panel, message, [memoryview(text)])
-    found = panel.uploading["found"]
-    assert found["columns"] == ["size", "kind"]
-    panel.do_load("table", {"path": found["path"], "target": "kind", "split": "0.6,0.2,0.2"})
-    assert panel.state["labels"] == ["a", "b"]
-    panel._received(panel, message, [memoryview(b"more")])
-    assert "does not fit" in panel.banner["message"]
-    assert panel.uploading == {}

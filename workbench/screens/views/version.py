@@ -9,29 +9,40 @@ from workbench.compression.recipe_words import summary
 from workbench.core.errors import WorkbenchError
 from workbench.flow.version import ModelVersion
 from workbench.flow.workspace import Workspace
+from workbench.screens.forms import MOST
 from workbench.store.audit import AuditEntry
 from workbench.tasks import TASKS, is_share, primary_metric
 
+CHAMPION = "champion"
 _MOST_AUDIT = 12
 
 
 def state(workspace: Workspace, name: str | None, selected: str | None) -> dict[str, Any]:
-    """Returns all versions (of one model or of all), and the selected one in detail.
+    """Returns versions (of one model or of all), and the selected one in detail.
+
+    Those are the newest and what an alias points at; `more` counts the others.
 
     Args:
         workspace: The workspace.
         name: Only this model.
         selected: Ref of the version looked at; by default the newest.
     """
-    versions = [v for v in workspace.models() if name is None or v.name == name]
-    versions.sort(key=lambda v: v.created, reverse=True)
+    versions = versions_of(workspace, name)
     chosen = next((v for v in versions if v.ref == selected), versions[0] if versions else None)
+    shown = [v for i, v in enumerate(versions) if i < MOST or v.aliases][: 2 * MOST]
     return {
         "name": name,
         "reattach": "wb.app('models')" if chosen is None else f'wb.version("{chosen.ref}")',
-        "rows": [row(v) for v in versions],
+        "rows": [row(v) for v in shown],
+        "more": len(versions) - len(shown),
         "selected": None if chosen is None else detail(workspace, chosen, versions),
     }
+
+
+def versions_of(workspace: Workspace, name: str | None) -> list[ModelVersion]:
+    """Returns the versions of one model, or of all, newest first."""
+    found = [v for v in workspace.models() if name is None or v.name == name]
+    return sorted(found, key=lambda v: v.created, reverse=True)
 
 
 def row(version: ModelVersion) -> dict[str, Any]:
@@ -70,9 +81,7 @@ def detail(
     """Returns one version beside its champion, with lineage, files, history and audit."""
     models = workspace.store.models
     pointing = models.aliases(version.name)
-    champion = next(
-        (v for v in versions if v.name == version.name and "champion" in v.aliases), None
-    )
+    champion = next((v for v in versions if v.name == version.name and CHAMPION in v.aliases), None)
     manifest = version.manifest
     return {
         **row(version),

@@ -7,7 +7,7 @@ import numpy as np
 from workbench.compression.methods import METHODS
 from workbench.families import FAMILIES
 from workbench.flow.workspace import Workspace
-from workbench.widgets.forms import knobs_of, training_form
+from workbench.screens.forms import knobs_of, training_form
 
 
 def knobs(key):

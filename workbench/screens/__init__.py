@@ -1,0 +1,1 @@
+"""What panels show and may do: state out, commands in, both JSON; no Jupyter here."""
