@@ -119,7 +119,8 @@ def test_descending_its_loss_raises_its_first_metric(key, number):
     fitted = (free * std + mean).detach().float().numpy()
     best = metric.bounds[1] if metric.higher_is_better else metric.bounds[0]
     assert metric.compute(fitted, case.targets) == pytest.approx(best, abs=0.02)
-    figures, ideal = case.task.figures(fitted, case.targets)
+    figures, ideal, of = case.task.figures(fitted, case.targets)
+    assert of in ("value", "error", "share")
     assert figures.shape == ideal.shape == (COUNT,)
     assert np.abs(figures - ideal).mean() < 0.1 * max(1.0, float(np.abs(ideal).mean()))
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -69,12 +69,16 @@ class ClassHarm:
 
 @dataclass(frozen=True)
 class Change:
-    """A sample whose figure changed much: a value, an error, or the share that is right."""
+    """A sample whose figure changed much: a value, an error, or the share that is right.
+
+    `of` says which; `target` is what it is at best.
+    """
 
     index: int
     target: float
     before: float
     after: float
+    of: Literal["value", "error", "share"] = "value"
 
 
 @dataclass(frozen=True)
@@ -279,11 +283,11 @@ def _classes(
 def _changes(
     task: Task, before: np.ndarray, after: np.ndarray, targets: np.ndarray
 ) -> tuple[Change, ...]:
-    old, best = task.figures(before, targets)
-    new, _ = task.figures(after, targets)
+    old, best, of = task.figures(before, targets)
+    new = task.figures(after, targets).values
     order = np.argsort(-np.abs(new - old), kind="stable")[:_MOST_ROWS]
     return tuple(
-        Change(int(i), float(best[i]), float(old[i]), float(new[i]))
+        Change(int(i), float(best[i]), float(old[i]), float(new[i]), of)
         for i in order
         if old[i] != new[i]
     )

@@ -146,11 +146,16 @@ def _flip_lines(record: Comparison) -> list[str]:
 def _change_lines(record: Comparison) -> list[str]:
     if not record.changes:
         return []
-    rows = [
-        f"    sample {row.index}: is {row.target:.4g}, was {row.before:.4g}, is now {row.after:.4g}"
-        for row in record.changes[:_SHOWN]
-    ]
+    rows = [f"    sample {row.index}: {_change_words(row)}" for row in record.changes[:_SHOWN]]
     return ["  largest changes:", *rows]
+
+
+def _change_words(row: Change) -> str:
+    if row.of == "share":
+        return f"{100 * row.before:.0f} % was right, {100 * row.after:.0f} % is now"
+    if row.of == "error":
+        return f"its error was {row.before:.3g}, is now {row.after:.3g}"
+    return f"is {row.target:.4g}, was {row.before:.4g}, is now {row.after:.4g}"
 
 
 def _blame_lines(record: Comparison) -> list[str]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from workbench.core.batch import Batch, named
+from workbench.core.batch import Batch, each, named
 from workbench.core.config import saved_config
 from workbench.core.errors import InputError, NotFoundError
 from workbench.core.lazy import lazy
@@ -236,19 +236,26 @@ def _check_padding(session: Session, dataset: Dataset, together: np.ndarray) -> 
     """
     for row in range(min(_PADDED, len(together))):
         batch = dataset.val.batch(np.array([row]))[0]
-        alone = session.run(batch)[0]
-        longest = session.run(_far_padded(batch, dataset))[0]
-        for answer in (together[row], longest):
-            cut = answer[tuple(slice(size) for size in alone.shape)]
-            if np.allclose(cut, alone, rtol=_ROUNDING, atol=_ROUNDING):
-                continue
-            error = float(np.abs(cut - alone).max())
-            raise InputError(
-                "The model answers a sample otherwise when it is padded beside longer ones: error "
-                f"{error:.3g} at val sample {row}.",
-                hint="Let it take the true sizes (inputs such as 'time_lengths') and pass over "
-                "what lies behind, or load samples of one size.",
-            )
+        _compare_padded(session.run(batch)[0], together[row], row)
+        for tried in (batch, each(_below_zero, batch)):  # zeros are the largest there
+            longer = session.run(_far_padded(tried, dataset))[0]
+            _compare_padded(session.run(tried)[0], longer, row)
+
+
+def _compare_padded(alone: np.ndarray, answer: np.ndarray, row: int) -> None:
+    cut = answer[tuple(slice(size) for size in alone.shape)]
+    if np.allclose(cut, alone, rtol=_ROUNDING, atol=_ROUNDING, equal_nan=True):
+        return
+    raise InputError(
+        "The model answers a sample otherwise when it is padded beside longer ones: error "
+        f"{float(np.abs(cut - alone).max()):.3g} at val sample {row}.",
+        hint="Let it take the true sizes (inputs such as 'time_lengths') and pass over what lies "
+        "behind, or load samples of one size.",
+    )
+
+
+def _below_zero(tensor: np.ndarray) -> np.ndarray:
+    return -np.abs(tensor) - 1 if tensor.dtype.kind == "f" else tensor
 
 
 def _far_padded(batch: Batch, dataset: Dataset) -> Batch:

@@ -32,6 +32,7 @@ from workbench.serving.values import (
     file_bytes,
     is_array,
     is_frame,
+    is_named_row,
     is_picture,
     scalar,
 )
@@ -88,8 +89,8 @@ class Client:
         Args:
             inputs: One sample or a batch. Arrays are told apart by rank; a list is always a batch
                 (of arrays, file paths, bytes, Pillow images, texts or dicts of columns); a
-                DataFrame is a batch of rows; a dict is one row, or, for a model of several inputs,
-                its tensors by name.
+                DataFrame is a batch of rows; a row of it, or a dict, is one row, or, for a model
+                of several inputs, its tensors by name.
             version: A version number or alias served beside the first.
 
         Raises:
@@ -97,6 +98,8 @@ class Client:
             WorkbenchError: Any other refusal of the endpoint.
         """
         path = self._path(version)
+        if is_named_row(inputs):
+            inputs = dict(inputs.to_dict())
         if is_array(inputs):
             return self._predict_array(path, as_array(inputs))
         if isinstance(inputs, (bytes, bytearray)) or is_picture(inputs):

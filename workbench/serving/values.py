@@ -34,6 +34,13 @@ def is_frame(value: Any) -> bool:
     return hasattr(value, "to_dict") and hasattr(value, "columns")
 
 
+def is_named_row(value: Any) -> bool:
+    """Returns whether a value is one row of a DataFrame: a Series whose index holds names."""
+    if is_frame(value) or not hasattr(value, "to_dict") or not hasattr(value, "index"):
+        return False
+    return len(value) > 0 and all(isinstance(name, str) for name in value.index)
+
+
 def is_picture(value: Any) -> bool:
     """Returns whether a value is a Pillow image."""
     return hasattr(value, "save") and hasattr(value, "getbbox")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,6 +37,20 @@ class Targets:
     values: np.ndarray
     labels: tuple[str, ...]
     problems: list[str]
+
+
+class Figures(NamedTuple):
+    """One figure a sample, to compare two models by.
+
+    Attributes:
+        values: Shape (N,).
+        best: What each is at best, shape (N,).
+        of: What they are: the value itself, an error, or a share of what is right.
+    """
+
+    values: np.ndarray
+    best: np.ndarray
+    of: Literal["value", "error", "share"]
 
 
 @dataclass(frozen=True)
@@ -222,8 +236,8 @@ class Task(Plugin):
         return None
 
     @abstractmethod
-    def figures(self, outputs: np.ndarray, targets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Returns one figure a sample [N] to compare two models by, and what it is at best [N]."""
+    def figures(self, outputs: np.ndarray, targets: np.ndarray) -> Figures:
+        """Returns one figure a sample to compare two models by, and what it is at best."""
 
     # Geometry: how much a change of the outputs matters. Sources in `_geometry`.
 

@@ -14,7 +14,15 @@ from workbench.core.records import Description, OutputKind
 from workbench.tasks import _geometry, _scores
 from workbench.tasks._confusion import confusion_matrix
 from workbench.tasks._labels import as_classes
-from workbench.tasks._task import Answers, ExampleTargets, LossOptions, Place, Targets, Task
+from workbench.tasks._task import (
+    Answers,
+    ExampleTargets,
+    Figures,
+    LossOptions,
+    Place,
+    Targets,
+    Task,
+)
 
 if TYPE_CHECKING:
     from workbench.tasks._task import Loss
@@ -121,10 +129,10 @@ class Classification(Task):
         top = np.partition(outputs, -2, axis=1)[:, -2:]
         return np.asarray(top[:, 1] - top[:, 0])
 
-    def figures(self, outputs: np.ndarray, targets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def figures(self, outputs: np.ndarray, targets: np.ndarray) -> Figures:
         """Whether the answer is right."""
         right = self.decisions(outputs) == targets
-        return right.astype(float), np.ones(len(targets))
+        return Figures(right.astype(float), np.ones(len(targets)), "share")
 
     def whitened(
         self, before: np.ndarray, after: np.ndarray, kind: OutputKind, temperature: float

@@ -15,7 +15,15 @@ from workbench.core.records import Description, OutputKind
 from workbench.tasks import _geometry, _scores
 from workbench.tasks._confusion import place_confusion
 from workbench.tasks._labels import check_labels
-from workbench.tasks._task import Answers, ExampleTargets, LossOptions, Place, Targets, Task
+from workbench.tasks._task import (
+    Answers,
+    ExampleTargets,
+    Figures,
+    LossOptions,
+    Place,
+    Targets,
+    Task,
+)
 
 if TYPE_CHECKING:
     from workbench.tasks._task import Loss
@@ -161,14 +169,15 @@ class Dense(Task):
         """A value at each place, and with labels the index of the likeliest."""
         return {"value": {}, "label_map": {"type": "array"}} if labels else {"value": {}}
 
-    def figures(self, outputs: np.ndarray, targets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def figures(self, outputs: np.ndarray, targets: np.ndarray) -> Figures:
         """The share of a sample's places that are right, or its error in units of the spread."""
         if targets.dtype.kind != "f":
             right = outputs.argmax(axis=1) == targets
-            return right.reshape(len(right), -1).mean(axis=1), np.ones(len(right))
+            shares = right.reshape(len(right), -1).mean(axis=1)
+            return Figures(shares, np.ones(len(right)), "share")
         spread = max(float(targets.std()), 1e-12)
         errors = np.square((outputs - targets) / spread).reshape(len(targets), -1)
-        return np.sqrt(errors.mean(axis=1)), np.zeros(len(targets))
+        return Figures(np.sqrt(errors.mean(axis=1)), np.zeros(len(targets)), "error")
 
     def whitened(
         self, before: np.ndarray, after: np.ndarray, kind: OutputKind, temperature: float

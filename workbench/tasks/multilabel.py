@@ -13,7 +13,15 @@ from workbench.core.optional import require
 from workbench.core.records import Description, OutputKind
 from workbench.tasks import _geometry, _scores
 from workbench.tasks._labels import check_labels, class_name, sorted_names
-from workbench.tasks._task import Answers, ExampleTargets, LossOptions, Place, Targets, Task
+from workbench.tasks._task import (
+    Answers,
+    ExampleTargets,
+    Figures,
+    LossOptions,
+    Place,
+    Targets,
+    Task,
+)
 
 if TYPE_CHECKING:
     from workbench.tasks._task import Loss
@@ -120,10 +128,10 @@ class Multilabel(Task):
         scores = {"type": "object", "additionalProperties": {"type": "number"}}
         return {"labels": {"type": "array", "items": {"enum": list(labels)}}, "scores": scores}
 
-    def figures(self, outputs: np.ndarray, targets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def figures(self, outputs: np.ndarray, targets: np.ndarray) -> Figures:
         """The share of a sample's labels that are answered right."""
         right = _scores.yes(outputs) == (targets > 0)
-        return right.mean(axis=1), np.ones(len(targets))
+        return Figures(right.mean(axis=1), np.ones(len(targets)), "share")
 
     def margins(self, outputs: np.ndarray) -> np.ndarray:
         """How near the nearest answer is to the other one."""

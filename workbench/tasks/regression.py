@@ -13,7 +13,15 @@ from workbench.core.errors import InputError
 from workbench.core.optional import require
 from workbench.core.records import Description, OutputKind
 from workbench.tasks import _geometry, _scores
-from workbench.tasks._task import Answers, ExampleTargets, LossOptions, Place, Targets, Task
+from workbench.tasks._task import (
+    Answers,
+    ExampleTargets,
+    Figures,
+    LossOptions,
+    Place,
+    Targets,
+    Task,
+)
 
 if TYPE_CHECKING:
     from workbench.tasks._task import Loss
@@ -92,13 +100,13 @@ class Regression(Task):
             return [{"value": row} for row in outputs.tolist()]
         return [{"value": value} for value in outputs.reshape(-1).tolist()]
 
-    def figures(self, outputs: np.ndarray, targets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def figures(self, outputs: np.ndarray, targets: np.ndarray) -> Figures:
         """The value; of several the mean error, in units of each one's spread."""
         got, wanted = _scores.values(outputs, targets)
         if got.shape[1] == 1:
-            return got[:, 0], wanted[:, 0]
+            return Figures(got[:, 0], wanted[:, 0], "value")
         errors = np.abs(got - wanted) / _geometry.spread(wanted)
-        return errors.mean(axis=1), np.zeros(len(got))
+        return Figures(errors.mean(axis=1), np.zeros(len(got)), "error")
 
     def whitened(
         self, before: np.ndarray, after: np.ndarray, kind: OutputKind, temperature: float

@@ -37,3 +37,14 @@ def test_a_regression_has_changes(ready):
     assert "largest changes" in str(found)
     best = study.search(max_drop=100.0, budget=1)
     assert best.confirmation is None or best.confirmation.metric == study.baseline.metric
+
+
+def test_several_values_are_compared_by_their_error(ready):
+    inputs, targets = load_diabetes(return_X_y=True)
+    both = np.stack([targets, -targets], axis=1)
+    data = ready.space.load("arrays", inputs=inputs, targets=both, modality="table")
+    run = ready.space.train(data, "linear", epochs=1, threads=1)
+    found = ready.space.study(run, data).compare("prune:0.5")
+    assert {change.of for change in found.changes} == {"error"}
+    assert "its error was" in str(found)
+    assert ": is 0," not in str(found)

@@ -202,5 +202,6 @@ def test_gaps_and_categories_never_seen_are_answered_and_unknown_columns_told(ta
         row = {**dict(frame.iloc[0]), "产地": "月", "alcohol": np.nan}
         assert client.predict(row)[0].value is not None
         assert client.predict(pd.DataFrame([row, {**row, "产地": pd.NA}]))[1].value is not None
+        assert client.predict(pd.DataFrame([row]).iloc[0])[0].value is not None
         with pytest.raises(InputError, match="alkohol"):
             client.predict({"alkohol": 1.0})
