@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import struct
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, TypeGuard
 
@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workbench.core.errors import InputError
-from workbench.core.signature import Signature, TensorSpec
+from workbench.core.signature import LENGTHS, Signature, TensorSpec
 from workbench.serving.errors import NOT_FINITE, ModelError
 from workbench.serving.jsonbody import shown
 from workbench.serving.problems import MOST_TOLD, Problems
@@ -91,6 +91,7 @@ def check_tensors(signature: Signature, inputs: Mapping[str, NDArray[Any]]) -> i
         value = inputs.get(spec.name)
         if value is not None:
             problems.add_all(_problems(spec, value, sizes))
+    problems.add_all(_wrong_lengths(inputs, sizes))
     _note_names(inputs, signature, problems)
     if problems:
         raise input_error(problems, signature)
@@ -312,6 +313,20 @@ def _first_wrong(data: Any, place: str = "") -> str:
     if isinstance(data, (int, float)):
         return ""
     return f"got {shown(data)} at {place or 'the top'}; a number would be right"
+
+
+def _wrong_lengths(inputs: Mapping[str, NDArray[Any]], sizes: Mapping[str, int]) -> Iterator[str]:
+    """Yields what is wrong with tensors that tell the true sizes of a free dimension."""
+    for dim, size in sizes.items():
+        told = inputs.get(LENGTHS.format(dim))
+        if told is None or told.dtype.kind not in "iu" or not told.size:
+            continue
+        low, high = int(told.min()), int(told.max())
+        if low < 1 or high > size:
+            yield (
+                f"{LENGTHS.format(dim)}: got {low if low < 1 else high}; 1 to {size} would be "
+                f"right, since {dim} = {size}"
+            )
 
 
 def _problems(spec: TensorSpec, value: NDArray[Any], sizes: dict[str, int]) -> list[str]:

@@ -12,7 +12,7 @@ from tests.unit import mixed
 from tests.unit.serving import several
 from tests.unit.serving.harness import running
 from tests.unit.serving.rpc_client import RPC, Client, tensor
-from workbench.core.errors import UnsupportedError
+from workbench.core.errors import InputError, UnsupportedError
 from workbench.core.signature import Signature, TensorSpec
 from workbench.serving.batching import Batcher, BatchLimits
 from workbench.serving.client import Client as WorkbenchClient
@@ -331,3 +331,13 @@ def test_a_model_that_takes_no_short_sample_is_served_all_the_same(tmp_path):
         short = endpoint.http.post("/predict", json={"inputs": ones[:, :, :9].tolist()})
         assert short.status_code == 422
         assert "float32 [1, 1, 9]" in short.text
+
+
+@pytest.mark.parametrize(("lengths", "got"), [([5, 500], 500), ([-5, 3], -5), ([0, 1], 0)])
+def test_true_sizes_that_cannot_be_are_told(lengths, got):
+    spec = TensorSpec("time_lengths", "int64", ("batch",))
+    check = TensorCheck(Signature((several.SPECS[0], spec), ()))
+    inputs = {"signal": np.ones((2, 2, 5), np.float32), "time_lengths": np.array(lengths)}
+    with pytest.raises(InputError, match=f"got {got}; 1 to 5 would be right, since time = 5"):
+        check.rows(inputs)
+    assert check.rows({**inputs, "time_lengths": np.array([5, 1])}) == 2
