@@ -14,9 +14,9 @@ from workbench.core.errors import InputError, WorkbenchError
 from workbench.data.sound_file import wav_bytes
 from workbench.flow.workspace import Workspace
 from workbench.runtime.session import open_session
+from workbench.screens.endpoint import EndpointScreen
 from workbench.serving.container.config import ContainerConfig
 from workbench.serving.container.context import write_context
-from workbench.widgets.live.endpoint import EndpointWidget
 
 
 @pytest.fixture(scope="module")
@@ -190,13 +190,13 @@ def test_a_container_has_what_decodes_clips(space, version, tmp_path):
 
 
 def test_the_endpoint_s_panel_sends_a_clip_and_lets_it_be_heard(space, endpoint):
-    panel, sent = EndpointWidget(space, endpoint), []
-    assert panel.row == {}
-    panel.send = sent.append
-    panel.do_try_sample()
-    assert panel.answer["label"] in {"chirp", "noise", "音"}
-    assert panel.answer["png"].startswith("data:image/png")
-    assert sent[-1]["sample"]["type"] == "audio/wav"
-    panel.do_try_file("a.wav", base64.b64encode(wav_bytes(tone(500, 8000, 0.3), 8000)).decode())
-    assert panel.answer["file"] == "a.wav"
-    panel.close()
+    screen = EndpointScreen(space, endpoint)
+    assert screen.row == {}
+    told = screen.do("try_sample")["reply"]
+    assert screen.answer["label"] in {"chirp", "noise", "音"}
+    assert screen.answer["png"].startswith("data:image/png")
+    assert told["sample"]["type"] == "audio/wav"
+    content = base64.b64encode(wav_bytes(tone(500, 8000, 0.3), 8000)).decode()
+    screen.do("try_file", {"name": "a.wav", "data": content})
+    assert screen.answer["file"] == "a.wav"
+    screen.close()
