@@ -59,7 +59,7 @@ function buildEndpoint(panel) {
     reader.readAsDataURL(file);
   }
   function hear(one) {
-    if (heard?.media.startsWith("blob:")) URL.revokeObjectURL(heard.media);
+    if (heard?.media?.startsWith("blob:")) URL.revokeObjectURL(heard.media);
     heard = one;
     answer();
   }
