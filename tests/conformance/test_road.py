@@ -96,7 +96,7 @@ class Own(nn.Module):
         self.fc = nn.Linear(len(inputs), int(np.prod(outputs[:1])))
 
     def forward(self, *inputs):
-        flat = [x.float().flatten(1).mean(1) for x in inputs]
+        flat = [x.float().unsqueeze(1).flatten(1).mean(1) for x in inputs]
         scores = self.fc(torch.stack(flat, 1))
         places = self.outputs[1:]
         return scores.reshape(*scores.shape, *[1] * len(places)).expand(-1, -1, *places)
