@@ -45,7 +45,7 @@ def test_every_method_and_family_has_words_for_each_knob():
 
 def test_the_training_form_lists_data_and_families(road):
     form = training_form(road.workspace)
-    assert [d["ref"] for d in form["datasets"]] == [road.data.ref]
+    assert road.data.ref in [d["ref"] for d in form["datasets"]]
     assert "cnn" in [family["key"] for family in form["families"]]
 
 

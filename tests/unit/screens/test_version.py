@@ -41,6 +41,7 @@ def test_rolling_back_is_one_line_of_python(road, screen, model, in_python):
     road.workspace.promote(model, 2, force=True)
     in_python(screen.code)
     assert road.workspace.store.models.aliases(model) == {"champion": 1}
+    screen.do("refresh")
     assert screen.facts["selected"]["ref"] == f"model:{model}@1"
 
 
