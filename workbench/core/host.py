@@ -11,7 +11,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, NoReturn
 
-from workbench.core.errors import ConflictError
 from workbench.core.files import open_private, private_folder
 
 if sys.platform == "win32":
@@ -106,18 +105,6 @@ def is_locked(path: Path) -> bool:
         except OSError:
             return True
     return False
-
-
-def hold_or_refuse(path: Path, *, what: str) -> FileLock:
-    """Takes the lock on `path` or says that `what` is in use.
-
-    Raises:
-        ConflictError: Somebody holds it.
-    """
-    lock = FileLock(path)
-    if not lock.try_acquire():
-        raise ConflictError(f"{what} is in use by another process.", hint="Wait until it ends.")
-    return lock
 
 
 def start_detached(

@@ -15,7 +15,7 @@ from workbench.core.files import writing
 from workbench.core.ids import digest_json
 from workbench.core.lazy import lazy
 from workbench.core.records import Description
-from workbench.flow.resolve import NETWORK, ONNX, Model
+from workbench.flow.resolve import ONNX, Model
 from workbench.store import MODEL_FILE, Artifact, Store
 from workbench.store.scratch import scratch_prefix
 
@@ -101,11 +101,6 @@ def as_export(store: Store, artifact: Artifact) -> Export:
         parity=artifact.meta.get("parity"),
         notes=tuple(artifact.meta.get("notes") or ()),
     )
-
-
-def is_network(model: Model) -> bool:
-    """Returns whether the model can be rebuilt as a network of one of our families."""
-    return model.artifact.kind == NETWORK
 
 
 def copied(export: Export, path: Path | str) -> Export:

@@ -59,11 +59,3 @@ def operator_table(events: Iterable[Mapping[str, Any]], skip: int = 0) -> list[O
         for (node, op_type), values in times.items()
     ]
     return sorted(rows, key=lambda row: (-row.ms, row.node))
-
-
-def time_by_type(rows: Iterable[OperatorTime]) -> dict[str, float]:
-    """Returns milliseconds a call by operator type, slowest first."""
-    total: dict[str, float] = defaultdict(float)
-    for row in rows:
-        total[row.op_type] += row.ms
-    return dict(sorted(total.items(), key=lambda item: -item[1]))

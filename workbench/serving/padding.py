@@ -35,16 +35,16 @@ class Padding:
         texts = {spec.name for spec in signature.inputs if spec.dtype == "str"}
         self._values: dict[str, Any] = {**values, **dict.fromkeys(texts, "")}
         self._outputs = signature.outputs
-        free = {dim for spec in signature.inputs for dim in _free(spec).values()}
+        free = {dim for spec in signature.inputs for dim in spec.free.values()}
         kept = {
             dim
             for spec in signature.inputs
             if spec.name not in values
-            for dim in _free(spec).values()
+            for dim in spec.free.values()
         }
         self.dims = frozenset(free - kept)
         self._axes = {
-            spec.name: {axis: dim for axis, dim in _free(spec).items() if dim in self.dims}
+            spec.name: {axis: dim for axis, dim in spec.free.items() if dim in self.dims}
             for spec in signature.inputs
         }
 
@@ -152,11 +152,6 @@ def _pads_faithfully(model: LoadedModel, padding: Padding, requests: Sequence[Te
         if not all(close_to(cut[name], value) for name, value in alone.items()):
             return False
     return True
-
-
-def _free(spec: TensorSpec) -> dict[int, str]:
-    """Returns the free dimensions of a row by axis."""
-    return {axis: dim for axis, dim in enumerate(spec.shape) if axis and isinstance(dim, str)}
 
 
 def _cut(value: NDArray[Any], spec: TensorSpec, sizes: Mapping[str, int]) -> NDArray[Any]:

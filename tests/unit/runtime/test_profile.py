@@ -4,7 +4,7 @@ import numpy as np
 
 from tests.unit.runtime.files import linear
 from workbench.runtime import profile_session
-from workbench.runtime.profile import operator_table, time_by_type
+from workbench.runtime.profile import operator_table
 
 
 def event(name: str, op: str, us: float) -> dict:
@@ -20,13 +20,6 @@ def test_the_table_is_the_median_of_each_node_without_the_warm_up():
         ("a", "Conv", 0.2),
         ("b", "Relu", 0.001),
     ]
-
-
-def test_time_is_summed_by_type():
-    events = [event("a", "Conv", 100), event("b", "Conv", 50), event("c", "Add", 20)]
-    rows = operator_table(events)
-    assert list(time_by_type(rows)) == ["Conv", "Add"]
-    assert time_by_type(rows)["Conv"] == 0.1 + 0.05
 
 
 def test_a_real_file_names_its_own_nodes(tmp_path):
